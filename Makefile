@@ -1,0 +1,50 @@
+# demo · test · lint · bench · gpu: the only commands a person must know.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: help demo test lint bench gpu clean
+
+help:
+	@echo "make demo    the lesson's task on every engine here, an HTML report in report/ (about 3 minutes)"
+	@echo "make test    everything that must pass: pytest, ruff, mypy (installs the pinned development set)"
+	@echo "make lint    ruff and mypy alone"
+	@echo "make bench   pytest-benchmark suites, JSON under bench/results/ and a table"
+	@echo "make gpu     GPU tests and GPU benchmarks, with the python that is active (needs a CUDA device)"
+	@echo "make clean   remove $(VENV), the report and caches"
+
+# A stamp a set of packages: a changed pyproject.toml or constraints.txt installs again.
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[numba,lab]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+demo: $(VENV)/.demo
+	$(BIN)/accel-logreg speedup --output report
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m bench.run
+
+gpu:
+	PYTHONPATH=. $(PYTHON) -m pytest -m gpu --require-gpu
+	PYTHONPATH=. $(PYTHON) -m bench.run --gpu
+
+clean:
+	rm -rf $(VENV) report .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

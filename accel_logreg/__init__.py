@@ -1,0 +1,24 @@
+"""Exact logistic regression: one trainer, four interchangeable engines.
+
+``LogisticRegression(backend="python" | "numpy" | "numba" | "cupy")``. Importing this package
+imports neither numba nor cupy; an engine loads on first use.
+"""
+
+from accel_logreg.backends import BackendUnavailableError, available_backends, backend_status
+from accel_logreg.estimator import LogisticRegression
+from accel_logreg.gradient_check import check_gradient
+from accel_logreg.model_file import ModelFileError, load_model, save_model
+from accel_logreg.solvers.base import DivergenceError
+
+__all__ = [
+    "BackendUnavailableError",
+    "DivergenceError",
+    "LogisticRegression",
+    "ModelFileError",
+    "available_backends",
+    "backend_status",
+    "check_gradient",
+    "load_model",
+    "save_model",
+]
+__version__ = "0.1.0"

@@ -1,0 +1,102 @@
+"""Name → engine. An engine's module, and the library under it, load on first use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from accel_logreg.backends.base import Backend, BackendUnavailableError
+
+__all__ = [
+    "BACKENDS",
+    "BackendUnavailableError",
+    "available_backends",
+    "backend_status",
+    "load_backend",
+    "resolve",
+]
+
+
+def _python() -> Backend:
+    from accel_logreg.backends.python_loop import PythonBackend
+
+    return PythonBackend()
+
+
+def _numpy() -> Backend:
+    from accel_logreg.backends.numpy_vectorised import NumpyBackend
+
+    return NumpyBackend()
+
+
+def _numba() -> Backend:
+    from accel_logreg.backends.numba_jit import NumbaBackend
+
+    return NumbaBackend()
+
+
+def _cupy() -> Backend:
+    from accel_logreg.backends.cupy_fused import CupyBackend
+
+    return CupyBackend()
+
+
+_LOADERS: dict[str, Callable[[], Backend]] = {
+    "python": _python,
+    "numpy": _numpy,
+    "numba": _numba,
+    "cupy": _cupy,
+}
+_loaded: dict[str, Backend] = {}
+
+BACKENDS = tuple(_LOADERS)
+
+
+def load_backend(name: str) -> Backend:
+    """The engine called ``name``, loaded once per process.
+
+    Raises
+    ------
+    ValueError
+        Unknown name.
+    BackendUnavailableError
+        The engine cannot run here; the message says why and what mends it. There is no fallback.
+    """
+    if name not in _LOADERS:
+        raise ValueError(f"backend={name!r} is unknown; allowed: 'auto', {', '.join(map(repr, BACKENDS))}")
+    if name not in _loaded:
+        _loaded[name] = _LOADERS[name]()
+    return _loaded[name]
+
+
+def backend_status() -> dict[str, BackendUnavailableError | None]:
+    """Every engine's name, with None where it can run and the reason and remedy where it cannot."""
+    status: dict[str, BackendUnavailableError | None] = {}
+    for name in BACKENDS:
+        try:
+            load_backend(name)
+        except BackendUnavailableError as error:
+            status[name] = error
+        else:
+            status[name] = None
+    return status
+
+
+def available_backends() -> list[str]:
+    """The names of the engines that can run on this machine, slowest first."""
+    return [name for name, error in backend_status().items() if error is None]
+
+
+def resolve(name: str, X: Any) -> Backend:
+    """The engine for ``backend=name`` and this X; "auto" follows the data.
+
+    Arrays on a GPU → cupy; arrays on the host → numba, or numpy where numba cannot load.
+    """
+    if name != "auto":
+        return load_backend(name)
+    if hasattr(X, "__cuda_array_interface__"):
+        return load_backend("cupy")
+    try:
+        return load_backend("numba")
+    except BackendUnavailableError:
+        return load_backend("numpy")

@@ -1,0 +1,243 @@
+"""LogisticRegression: parameters, fit, predict. Wiring and nothing else."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, log_expit
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from accel_logreg.backends import BackendUnavailableError, load_backend, resolve
+from accel_logreg.backends.base import Backend, Float64
+from accel_logreg.objective import Objective
+from accel_logreg.solvers.base import Solution
+from accel_logreg.solvers.gradient_descent import gradient_descent
+from accel_logreg.solvers.lbfgs import lbfgs
+from accel_logreg.validation import TrainingData, check_parameters, check_prediction_data, check_training_data
+
+_MAX_ITER = {"lbfgs": 10_000, "gradient-descent": 1_000}
+
+
+class LogisticRegression(ClassifierMixin, BaseEstimator):
+    """Exact binary logistic regression on one of four engines.
+
+    Minimises J(w, b) = (1/S) Σ sᵢ ℓ(zᵢ, yᵢ) + λ/2 ‖w‖², with z = X w + b,
+    ℓ(z, y) = log(1 + e^z) − y z, S = Σ sᵢ and λ = 1/(C S). This is scikit-learn's objective divided
+    by C S: the same optimum. The intercept b is not penalised.
+
+    Parameters
+    ----------
+    backend : {"auto", "python", "numpy", "numba", "cupy"}, default "auto"
+        The engine. "auto" takes numba, or numpy where numba cannot load. A named engine that cannot
+        run raises; it never falls back.
+    solver : {"auto", "lbfgs", "gradient-descent"}, default "auto"
+        "lbfgs" stops by ``tol``; "gradient-descent" does ``max_iter`` steps of fixed length, the
+        whole loop inside the engine. "auto" is lbfgs.
+    C : float, default 1.0
+        Inverse strength of the L2 penalty, above 0; ``float("inf")`` is no penalty.
+    l1_ratio : float, default 0.0
+        Only 0.0 (pure L2) is available.
+    tol : float, default 1e-8
+        Bound on the relative suboptimality (J − J*)/J*. See ``gap_``.
+    max_iter : int or None, default None
+        Iterations; None is 10,000 for lbfgs and 1,000 for gradient-descent.
+    fit_intercept : bool, default True
+    learning_rate : float or "auto", default "auto"
+        Step length of gradient-descent. "auto" is 1/L, L the largest curvature of J, from a power
+        iteration; any rate below 2/L decreases J.
+    class_weight : None, "balanced" or dict, default None
+        Multiplies the sample weights. "balanced" gives both classes the same total weight.
+    warm_start : bool, default False
+        Start from the last fit's coefficients instead of zero.
+    random_state : int, RandomState or None, default None
+        Seeds the power iteration's start; None means seed 0, so fits are reproducible.
+    n_threads : int or None, default None
+        Bound on the threads of Numba and BLAS inside ``fit``, given back after. None takes all.
+    verbose : int, default 0
+        1 prints the solver's progress.
+
+    Attributes
+    ----------
+    coef_ : (1, d) float64
+    intercept_ : (1,) float64
+    classes_ : (2,)
+    n_iter_ : (1,) int64
+    n_features_in_ : int
+    feature_names_in_ : (d,) of str, only when X has column names
+    backend_, solver_ : str
+        What ran.
+    gap_ : float
+        Relative suboptimality (J − J*)/J* reached.
+    gap_kind_ : {"certified", "estimated"}
+        "certified": ``gap_`` is an upper bound, by strong convexity (needs finite C).
+        "estimated": half the squared Newton decrement.
+    history_ : dict of (steps,) arrays
+        "cost" (J in nats), "gradient_norm" (‖∇J‖₂), "seconds" (since the solver began) and "reads"
+        (reads of X so far), one entry a step or iteration.
+
+    Raises
+    ------
+    BackendUnavailableError
+        The named engine cannot run here; the message gives the reason and the remedy.
+    DivergenceError
+        ``learning_rate`` is too long; the message suggests one.
+    ValueError, TypeError
+        A parameter or the data are not allowed. The estimator is left as it was, also by Ctrl-C.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.preprocessing import scale
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> model = LogisticRegression(backend="numpy").fit(scale(X), y)
+    >>> round(float(model.score(scale(X), y)), 3)
+    0.988
+    >>> model.gap_ <= 1e-8
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        backend: str = "auto",
+        solver: str = "auto",
+        C: float = 1.0,
+        l1_ratio: float = 0.0,
+        tol: float = 1e-8,
+        max_iter: int | None = None,
+        fit_intercept: bool = True,
+        learning_rate: float | Literal["auto"] = "auto",
+        class_weight: dict[Any, float] | Literal["balanced"] | None = None,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        n_threads: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.backend = backend
+        self.solver = solver
+        self.C = C
+        self.l1_ratio = l1_ratio
+        self.tol = tol
+        self.max_iter = max_iter
+        self.fit_intercept = fit_intercept
+        self.learning_rate = learning_rate
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.n_threads = n_threads
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
+        """Fit to X (n, d), float32 or float64 (other numbers become float64), and labels y (n,).
+
+        sample_weight (n,) of 0 or above: weight 2 equals the row twice, weight 0 the row left out.
+        """
+        before = vars(self).copy()
+        try:
+            check_parameters(self.get_params(deep=False))
+            backend = resolve(self.backend, X)
+            data = check_training_data(self, X, y, sample_weight, self.class_weight)
+            solution, solver = self._solve(backend, data)
+        except BaseException:  # Ctrl-C included: a fit that did not finish did not happen
+            self.__dict__ = before
+            raise
+        self.coef_: Float64 = solution.W[np.newaxis, :-1].copy()
+        self.intercept_: Float64 = solution.W[-1:].copy()
+        self.classes_: NDArray[Any] = data.classes
+        self.n_iter_: NDArray[np.int64] = np.array([solution.n_iter], dtype=np.int64)
+        self.backend_ = backend.name
+        self.solver_ = solver
+        self.gap_ = solution.gap
+        self.gap_kind_ = solution.gap_kind
+        self.history_ = solution.history.arrays()
+        if solution.trouble:
+            warnings.warn(solution.trouble, ConvergenceWarning, stacklevel=2)
+        return self
+
+    def _solve(self, backend: Backend, data: TrainingData) -> tuple[Solution, str]:
+        solver = "lbfgs" if self.solver == "auto" else self.solver
+        max_iter = _MAX_ITER[solver] if self.max_iter is None else self.max_iter
+        report = print if self.verbose else _quiet
+        report(f"backend={backend.name}, solver={solver}, X {data.X.shape} {data.X.dtype}")
+        with backend.threads(self.n_threads):
+            rows = backend.rows(data.X, data.y, data.sample_weight)
+            objective = Objective(
+                rows,
+                l2=0.0 if math.isinf(self.C) else 1.0 / (self.C * rows.weight_sum),
+                fit_intercept=bool(self.fit_intercept),
+                smallest_weight=data.smallest_weight,
+            )
+            start = self._start(rows.n_features)
+            if solver == "gradient-descent":
+                solution = gradient_descent(
+                    objective,
+                    start,
+                    learning_rate=None if self.learning_rate == "auto" else float(self.learning_rate),
+                    max_iter=max_iter,
+                    random_state=0 if self.random_state is None else self.random_state,
+                    report=report,
+                )
+            else:
+                solution = lbfgs(objective, start, tol=self.tol, max_iter=max_iter, report=report)
+        return solution, solver
+
+    def _start(self, n_features: int) -> Float64:
+        W = np.zeros(n_features + 1)
+        if self.warm_start and hasattr(self, "coef_"):
+            if self.coef_.shape[1] != n_features:
+                raise ValueError(
+                    f"warm_start=True, but X has {n_features} features and the last fit had "
+                    f"{self.coef_.shape[1]}; pass the same features or set warm_start=False"
+                )
+            W[:-1] = self.coef_[0]
+            if self.fit_intercept:
+                W[-1] = self.intercept_[0]
+        return W
+
+    def decision_function(self, X: Any) -> Float64:
+        """z = X w + b for X (m, d): (m,) float64, positive for ``classes_[1]``."""
+        check_is_fitted(self)
+        checked = check_prediction_data(self, X)
+        W = np.append(self.coef_[0], self.intercept_[0])
+        backend = self._prediction_backend()
+        with backend.threads(self.n_threads):
+            return backend.logits(checked, W)
+
+    def _prediction_backend(self) -> Backend:
+        """The engine that fitted; for a GPU, whose memory X is not in, or one not here, NumPy."""
+        try:
+            return load_backend("numpy" if self.backend_ == "cupy" else self.backend_)
+        except BackendUnavailableError:  # fitted with Numba elsewhere, serving here
+            return load_backend("numpy")
+
+    def predict_proba(self, X: Any) -> Float64:
+        """Probability of each class, in the order of ``classes_``: (m, 2) float64."""
+        z = self.decision_function(X)
+        return np.column_stack([expit(-z), expit(z)])
+
+    def predict_log_proba(self, X: Any) -> Float64:
+        """Logarithm of ``predict_proba``, (m, 2) float64, finite where the probability rounds to 0."""
+        z = self.decision_function(X)
+        return np.column_stack([log_expit(-z), log_expit(z)])
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The more probable class of each row: (m,), labels from ``classes_``."""
+        z = self.decision_function(X)  # first: it says when the estimator is not fitted
+        labels: NDArray[Any] = self.classes_[(z > 0).astype(np.intp)]
+        return labels
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        return tags
+
+
+def _quiet(_line: str) -> None:
+    pass

@@ -1,0 +1,135 @@
+"""check_gradient: every engine's gradient against the backward graph and central differences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from accel_logreg.backends import BACKENDS, available_backends, load_backend
+from accel_logreg.backends.base import Float64, Rows
+from accel_logreg.estimator import LogisticRegression
+from accel_logreg.kernels import python_loop
+from accel_logreg.validation import check_training_data
+
+_DIFFERENCES = 50  # entries of the gradient checked by differences; each costs four passes
+_STEP = 1e-3
+
+
+@dataclass(frozen=True)
+class EngineError:
+    """Largest errors of one engine's gradient, relative to the gradient's largest entry.
+
+    error_backward_graph : against da, dz, dw, db composed row by row in the Python loop
+    error_central_differences : against five-point differences of the engine's own loss
+    """
+
+    backend: str
+    dtype: str
+    error_backward_graph: float
+    error_central_differences: float
+
+
+@dataclass(frozen=True)
+class GradientCheck:
+    """What ``check_gradient`` found, an EngineError an engine; ``str()`` is a table."""
+
+    engines: list[EngineError]
+    n_rows: int
+    n_features: int
+
+    @property
+    def largest(self) -> float:
+        """The largest relative error of all."""
+        return max(max(e.error_backward_graph, e.error_central_differences) for e in self.engines)
+
+    def __str__(self) -> str:
+        head = f"{'engine':8} {'dtype':8} {'backward graph':>15} {'central differences':>20}"
+        lines = [
+            f"{e.backend:8} {e.dtype:8} {e.error_backward_graph:15.2e} {e.error_central_differences:20.2e}"
+            for e in self.engines
+        ]
+        return "\n".join(
+            [f"largest relative error of the gradient, X ({self.n_rows}, {self.n_features})", head, *lines]
+        )
+
+
+def check_gradient(
+    X: Any,
+    y: Any,
+    *,
+    backend: str | None = None,
+    sample_weight: ArrayLike | None = None,
+    random_state: int = 0,
+) -> GradientCheck:
+    """Compare gradients at a random point where |z| stays below about 5.
+
+    Parameters
+    ----------
+    X : (n, d) float32 or float64
+    y : (n,) of two classes
+    backend : an engine's name, or None for every engine that can run here
+    sample_weight : (n,), optional
+    random_state : int
+        Seeds the point, and the entries checked by differences when d is large.
+
+    Raises
+    ------
+    BackendUnavailableError
+        ``backend`` is named and cannot run here.
+    """
+    names = available_backends() if backend is None else [backend]
+    if backend is not None and backend not in BACKENDS:
+        raise ValueError(f"backend={backend!r} is unknown; allowed: None, {', '.join(map(repr, BACKENDS))}")
+    data = check_training_data(LogisticRegression(), X, y, sample_weight, None)
+    generator = np.random.default_rng(random_state)
+    W = generator.standard_normal(data.X.shape[1] + 1)
+    largest_row = float(np.sqrt(np.einsum("ij,ij->i", data.X, data.X, dtype=np.float64).max()))
+    W[:-1] *= 1.0 / max(largest_row, 1.0)  # zᵢ ~ N(0, ≤ 2): a and 1 − a keep their digits in da
+    expected = _backward_graph(data.X.tolist(), data.y.tolist(), data.sample_weight, W)
+    entries = generator.permutation(W.size)[:_DIFFERENCES]
+    # A difference step changes z by about 1e-3 whatever the scale of the column.
+    steps = np.append(np.full(W.size - 1, _STEP / max(largest_row, 1e-300)), _STEP)
+    engines = []
+    for name in names:
+        engine = load_backend(name)
+        with engine.threads(None):
+            rows = engine.rows(data.X, data.y, data.sample_weight)
+            _, gradient = rows.loss_grad(W)
+            differences = np.array([_five_point(rows, W, j, steps[j]) for j in entries])
+        scale = float(np.abs(expected).max()) or 1.0
+        engines.append(
+            EngineError(
+                name,
+                str(data.X.dtype),
+                float(np.abs(gradient - expected).max()) / scale,
+                float(np.abs(differences - gradient[entries]).max()) / scale,
+            )
+        )
+    return GradientCheck(engines, *data.X.shape)
+
+
+def _backward_graph(
+    X: list[list[float]], y: list[float], sample_weight: Float64 | None, W: Float64
+) -> Float64:
+    """dw and db by the chain rule as the lesson draws it: dz = da · a(1 − a), then dw, db."""
+    *w, b = W.tolist()
+    s = [1.0] * len(y) if sample_weight is None else sample_weight.tolist()
+    dz = []
+    for row, label in zip(X, y, strict=True):
+        a = python_loop.sigmoid(python_loop.linear(row, w, b))
+        dz.append(python_loop.backward_da(a, label) * a * (1.0 - a))
+    return np.array([*python_loop.backward_dw(X, dz, s), python_loop.backward_db(dz, s)])
+
+
+def _five_point(rows: Rows, W: Float64, j: int, h: float) -> float:
+    """∂J/∂Wⱼ ≈ (8 (J₊₁ − J₋₁) − (J₊₂ − J₋₂)) / 12h, error O(h⁴)."""
+
+    def loss(k: int) -> float:
+        moved = W.copy()
+        moved[j] += k * h
+        return rows.loss_grad(moved)[0]
+
+    return (8.0 * (loss(1) - loss(-1)) - (loss(2) - loss(-2))) / (12.0 * h)

@@ -1,0 +1,100 @@
+"""What a solver may ask of an objective, and what it returns."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float64 = NDArray[np.float64]
+
+
+class DescentSteps(Protocol):
+    @property
+    def W(self) -> Float64: ...
+    @property
+    def costs(self) -> Float64: ...
+    @property
+    def gradient_norms(self) -> Float64: ...
+
+
+class Problem(Protocol):
+    """A smooth convex J over W (p,), the intercept last."""
+
+    size: int
+
+    @property
+    def reads(self) -> int: ...
+    def value_grad(self, W: Float64) -> tuple[float, Float64]: ...
+    def hessian_product(self, W: Float64, V: Float64) -> Float64: ...
+    def descend(self, W: Float64, learning_rate: float, steps: int) -> DescentSteps: ...
+    def lipschitz(self, random_state: int | np.random.RandomState) -> float: ...
+    def separates(self, value: float) -> bool: ...
+    def certified_gap(self, W: Float64, gradient: Float64) -> float: ...
+
+
+class DivergenceError(ValueError):
+    """Gradient descent with this learning rate does not decrease the cost."""
+
+
+@dataclass
+class History:
+    """The course of a fit: one entry a step or iteration.
+
+    cost : J in nats; gradient_norm : ‖∇J‖₂; seconds : since the solver began; reads : of X so far.
+    """
+
+    cost: list[float] = field(default_factory=list)
+    gradient_norm: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    reads: list[int] = field(default_factory=list)
+    _start: float = field(default_factory=time.perf_counter)
+
+    def elapsed(self) -> float:
+        return time.perf_counter() - self._start
+
+    def append(self, cost: float, gradient_norm: float, reads: int) -> None:
+        self.cost.append(cost)
+        self.gradient_norm.append(gradient_norm)
+        self.seconds.append(self.elapsed())
+        self.reads.append(reads)
+
+    def arrays(self) -> dict[str, NDArray[np.float64] | NDArray[np.int64]]:
+        return {
+            "cost": np.array(self.cost),
+            "gradient_norm": np.array(self.gradient_norm),
+            "seconds": np.array(self.seconds),
+            "reads": np.array(self.reads, dtype=np.int64),
+        }
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Where a solver stopped.
+
+    W : (p,) float64
+    n_iter : steps or iterations done
+    gap : bound on, or estimate of, the relative suboptimality (J − J*)/J*
+    gap_kind : "certified" (an upper bound) or "estimated" (half the squared Newton decrement)
+    trouble : why it stopped short, with a remedy; empty if it did what was asked
+    """
+
+    W: Float64
+    n_iter: int
+    gap: float
+    gap_kind: str
+    history: History
+    trouble: str = ""
+
+
+Report = Callable[[str], None]
+
+
+def relative_gap(gap: float, value: float) -> float:
+    """An absolute gap g as (J − J*)/J*: since J* ≥ J − g, at most g/(J − g)."""
+    return gap / (value - gap) if gap < value else math.inf

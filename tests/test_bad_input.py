@@ -1,0 +1,115 @@
+"""Bad parameters and data: an error that names the value, what is allowed and the remedy."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from accel_logreg import LogisticRegression, check_gradient
+
+X = np.arange(12.0).reshape(6, 2) % 5
+Y = np.array([0, 1, 0, 1, 1, 0])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        (
+            {"backend": "torch"},
+            r"backend='torch' is unknown; allowed: 'auto', 'python', 'numpy', 'numba', 'cupy'",
+        ),
+        ({"solver": "sag"}, r"solver='sag' is unknown; allowed: 'auto', 'lbfgs', 'gradient-descent'"),
+        ({"C": 0.0}, r"C=0.0 must be above 0; C=float\('inf'\) means no penalty"),
+        ({"C": -1.0}, r"C=-1.0 must be above 0"),
+        ({"C": float("nan")}, r"C=nan must be above 0"),
+        ({"C": "1"}, r"C='1' must be a number above 0"),
+        ({"C": True}, r"C=True must be a number above 0"),
+        ({"tol": 0}, r"tol=0 must be above 0"),
+        ({"tol": None}, r"tol=None must be a number"),
+        ({"learning_rate": 0.0}, r"learning_rate=0.0 must be above 0; 'auto' takes 1/L"),
+        ({"learning_rate": "fast"}, r"learning_rate='fast' must be a number above 0; 'auto'"),
+        ({"learning_rate": float("inf")}, r"learning_rate=inf must be finite"),
+        ({"l1_ratio": 0.5}, r"l1_ratio=0.5 is not available: only 0.0"),
+        ({"l1_ratio": None}, r"l1_ratio=None is not available"),
+        ({"max_iter": 0}, r"max_iter=0 must be at least 1"),
+        ({"max_iter": 1.5}, r"max_iter=1.5 must be an integer"),
+        ({"n_threads": 0}, r"n_threads=0 must be at least 1"),
+        ({"n_threads": -1}, r"n_threads=-1 must be at least 1"),
+        ({"verbose": -1}, r"verbose=-1 must be at least 0"),
+        ({"fit_intercept": "no"}, r"fit_intercept='no' must be True or False"),
+        ({"warm_start": 1}, r"warm_start=1 must be True or False"),
+        ({"class_weight": "even"}, r"class_weight='even' must be None, 'balanced' or a dict"),
+        (
+            {"class_weight": {2: 1.0}},
+            r"class_weight names \[2\], which y does not have; its classes are \[0, 1\]",
+        ),
+        ({"class_weight": {1: -1.0}}, r"must hold finite weights of 0 or above"),
+        ({"class_weight": {1: 0.0}}, r"the rows of class 1 have a total weight of zero"),
+        ({"random_state": "seed"}, r"seed"),
+    ],
+)
+def test_bad_parameters(parameters: dict[str, Any], message: str) -> None:
+    model = LogisticRegression(**parameters)
+    before = vars(model).copy()
+    with pytest.raises((ValueError, TypeError), match=message):
+        model.fit(X, Y)
+    assert vars(model) == before
+
+
+class OnGpu:
+    __cuda_array_interface__: ClassVar[dict[str, Any]] = {}
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "message"),
+    [
+        (np.where(X == 4, np.nan, X), Y, "NaN"),
+        (np.where(X == 4, np.inf, X), Y, "infinity"),
+        (np.empty((0, 2)), np.empty(0), "0 sample"),
+        (np.empty((6, 0)), Y, "0 feature"),
+        (X, np.zeros(6), r"y has only one class, 0\.0"),
+        (X, np.array([0, 1, 2, 0, 1, 2]), "Only binary classification is supported. .* 3 classes"),
+        (X, np.linspace(0, 1, 6), "Unknown label type: continuous"),
+        (X, Y[:5], "inconsistent numbers of samples"),
+        (X[0], Y, "Expected 2D array, got 1D array"),
+        (X[None], Y, "dim 3"),
+        (np.array([["a", "b"]] * 6, dtype=object), Y, "could not convert string to float"),
+        (X * 1j, Y, "Complex data not supported"),
+        (X, np.array([0, 1, np.nan, 1, 1, 0]), "NaN"),
+        (X, None, "requires y to be passed"),
+        (OnGpu(), Y, "on a GPU; this version takes host arrays"),
+    ],
+)
+def test_bad_data(X: Any, y: Any, message: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=message):
+        LogisticRegression(backend="numpy").fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1, 1, -2, 1, 1, 1], r"sample_weight\[2\]=-2.0 is negative"),
+        ([0] * 6, "at least one"),
+        ([1, 0, 1, 0, 0, 1], "the rows of class 1 have a total weight of zero, so y has only one class left"),
+        ([1, 1], "sample_weight"),
+        ([1, 1, 1, 1, 1, np.nan], "NaN"),
+        ([[1] * 6], "1D|sample_weight"),
+    ],
+)
+def test_bad_weights(weights: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        LogisticRegression(backend="numpy").fit(X, Y, sample_weight=weights)
+
+
+def test_sparse_is_refused_with_a_reason() -> None:
+    from scipy.sparse import csr_array
+
+    with pytest.raises(TypeError, match=r"[Ss]parse"):
+        LogisticRegression(backend="numpy").fit(csr_array(X), Y)
+
+
+def test_check_gradient_names_unknown_engines() -> None:
+    with pytest.raises(ValueError, match="backend='torch' is unknown"):
+        check_gradient(X, Y, backend="torch")
