@@ -1,0 +1,230 @@
+"""The CuPy engine: X copied to the device once, fused kernels there, p numbers back per question.
+
+CuPy is imported when a CupyBackend is made, not before. Making one probes the machine; what is missing
+becomes a BackendUnavailableError with its own reason and the command that mends it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import metadata
+from importlib.util import find_spec
+from typing import NamedTuple
+
+from accel_logreg.backends.base import (
+    Backend,
+    BackendUnavailableError,
+    Descent,
+    Float64,
+    Matrix,
+    Rows,
+)
+from accel_logreg.kernels import cupy_fused as kernels
+from accel_logreg.kernels.cupy_fused_device import Device, cuda_device
+
+INSTALL = (
+    'Install the CuPy for your driver: pip install "accel_logreg[cuda13]" (driver 580 or newer), '
+    'or pip install "accel_logreg[cuda12]" (older).'
+)
+# Every name under which CuPy has been published; two of them overwrite each other's files.
+DISTRIBUTIONS = (
+    "cupy",
+    *(f"cupy-cuda{version}" for version in (*range(110, 118), "11x", "12x", "13x", "14x")),
+    *(f"cupy-rocm-{version}" for version in ("4-3", "5-0", "7-0", "7-1")),
+    "amd-cupy",
+)
+# cudaError values, named as in CUDA's documentation.
+CUDA_ERROR_INSUFFICIENT_DRIVER = 35
+CUDA_ERROR_NO_DEVICE = 100
+
+
+class CupyRows(Rows):
+    """Rows in the memory of one device.
+
+    Raises
+    ------
+    MemoryError
+        X and the workspace are larger than the memory that is free; nothing has been copied.
+    """
+
+    def __init__(self, device: Device, X: Matrix, y: Float64, sample_weight: Float64 | None) -> None:
+        self.n_rows, self.n_features = X.shape
+        self.dtype = X.dtype
+        self._require_memory(device, X, sample_weight is not None)
+        self._data = kernels.Resident(device, X, y, sample_weight)
+        self.weight_sum = self._data.weight_sum
+        self.reads = 0
+        self._largest: float | None = None
+
+    @staticmethod
+    def _require_memory(device: Device, X: Matrix, weighted: bool) -> None:
+        need = kernels.resident_bytes(X.shape, X.itemsize, weighted, device.limits)
+        free = device.free_bytes()
+        if need > free:
+            narrower = "X as float32 (half the bytes), " if X.itemsize == 8 else ""
+            raise MemoryError(
+                f"X of shape {X.shape} and dtype {X.dtype} needs {need / 1e9:.2f} GB on the device, where "
+                f"{free / 1e9:.2f} GB are free. Pass {narrower}fewer rows, or choose a CPU engine: "
+                "backend='numba'."
+            )
+
+    def loss_grad(self, W: Float64) -> tuple[float, Float64]:
+        self.reads += self._data.gradient.reads
+        return kernels.loss_grad(self._data, W)
+
+    def hessian_product(self, W: Float64, V: Float64) -> Float64:
+        self.reads += self._data.hessian_product.reads
+        return kernels.hessian_product(self._data, W, V)
+
+    def descend(
+        self, W: Float64, learning_rate: float, l2: float, steps: int, fit_intercept: bool
+    ) -> Descent:
+        self.reads += steps * self._data.gradient.reads
+        return Descent(*kernels.descend(self._data, W, learning_rate, l2, steps, fit_intercept))
+
+    def largest_entry(self) -> float:
+        if self._largest is None:
+            self._largest = kernels.largest_entry(self._data)
+            self.reads += 1
+        return self._largest
+
+
+class CupyBackend(Backend):
+    """The current CUDA device. Making it compiles the kernels, or loads them from CuPy's cache on disk.
+
+    Raises
+    ------
+    BackendUnavailableError
+        CuPy, the driver, a device or the compiler is missing or broken; the message says which.
+    """
+
+    name = "cupy"
+
+    def __init__(self) -> None:
+        obstacle = find_obstacle()
+        if obstacle is not None:
+            raise BackendUnavailableError(self.name, *obstacle)
+        self._device: Device = _current_device()
+
+    def rows(self, X: Matrix, y: Float64, sample_weight: Float64 | None) -> CupyRows:
+        return CupyRows(self._device, X, y, sample_weight)
+
+    def logits(self, X: Matrix, W: Float64) -> Float64:
+        return kernels.logits(self._device, X, W)
+
+
+class Obstacle(NamedTuple):
+    """Why the engine cannot run here, and what mends it."""
+
+    reason: str
+    remedy: str
+
+
+@cache
+def find_obstacle() -> Obstacle | None:
+    """What keeps the engine from running here, None if nothing does; found out once per process."""
+    return _packages() or _driver() or _compiler()
+
+
+def cupy_distributions() -> list[str]:
+    """The CuPy packages that are installed; more than one is a broken installation."""
+    installed = []
+    for name in DISTRIBUTIONS:
+        try:
+            metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            continue
+        installed.append(name)
+    return installed
+
+
+def _packages() -> Obstacle | None:
+    found = cupy_distributions()
+    if len(found) > 1:
+        return Obstacle(
+            f"{len(found)} CuPy packages are installed and overwrite each other's files: {', '.join(found)}.",
+            f"Remove them all and install one: pip uninstall -y {' '.join(found)}. {INSTALL}",
+        )
+    if find_spec("cupy") is None:
+        return Obstacle("CuPy is not installed.", INSTALL)
+    try:
+        import cupy  # noqa: F401
+    except Exception as error:  # a broken binary raises anything
+        return Obstacle(
+            f"CuPy is installed but cannot be imported: {_last_line(error)}.",
+            f"Install it anew: pip uninstall -y {' '.join(found) or 'cupy'}. {INSTALL}",
+        )
+    return None
+
+
+def _driver() -> Obstacle | None:
+    from cupy.cuda import runtime
+
+    try:
+        devices = runtime.getDeviceCount()
+    except runtime.CUDARuntimeError as error:
+        if error.status == CUDA_ERROR_INSUFFICIENT_DRIVER:
+            return _insufficient_driver(runtime.driverGetVersion(), runtime.runtimeGetVersion())
+        if error.status != CUDA_ERROR_NO_DEVICE:
+            return Obstacle(
+                f"CUDA does not answer: {error}.", "Run nvidia-smi to see the state of the driver."
+            )
+        devices = 0
+    if devices == 0:
+        return Obstacle(
+            "there is a driver but no CUDA device that this process may use.",
+            "Run nvidia-smi -L to list the devices, and unset CUDA_VISIBLE_DEVICES if it hides them.",
+        )
+    return None
+
+
+def _insufficient_driver(driver: int, runtime: int) -> Obstacle:
+    """CUDA versions are 1000 · major + 10 · minor; a missing driver is version 0."""
+    if driver == 0:
+        return Obstacle(
+            "the NVIDIA driver is missing (cudaErrorInsufficientDriver).",
+            "Run nvidia-smi: if it fails, install the NVIDIA driver; in a container, start it with access "
+            "to the GPU (docker run --gpus all). On a machine without an NVIDIA GPU choose backend='numba'.",
+        )
+    uninstall = f"pip uninstall -y {' '.join(cupy_distributions())}"
+    return Obstacle(
+        f"the NVIDIA driver is too old: it supports CUDA {_version(driver)} and this CuPy needs "
+        f"{_version(runtime)} (cudaErrorInsufficientDriver).",
+        "Update the driver (nvidia-smi shows its version), or install a CuPy that it supports: "
+        f'{uninstall} && pip install "accel_logreg[cuda{driver // 1000}]".',
+    )
+
+
+def _compiler() -> Obstacle | None:
+    from cupy.cuda import runtime
+    from cupy_backends.cuda.libs import nvrtc
+
+    mend = f'It comes with: pip install "accel_logreg[cuda{runtime.runtimeGetVersion() // 1000}]".'
+    try:
+        nvrtc.getVersion()
+    except Exception as error:  # RuntimeError, OSError or ImportError, by version of CuPy
+        return Obstacle(f"NVRTC, CUDA's run-time compiler, does not load: {_last_line(error)}.", mend)
+    try:
+        _current_device()
+    except Exception as error:  # CompileException is no relative of RuntimeError
+        return Obstacle(
+            f"the kernels do not compile on this machine ({type(error).__name__}: {_last_line(error)}), most "
+            "often because the CUDA headers are missing or of another version than NVRTC.",
+            mend,
+        )
+    return None
+
+
+def _current_device() -> Device:
+    from cupy.cuda import runtime
+
+    return cuda_device(runtime.getDevice())
+
+
+def _version(number: int) -> str:
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip(" =-")]
+    return lines[-1].rstrip(".") if lines else type(error).__name__

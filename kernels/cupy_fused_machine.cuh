@@ -1,0 +1,56 @@
+// What the kernels of cupy_fused.cu ask of the machine. The loader puts this text in front of that
+// file's; tests/cuda_host/cuda_host.h answers the same questions on the host, where the kernels are
+// checked without a GPU. There is nothing else in the kernels that differs between the two.
+
+typedef long long int64;
+
+// The block's dynamic shared memory, 16-byte aligned; the launch gives its size.
+__device__ __forceinline__ double* shared_memory()
+{
+    extern __shared__ uint4 bytes_of_block[];
+    return reinterpret_cast<double*>(bytes_of_block);
+}
+
+// States how many bytes of it the kernel lays out. The host check holds that against the launch; on a
+// device it costs nothing.
+__device__ __forceinline__ void expect_shared_bytes(int) {}
+
+// Copies of 4, 8 or 16 aligned bytes from device to shared memory that run beside the arithmetic:
+// start some, close the group, and wait until all but the newest groups have landed. Each thread
+// waits for its own copies, so a __syncthreads() must follow before another thread reads them.
+// From compute capability 8.0 this is the asynchronous copy unit, and a whole tile is in flight
+// without passing through registers; before that it is an ordinary load and store.
+template <int BYTES>
+__device__ __forceinline__ void start_async_copy(void* to, const void* from)
+{
+    static_assert(BYTES == 4 || BYTES == 8 || BYTES == 16, "the copy unit knows these sizes only");
+#if __CUDA_ARCH__ >= 800
+    const unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(to));
+    if constexpr (BYTES == 16)  // .cg leaves the first-level cache to W: X is used once
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(address), "l"(from) : "memory");
+    else
+        asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"(address), "l"(from), "n"(BYTES) : "memory");
+#else
+    if constexpr (BYTES == 16)
+        *static_cast<uint4*>(to) = *static_cast<const uint4*>(from);
+    else if constexpr (BYTES == 8)
+        *static_cast<double*>(to) = *static_cast<const double*>(from);
+    else
+        *static_cast<float*>(to) = *static_cast<const float*>(from);
+#endif
+}
+
+__device__ __forceinline__ void close_copy_group()
+{
+#if __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+}
+
+template <int NEWEST>
+__device__ __forceinline__ void wait_for_copies_but()
+{
+#if __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.wait_group %0;" ::"n"(NEWEST) : "memory");
+#endif
+}

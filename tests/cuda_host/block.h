@@ -1,0 +1,223 @@
+// Runs the blocks of a grid one after the other, each thread of a block as a fiber of its own; which
+// faults it notices is said in cuda_host.h.
+
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdarg>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <ucontext.h>
+#include <unistd.h>
+#include <vector>
+
+#if defined(__has_feature)  // clang's way to ask; GCC defines the macro itself
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/common_interface_defs.h>
+#else
+inline void __sanitizer_start_switch_fiber(void**, const void*, size_t) {}
+inline void __sanitizer_finish_switch_fiber(void*, const void**, size_t*) {}
+#endif
+
+struct Dimensions {
+    unsigned x = 1, y = 1, z = 1;
+};
+inline Dimensions gridDim, blockDim, blockIdx, threadIdx;
+
+namespace host {
+
+[[noreturn]] inline void fail(const char* format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    std::fprintf(stderr, "cuda_host: ");
+    std::vfprintf(stderr, format, arguments);
+    std::fprintf(stderr, " [block (%u, %u), thread %u]\n", blockIdx.x, blockIdx.y, threadIdx.x);
+    std::fflush(stderr);
+    _exit(1);
+}
+
+enum class State { ready, at_barrier, at_shuffle, done };
+
+struct Copy {
+    void* to;
+    const void* from;
+    int bytes;
+};
+
+struct Fiber {
+    static constexpr size_t STACK_BYTES = 64 << 10;
+    std::unique_ptr<char[]> stack{new char[STACK_BYTES]};
+    ucontext_t context;
+    void* fake_stack = nullptr;
+    State state = State::done;
+    int line = 0;      // of the barrier or shuffle that it waits at
+    double value = 0;  // given to a shuffle, and received from it
+    int distance = 0;
+    std::vector<std::vector<Copy>> groups;  // closed ones, oldest first, and the open one last
+};
+
+inline std::vector<Fiber> fibers;
+inline ucontext_t scheduler;
+inline void* scheduler_fake_stack = nullptr;
+inline const void* scheduler_stack = nullptr;
+inline size_t scheduler_stack_bytes = 0;
+inline std::function<void()> kernel;
+inline double* shared = nullptr;
+inline size_t shared_size = 0;
+inline bool late_copies = true;
+inline bool descending = false;
+
+inline Fiber& current() { return fibers[threadIdx.x]; }
+
+// ---- switching: the sanitizer must be told which stack comes next -------------------------------
+
+inline void to_scheduler(Fiber& fiber)
+{
+    __sanitizer_start_switch_fiber(fiber.state == State::done ? nullptr : &fiber.fake_stack, scheduler_stack,
+                                   scheduler_stack_bytes);
+    swapcontext(&fiber.context, &scheduler);
+    __sanitizer_finish_switch_fiber(fiber.fake_stack, &scheduler_stack, &scheduler_stack_bytes);
+}
+
+inline void to_fiber(unsigned thread)
+{
+    threadIdx.x = thread;
+    Fiber& fiber = fibers[thread];
+    __sanitizer_start_switch_fiber(&scheduler_fake_stack, fiber.stack.get(), Fiber::STACK_BYTES);
+    swapcontext(&scheduler, &fiber.context);
+    __sanitizer_finish_switch_fiber(scheduler_fake_stack, nullptr, nullptr);
+}
+
+inline void fiber_main()
+{
+    __sanitizer_finish_switch_fiber(nullptr, &scheduler_stack, &scheduler_stack_bytes);
+    kernel();
+    Fiber& fiber = current();
+    for (const auto& group : fiber.groups)
+        if (late_copies && !group.empty()) fail("a thread ended with copies that it never waited for");
+    fiber.state = State::done;
+    to_scheduler(fiber);
+}
+
+inline void wait(State state, int line)
+{
+    Fiber& fiber = current();
+    fiber.state = state;
+    fiber.line = line;
+    to_scheduler(fiber);
+}
+
+// ---- what the kernels call -----------------------------------------------------------------------
+
+inline void barrier(int line) { wait(State::at_barrier, line); }
+
+inline double shuffle_xor(unsigned mask, double value, int distance, int line)
+{
+    if (mask != 0xffffffffu) fail("line %d: shuffle with mask %08x, not the whole warp", line, mask);
+    current().value = value;
+    current().distance = distance;
+    wait(State::at_shuffle, line);
+    return current().value;
+}
+
+inline void perform(const std::vector<Copy>& group)
+{
+    for (const Copy& copy : group) std::memcpy(copy.to, copy.from, copy.bytes);
+}
+
+// ---- one block -------------------------------------------------------------------------------------
+
+inline bool all_are(State state)
+{
+    return std::all_of(fibers.begin(), fibers.end(), [=](const Fiber& f) { return f.state == state; });
+}
+
+// Exchanges the values of a warp whose lanes all wait at a shuffle; false if they do not.
+inline bool shuffle(Fiber* lanes)
+{
+    if (!std::all_of(lanes, lanes + 32, [](const Fiber& f) { return f.state == State::at_shuffle; })) return false;
+    double values[32];
+    for (int lane = 0; lane < 32; ++lane) {
+        if (lanes[lane].line != lanes[0].line || lanes[lane].distance != lanes[0].distance)
+            fail("different shuffles met: lines %d and %d", lanes[0].line, lanes[lane].line);
+        values[lane] = lanes[lane ^ lanes[0].distance].value;
+    }
+    for (int lane = 0; lane < 32; ++lane) {
+        lanes[lane].value = values[lane];
+        lanes[lane].state = State::ready;
+    }
+    return true;
+}
+
+// Runs one warp as far as it gets without the others: to a barrier or its end, through its shuffles.
+inline void run_warp(unsigned first)
+{
+    do {
+        for (unsigned lane = 0; lane < 32; ++lane) {
+            const unsigned thread = first + (descending ? 31 - lane : lane);
+            if (fibers[thread].state == State::ready) to_fiber(thread);
+        }
+    } while (shuffle(&fibers[first]));
+}
+
+// Opens the barrier at which every thread of the block waits.
+inline void open_barrier()
+{
+    for (Fiber& fiber : fibers) {
+        threadIdx.x = static_cast<unsigned>(&fiber - fibers.data());
+        if (fiber.state == State::done || fiber.state == State::at_shuffle)
+            fail("%s where others wait, line %d: not all of them reach it",
+                 fiber.state == State::done ? "a thread has ended" : "a thread waits at a shuffle", fiber.line);
+        if (fiber.line != fibers[0].line) fail("barriers at lines %d and %d met", fibers[0].line, fiber.line);
+        fiber.state = State::ready;
+    }
+}
+
+inline void run_block(size_t shared_bytes)
+{
+    void* memory = nullptr;
+    if (shared_bytes && posix_memalign(&memory, 16, shared_bytes)) fail("no memory");
+    if (shared_bytes) std::memset(memory, 0xff, shared_bytes);  // NaN as float and as double
+    shared = static_cast<double*>(memory);
+    shared_size = shared_bytes;
+    for (Fiber& fiber : fibers) {
+        getcontext(&fiber.context);
+        fiber.context.uc_stack.ss_sp = fiber.stack.get();
+        fiber.context.uc_stack.ss_size = Fiber::STACK_BYTES;
+        fiber.context.uc_link = nullptr;
+        makecontext(&fiber.context, fiber_main, 0);
+        fiber.state = State::ready;
+        fiber.groups.assign(1, {});
+    }
+    const unsigned threads = static_cast<unsigned>(fibers.size());
+    while (true) {
+        for (unsigned warp = 0; warp < threads; warp += 32) run_warp(descending ? threads - 32 - warp : warp);
+        if (all_are(State::done)) break;
+        open_barrier();
+    }
+    std::free(memory);
+    shared = nullptr;
+}
+
+inline void run_grid(Dimensions grid, unsigned threads, size_t shared_bytes, std::function<void()> body)
+{
+    if (threads == 0 || threads > 1024 || threads % 32) fail("a block of %u threads", threads);
+    gridDim = grid;
+    blockDim = {threads, 1, 1};
+    kernel = std::move(body);
+    fibers = std::vector<Fiber>(threads);
+    for (blockIdx.y = 0; blockIdx.y < grid.y; ++blockIdx.y)
+        for (blockIdx.x = 0; blockIdx.x < grid.x; ++blockIdx.x) run_block(shared_bytes);
+}
+
+}  // namespace host

@@ -1,0 +1,46 @@
+// Kernels with one fault each: what the host check must notice, or it would prove nothing.
+
+extern "C" __global__ void past_shared_memory(double* out)
+{
+    shared_memory()[threadIdx.x + 1] = 1.0;  // the last thread writes one double too far
+    __syncthreads();
+    out[threadIdx.x] = shared_memory()[threadIdx.x];
+}
+
+extern "C" __global__ void past_the_end(double* out) { out[threadIdx.x + 1] = 1.0; }
+
+// Reads its neighbour's element: right in one order of the threads, not yet written in the other.
+extern "C" __global__ void missing_barrier(double* out)
+{
+    shared_memory()[threadIdx.x] = threadIdx.x;
+    out[threadIdx.x] = shared_memory()[(threadIdx.x + 1) % blockDim.x];
+}
+
+extern "C" __global__ void diverging_barrier(double* out)
+{
+    if (threadIdx.x < 32) __syncthreads();
+    out[threadIdx.x] = 0.0;
+}
+
+extern "C" __global__ void diverging_shuffle(double* out)
+{
+    double value = 0.0;
+    if (threadIdx.x % 32 < 16) value = __shfl_xor_sync(0xffffffffu, value, 1);
+    out[threadIdx.x] = value;
+}
+
+extern "C" __global__ void copy_without_wait(const double* X, double* out)
+{
+    start_async_copy<8>(shared_memory() + threadIdx.x, X + threadIdx.x);
+    close_copy_group();
+    __syncthreads();
+    out[threadIdx.x] = shared_memory()[threadIdx.x];
+}
+
+extern "C" __global__ void misaligned_copy(const double* X, double* out)
+{
+    start_async_copy<16>(shared_memory(), X + 1);
+    close_copy_group();
+    wait_for_copies_but<0>();
+    out[threadIdx.x] = shared_memory()[0];
+}

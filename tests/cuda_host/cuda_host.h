@@ -1,0 +1,60 @@
+// Plays the part of CUDA that the kernels use, on the host: one block after the other, each thread of
+// a block a fiber of its own, so that barriers and shuffles really meet. It stands in for
+// kernels/cupy_fused_machine.cuh and the CUDA compiler's own words, and is stricter than a device:
+//
+//  - shared memory is a fresh allocation of exactly the bytes of the launch, full of NaN, so that the
+//    address sanitizer sees an overrun and an answer shows an element that was never written;
+//  - a barrier must be reached by every thread of the block, at the same line; a shuffle by every lane
+//    of the warp, at the same line and distance, with the whole-warp mask;
+//  - asynchronous copies land as late as they may (at the wait) or as early (at the start), and
+//    warps run in ascending or descending order, each as far as it gets alone: an answer that depends
+//    on any of it is wrong.
+
+#pragma once
+
+#include "block.h"
+
+#define __global__
+#define __device__
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+#define __syncthreads() host::barrier(__LINE__)
+#define __shfl_xor_sync(mask, value, distance) host::shuffle_xor(mask, value, distance, __LINE__)
+
+typedef long long int64;
+using std::min;
+
+// ---- the machine, as kernels/cupy_fused_machine.cuh declares it --------------------------------------
+
+inline double* shared_memory() { return host::shared; }
+
+inline void expect_shared_bytes(int bytes)
+{
+    if (static_cast<size_t>(bytes) != host::shared_size)
+        host::fail("the kernel lays out %d bytes of shared memory, the launch gives %zu", bytes, host::shared_size);
+}
+
+template <int BYTES>
+void start_async_copy(void* to, const void* from)
+{
+    static_assert(BYTES == 4 || BYTES == 8 || BYTES == 16, "the copy unit knows these sizes only");
+    if (reinterpret_cast<uintptr_t>(to) % BYTES || reinterpret_cast<uintptr_t>(from) % BYTES)
+        host::fail("a copy of %d bytes that is not aligned to them", BYTES);
+    const host::Copy copy{to, from, BYTES};
+    if (host::late_copies)
+        host::current().groups.back().push_back(copy);
+    else
+        host::perform({copy});
+}
+
+inline void close_copy_group() { host::current().groups.emplace_back(); }
+
+template <int NEWEST>
+void wait_for_copies_but()
+{
+    auto& groups = host::current().groups;  // the last one is open and is not waited for
+    while (groups.size() > NEWEST + 1) {
+        host::perform(groups.front());
+        groups.erase(groups.begin());
+    }
+}

@@ -1,0 +1,146 @@
+"""The CuPy engine around its kernels: what it says to CuPy, memory, and the GPU's own tests."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+from unittest.mock import MagicMock
+
+import numpy as np
+import pytest
+from cuda_host.host_device import HostDevice
+
+from accel_logreg.backends import cupy_fused as engine
+from accel_logreg.backends import load_backend
+from accel_logreg.backends.base import Backend
+from accel_logreg.kernels.cupy_fused import Resident
+from accel_logreg.kernels.cupy_fused_device import FUSED_KERNELS, KERNELS, OPTIONS, CudaDevice, source
+from accel_logreg.kernels.cupy_fused_plan import Limits
+
+LIMITS = Limits(2, 100 << 10, 100 << 10)
+
+
+@pytest.fixture
+def cupy() -> Any:
+    return pytest.importorskip("cupy", reason="CuPy is not installed", exc_type=ImportError)
+
+
+# ---- what CudaDevice says to CuPy, with CuPy's device functions played ---------------------------------
+
+
+class PlayedModule:
+    """cupy.RawModule without a device."""
+
+    def __init__(self, *, code: str, options: tuple[str, ...]) -> None:
+        assert (code, options) == (source(), OPTIONS)
+        self.compiled = False
+
+    def compile(self) -> None:
+        self.compiled = True
+
+    def get_function(self, _name: str) -> MagicMock:
+        assert self.compiled
+        return MagicMock(
+            spec=["__call__", "max_dynamic_shared_size_bytes", "preferred_shared_memory_carveout"]
+        )
+
+
+def test_cuda_device_opts_in_to_large_tiles_and_passes_null(
+    cupy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = cupy.cuda.runtime
+    answers = {
+        runtime.cudaDevAttrMultiProcessorCount: 132,
+        runtime.cudaDevAttrMaxSharedMemoryPerBlockOptin: 227 << 10,
+        runtime.cudaDevAttrMaxSharedMemoryPerMultiprocessor: 228 << 10,
+    }
+    monkeypatch.setattr(runtime, "deviceGetAttribute", lambda attribute, _ordinal: answers[attribute])
+    monkeypatch.setattr(cupy, "RawModule", PlayedModule)
+    monkeypatch.setattr(cupy.cuda, "Device", lambda _ordinal: nullcontext())
+    device = CudaDevice(0)
+    assert device.limits == Limits(132, 227 << 10, 228 << 10)
+    assert set(device._kernels) == set(KERNELS)
+    for name in FUSED_KERNELS:
+        assert device._kernels[name].max_dynamic_shared_size_bytes == 227 << 10
+        assert device._kernels[name].preferred_shared_memory_carveout == 100
+    device.launch("gradient_float32", (7,), 256, 4096, (None, np.int64(3)))
+    kernel = device._kernels["gradient_float32"]
+    kernel.assert_called_once_with((7,), (256,), (np.int64(0), np.int64(3)), shared_mem=4096)
+
+
+# ---- memory ----------------------------------------------------------------------------------------
+
+
+def test_rows_larger_than_the_device_are_refused_before_copying() -> None:
+    device = HostDevice(Path("never launched"), LIMITS, memory=1000)
+    with pytest.raises(MemoryError, match=r"shape \(100, 10\).*float64.*float32 \(half the bytes\).*'numba'"):
+        engine.CupyRows(device, np.ones((100, 10)), np.ones(100), None)
+    with pytest.raises(MemoryError, match=r"Pass fewer rows"):
+        engine.CupyRows(device, np.ones((100, 10), np.float32), np.ones(100), None)
+
+
+def test_device_memory_is_given_back_without_the_garbage_collector() -> None:
+    rows = Resident(HostDevice(Path("never launched"), LIMITS), np.ones((4, 2)), np.ones(4), None)
+    gone = weakref.ref(rows)
+    gc.disable()
+    try:
+        del rows
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+# ---- on the device itself: what is particular to it; its numerics are the door's tests ----------------
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("shape", [(100_003, 28), (301, 3072), (209, 12288), (57, 20_011), (1, 1)], ids=str)
+def test_one_and_two_reads_on_the_device(
+    gpu: Backend, dtype: Any, rng: np.random.Generator, shape: tuple[int, int]
+) -> None:
+    """Shapes whose tiles are many, long, wider than 48 KB, and too long for shared memory."""
+    n, d = shape
+    X = rng.normal(size=shape).astype(dtype)
+    y = (rng.random(n) < 0.5).astype(np.float64)
+    s = rng.random(n) + 0.5
+    W, V = rng.normal(size=d + 1) / np.sqrt(d), rng.normal(size=d + 1)
+    rows, reference = gpu.rows(X, y, s), load_backend("numpy").rows(X, y, s)
+    loss, gradient = rows.loss_grad(W)
+    assert rows.reads == {28: 1, 20_011: 2}.get(d, rows.reads)  # between them it depends on the device
+    true_loss, true_gradient = reference.loss_grad(W)
+    np.testing.assert_allclose(loss, true_loss, rtol=1e-12)
+    np.testing.assert_allclose(gradient, true_gradient, rtol=1e-9, atol=1e-13)
+    product = rows.hessian_product(W, V)
+    np.testing.assert_allclose(product, reference.hessian_product(W, V), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(gpu.logits(X, W), load_backend("numpy").logits(X, W), rtol=1e-11, atol=1e-11)
+    assert rows.largest_entry() == reference.largest_entry()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("shape", [(100_003, 28), (57, 20_011)], ids=str)
+def test_answers_are_bitwise_reproducible(
+    gpu: Backend, dtype: Any, rng: np.random.Generator, shape: tuple[int, int]
+) -> None:
+    X = rng.normal(size=shape).astype(dtype)
+    y = (rng.random(shape[0]) < 0.5).astype(np.float64)
+    W = rng.normal(size=shape[1] + 1) / np.sqrt(shape[1])
+    answers = set()
+    for rows in (gpu.rows(X, y, None), gpu.rows(X, y, None)):
+        for _ in range(3):
+            loss, gradient = rows.loss_grad(W)
+            descent = rows.descend(W, 0.1, 0.01, 3, True)
+            answers.add((loss, gradient.tobytes(), descent.W.tobytes(), descent.costs.tobytes()))
+    assert len(answers) == 1
+
+
+@pytest.mark.gpu
+def test_device_memory_is_not_held_after_the_rows_are_gone(gpu: Backend, cupy: Any) -> None:
+    pool = cupy.get_default_memory_pool()
+    before = pool.used_bytes()
+    rows = gpu.rows(np.ones((1000, 100)), np.ones(1000), None)
+    assert pool.used_bytes() > before
+    del rows
+    assert pool.used_bytes() == before
