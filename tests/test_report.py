@@ -1,0 +1,198 @@
+"""The report: one page that needs nothing else, all its files or none, figures that JSON can carry."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from accel_logreg.backends.base import BackendUnavailableError
+from accel_logreg.lab import findings, report
+from accel_logreg.lab.clock import Clock
+from accel_logreg.lab.crops import make_crops
+from accel_logreg.lab.descent import train
+from accel_logreg.lab.dot import measure_dot
+from accel_logreg.lab.results import Results, headlines
+
+VOID = {"meta", "img", "link", "br", "hr", "input"}
+LOADING = {"src", "href", "srcset", "data", "action", "poster", "background"}
+
+
+class Page(HTMLParser):
+    """Collects what a page would load, its images, and whether its elements are closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.images: list[dict[str, str]] = []
+        self.cells: list[dict[str, str]] = []
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        self.tags.add(tag)
+        self.loads += [value for name, value in values.items() if name in LOADING]
+        if tag == "img":
+            self.images.append(values)
+        if tag == "td":
+            self.cells.append(values)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def results() -> Results:
+    clock = Clock(rest=0.0, settling=0.0)
+    crops, test = make_crops(4, 4, dtype="float64", random_state=0)
+    missing = BackendUnavailableError(
+        "cupy", "<no> device & driver.", 'Run: pip install "accel_logreg[cuda12]"'
+    )
+    return Results(
+        study="tiny",
+        n_threads=None,
+        machine={
+            "date": "today",
+            "cpu": "a <cpu>",
+            "usable_cores": 2,
+            "cache_bytes": {"L2": 10**6, "L3": 10**8},
+            "python": "CPython",
+        },
+        load_average=0.0,
+        read_bandwidth=2e10,
+        status={"numpy": None, "cupy": missing},
+        compile_seconds={"numpy": 0.001},
+        n_test=4,
+        dot=measure_dot(["python", "numpy"], [10, 100], n_threads=1, repeats=1, call_limit=1.0, clock=clock),
+        like=train(["numpy"], crops, test, rounds=1, steps_per_round=2, n_threads=1, clock=clock),
+        full=None,
+    )
+
+
+@pytest.fixture(scope="module")
+def pictures() -> dict[str, bytes]:
+    buffer = io.BytesIO()
+    Image.new("RGB", (2, 2)).save(buffer, format="PNG")
+    names = (
+        "dot_time",
+        "dot_speed_up",
+        "step_time",
+        "cost_curves",
+        "regions",
+        "train_crops",
+        "predictions",
+        "weights",
+    )
+    return dict.fromkeys(names, buffer.getvalue())
+
+
+@pytest.fixture(scope="module")
+def html(results: Results, pictures: dict[str, bytes]) -> str:
+    return report.to_html(results, pictures)
+
+
+def test_the_page_loads_nothing_from_outside(html: str) -> None:
+    page = Page(html)
+    assert page.loads
+    assert all(value.startswith("data:image/png;base64,") for value in page.loads)
+    assert not page.tags & {"script", "link", "iframe", "object", "base"}
+    assert "http:" not in html
+    assert "https:" not in html
+    assert "@import" not in html
+    assert "url(" not in html
+
+
+def test_the_page_is_well_formed_and_its_pictures_are_whole_and_described(
+    html: str, pictures: dict[str, bytes]
+) -> None:
+    page = Page(html)
+    assert page.open == []
+    assert len(page.images) == len(pictures)
+    for image in page.images:
+        assert len(image["alt"]) > 20
+        Image.open(io.BytesIO(base64.b64decode(image["src"].partition(",")[2]))).load()
+
+
+def test_a_phone_gets_the_column_name_beside_every_cell(html: str) -> None:
+    cells = Page(html).cells
+    assert cells
+    assert all(cell["data-column"] for cell in cells)
+    assert 'name="viewport"' in html
+
+
+def test_light_and_dark(html: str) -> None:
+    assert "prefers-color-scheme: dark" in html
+    assert 'name="color-scheme" content="light dark"' in html
+
+
+def test_text_is_escaped(html: str) -> None:
+    assert "&lt;no&gt; device &amp; driver." in html
+    assert "a &lt;cpu&gt;" in html
+
+
+def test_the_page_says_what_the_task_is_and_is_not(html: str) -> None:
+    assert "A crop task, not a cat detector" in html
+    assert "No pixel of a test crop is in a training crop." in html
+
+
+def test_the_terminal_shows_brackets_as_they_are(results: Results) -> None:
+    text = io.StringIO()
+    console = Console(file=text, width=80)
+    report.show(console, findings.engine_table(results.status, ["numpy"]))
+    report.show(console, findings.dot_table(results.dot))
+    assert '"accel_logreg[cuda12]"' in text.getvalue()
+    assert "a[i] * b[i]" in text.getvalue()
+
+
+def _with_samples(results: Results, *samples: float) -> Results:
+    run = replace(results.like.runs[0], samples=samples)
+    return replace(results, like=replace(results.like, runs=(run,)))
+
+
+def test_a_machine_that_was_not_quiet_is_named(results: Results) -> None:
+    quiet = _with_samples(results, 1.0, 1.1)
+    assert not any("with care" in sentence for sentence in headlines(quiet))
+    assert any("1.8 of 2 cores busy" in sentence for sentence in headlines(replace(quiet, load_average=1.8)))
+    unsteady = headlines(_with_samples(results, 1.0, 5.0, 3.0))
+    assert any("the rounds of numpy differ 5.0-fold" in sentence for sentence in unsteady)
+
+
+def test_json_holds_every_sample_and_cost_but_not_the_weights(results: Results) -> None:
+    figures = json.loads(report.to_json(results))
+    run = results.like.runs[0]
+    assert figures["like"]["runs"][0]["samples"] == list(run.samples)
+    np.testing.assert_array_equal(figures["like"]["runs"][0]["costs"], run.costs)
+    assert "W" not in figures["like"]["runs"][0]
+    assert figures["status"]["cupy"]["reason"] == "<no> device & driver."
+
+
+def test_publishing_replaces_all_files(tmp_path: Path) -> None:
+    report.publish(tmp_path / "a" / "b", {"x.png": b"1", report.PAGE: b"2"})
+    report.publish(tmp_path / "a" / "b", {"x.png": b"3", report.PAGE: b"4"})
+    assert {path.name: path.read_bytes() for path in (tmp_path / "a" / "b").iterdir()} == {
+        "x.png": b"3",
+        report.PAGE: b"4",
+    }
+
+
+def test_publishing_that_fails_leaves_the_old_report(tmp_path: Path) -> None:
+    report.publish(tmp_path, {"x.png": b"old", report.PAGE: b"old"})
+    (tmp_path / "y.png").mkdir()  # a folder where a file should go
+    with pytest.raises(IsADirectoryError):
+        report.publish(tmp_path, {"x.png": b"new", "y.png": b"new", report.PAGE: b"new"})
+    assert (tmp_path / "x.png").read_bytes() == b"old"
+    assert (tmp_path / report.PAGE).read_bytes() == b"old"
+    assert {path.name for path in tmp_path.iterdir()} == {"x.png", "y.png", report.PAGE}
