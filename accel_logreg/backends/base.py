@@ -133,6 +133,12 @@ class Backend(ABC):
         self.logits(X, W)
 
 
+def blas_threads_now() -> int:
+    """How many threads BLAS may use at this moment; 1 where no BLAS of NumPy's can tell."""
+    pools = _thread_pools().info()
+    return max((pool["num_threads"] for pool in pools if pool["user_api"] == "blas"), default=1)
+
+
 @cache
 def _thread_pools() -> ThreadpoolController:
     # Finding the loaded BLAS libraries takes about a millisecond: once is enough.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from accel_logreg.backends.base import Backend, Descent, Float64, Matrix, Rows
+from accel_logreg.backends.base import Backend, Descent, Float64, Matrix, Rows, blas_threads_now
 from accel_logreg.kernels import numpy_vectorised as kernels
 
 BLOCK_BYTES = 4 << 20  # float64; smaller blocks fall below the size from which BLAS uses its threads
@@ -74,6 +74,11 @@ class NumpyBackend(Backend):
 
     def rows(self, X: Matrix, y: Float64, sample_weight: Float64 | None) -> NumpyRows:
         return NumpyRows(X, y, sample_weight)
+
+    def n_threads(self, n_threads: int | None) -> int:
+        """Those of BLAS, which is where the two products of a pass run."""
+        available = blas_threads_now()
+        return available if n_threads is None else min(n_threads, available)
 
     def logits(self, X: Matrix, W: Float64) -> Float64:
         z = np.empty(X.shape[0])

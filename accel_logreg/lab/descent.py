@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from threadpoolctl import threadpool_info
 
 from accel_logreg.backends import load_backend
 from accel_logreg.backends.base import Backend, Descent, Float64, Rows
@@ -201,11 +200,4 @@ def _compare(runs: Sequence[EngineRun], relative: float) -> float:
 
 def _threads(backend: Backend, n_threads: int | None) -> int:
     """How many threads the engine may use; call it inside ``backend.threads``."""
-    if backend.name == "cupy":
-        return 0
-    if backend.name == "numpy":
-        # NumPy's threads are those of its BLAS, which only the BLAS itself can tell.
-        return max(
-            (pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1
-        )
-    return backend.n_threads(n_threads)
+    return 0 if backend.name == "cupy" else backend.n_threads(n_threads)
