@@ -117,15 +117,18 @@ def ceiling_samples(engine: Backend, X: Any) -> list[float]:
         return []
     from accel_logreg.kernels.numba_reductions import array_sum
 
-    time.sleep(0.1)  # the BLAS workers of the calls before spin on for some 30 ms
     flat = X.reshape(-1)
     flat = flat[: flat.size // 2 * 2].view(np.float64)  # the same bytes, read eight at a time
+    time.sleep(0.1)  # the BLAS workers of the calls before spin on for some 30 ms
+    settled = time.perf_counter() + 0.1  # and a core that has rested takes milliseconds to get going
+    while time.perf_counter() < settled:
+        array_sum(flat, machine.usable_cores())
     samples = []
-    for _ in range(6):
+    for _ in range(7):
         began = time.perf_counter()
         array_sum(flat, machine.usable_cores())
         samples.append(flat.nbytes / (time.perf_counter() - began))
-    return samples[1:]
+    return samples
 
 
 def device_copy_bandwidth() -> list[float]:
