@@ -89,7 +89,7 @@ def machine_name(description: machine.Machine, gpu: bool) -> str:
 
 
 def table(records: list[dict[str, Any]]) -> str:
-    """One block a group, fastest first; the last column is the share of what the memory can do."""
+    """One block a group, fastest first; the yardstick is a plain sum of X, or a copy on a GPU."""
     lines = []
     for group in dict.fromkeys(entry["group"] for entry in records):
         members = sorted((e for e in records if e["group"] == group), key=lambda e: e["median_seconds"])
@@ -97,16 +97,16 @@ def table(records: list[dict[str, Any]]) -> str:
         lines.append(f"\n{group}")
         lines.append(
             f"  {'engine':26}{'threads':>8}{'median':>12}{'± iqr':>10}{'times faster':>14}"
-            f"{'X GB/s':>9}{'of ceiling':>12}"
+            f"{'X GB/s':>9}{'of yardstick':>14}"
         )
         for entry in members:
-            percent = entry.get("percent_of_ceiling")
+            percent = entry.get("percent_of_yardstick")
             lines.append(
                 f"  {entry.get('version', entry['engine']):26}{entry['threads']:>8}"
                 f"{in_words(entry['median_seconds']):>12}"
                 f"{100 * entry['iqr_seconds'] / entry['median_seconds']:>8.0f} %"
                 f"{slowest / entry['median_seconds']:>14.1f}{entry['gigabytes_per_second']:>9.2f}"
-                + (f"{percent:>10.0f} %" if percent is not None else f"{'':>12}")
+                + (f"{percent:>12.0f} %" if percent is not None else f"{'':>14}")
             )
     return "\n".join(lines)
 
