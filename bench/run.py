@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from accel_logreg.atomic import atomic_write
+from accel_logreg.backends import BackendUnavailableError, load_backend
 from accel_logreg.lab import machine
 
 BENCH = Path(__file__).parent
@@ -29,12 +30,20 @@ def main() -> int:
         "--output", type=Path, help="results file (default: bench/results/, named by machine)"
     )
     options, pytest_arguments = parser.parse_known_args()
+    if options.gpu:
+        try:
+            load_backend("cupy")
+        except BackendUnavailableError as error:
+            print(error, file=sys.stderr)
+            return 1
     bandwidth = machine.read_bandwidth()
     description = machine.describe()
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder) / "benchmarks.json"
         command = [sys.executable, "-m", "pytest", str(BENCH), "--benchmark-only", f"--benchmark-json={raw}"]
         command += ["-q", "--benchmark-columns=median,iqr,rounds", "--benchmark-disable-gc"]
+        # Nothing selected is said below, in words.
+        command += ["-W", "ignore:Not saving anything"]
         command += ["--require-gpu", "-k", "cupy"] if options.gpu else []
         status = subprocess.run([*command, *pytest_arguments], cwd=BENCH.parent, check=False).returncode
         if not raw.exists():

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 
 from accel_logreg.backends import BACKENDS, BackendUnavailableError, load_backend
 from accel_logreg.backends.base import Backend
+
+# A GPU machine's Python may lack rich; the engines are tested there all the same.
+_TERMINAL_TESTS = [
+    "test_cli.py",
+    "test_cli_train.py",
+    "test_cli_predict.py",
+    "test_report.py",
+    "test_speedup.py",
+]
+collect_ignore = [] if find_spec("rich") else _TERMINAL_TESTS
+
+
+def pytest_report_header() -> str | None:
+    if not collect_ignore:
+        return None
+    return f"rich is not installed, so these are left out: {', '.join(collect_ignore)}"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
