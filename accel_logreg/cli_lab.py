@@ -129,7 +129,7 @@ def check(
     table = Table("engine", "dtype", "backward graph", "central differences", "")
     failures = 0
     for dtype in Precision:
-        for engine in check_gradient(X.astype(dtype.dtype), y, backend=name).engines:
+        for engine in check_gradient(X.astype(dtype.dtype), y, backend=name, verbose=False).engines:
             graph, differences = engine.error_backward_graph, engine.error_central_differences
             good = graph <= GRAPH_LIMIT and differences <= DIFFERENCES_LIMIT  # NaN is not good
             failures += not good

@@ -63,8 +63,9 @@ def check_gradient(
     backend: str | None = None,
     sample_weight: ArrayLike | None = None,
     random_state: int = 0,
+    verbose: bool = True,
 ) -> GradientCheck:
-    """Compare gradients at a random point where |z| stays below about 5.
+    """Compare gradients at a random point where |z| stays below about 5, and print the errors.
 
     Parameters
     ----------
@@ -74,6 +75,8 @@ def check_gradient(
     sample_weight : (n,), optional
     random_state : int
         Seeds the point, and the entries checked by differences when d is large.
+    verbose : bool
+        False prints nothing; the result's ``str()`` is the table.
 
     Raises
     ------
@@ -108,7 +111,10 @@ def check_gradient(
                 float(np.abs(differences - gradient[entries]).max()) / scale,
             )
         )
-    return GradientCheck(engines, *data.X.shape)
+    result = GradientCheck(engines, *data.X.shape)
+    if verbose:
+        print(result)
+    return result
 
 
 def _backward_graph(

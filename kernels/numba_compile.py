@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from llvmlite import ir
@@ -25,16 +26,22 @@ def jit(flags: frozenset[str] = FLAGS, **options: Any) -> Callable[[Any], Any]:
     def decorate(function: Any) -> Any:
         try:
             return njit(fastmath=set(flags), error_model="numpy", nogil=True, cache=True, **options)(function)
-        except RuntimeError as error:  # no writable place for the cache
-            warnings.warn(
-                f"Numba cannot cache compiled kernels here ({error}); they compile again in every "
-                "process. Set NUMBA_CACHE_DIR to a writable folder.",
-                RuntimeWarning,
-                stacklevel=2,
-            )
+        except RuntimeError:  # no writable place for the cache
+            _warn_of_no_cache()
             return njit(fastmath=set(flags), error_model="numpy", nogil=True, **options)(function)
 
     return decorate
+
+
+@cache
+def _warn_of_no_cache() -> None:
+    """Once, not for every kernel."""
+    warnings.warn(
+        "Numba finds no writable folder for compiled kernels, so they compile again in every process "
+        "(about 20 s). Set NUMBA_CACHE_DIR to a folder that can be written to.",
+        RuntimeWarning,
+        stacklevel=2,
+    )
 
 
 def _untyped_intrinsic(function: Any) -> Any:

@@ -74,10 +74,11 @@ def gradient_descent(
         # Below 2/L the cost cannot rise, except by rounding.
         if risen or alpha > 2.0 / L:
             raise _divergence(alpha, L, history, value)
-    gap, kind = problem.certified_gap(W, gradient), "certified"
+    gap, kind = relative_gap(problem.certified_gap(W, gradient), value), "certified"
     if math.isinf(gap):
-        gap, kind = estimated_gap(problem, W, gradient, min(_PRODUCTS_FOR_GAP, max_iter)), "estimated"
-    return Solution(W, max_iter, relative_gap(gap, value), kind, history)
+        decrement = estimated_gap(problem, W, gradient, min(_PRODUCTS_FOR_GAP, max_iter))
+        gap, kind = relative_gap(decrement, value), "estimated"
+    return Solution(W, max_iter, gap, kind, history)
 
 
 def _oscillates(costs: list[float]) -> bool:

@@ -1,0 +1,62 @@
+"""check_gradient finds a right gradient right and a wrong one wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from accel_logreg import available_backends, check_gradient
+from accel_logreg.backends.base import Backend
+
+
+def data(rng: np.random.Generator, scale: float, offset: float, dtype: Any) -> tuple[Any, Any]:
+    X = (rng.standard_normal((30, 70)) * scale + offset).astype(dtype)
+    return X, np.arange(30) % 2
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1.0, 0.0), (1e-6, 0.0), (1e5, 0.0), (1.0, 1e4)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_right_gradients_pass(
+    backend: Backend, dtype: Any, scale: float, offset: float, weighted: bool, rng: np.random.Generator
+) -> None:
+    X, y = data(rng, scale, offset, dtype)
+    s = rng.random(30) if weighted else None
+    result = check_gradient(X, y, backend=backend.name, sample_weight=s, verbose=False)
+    (engine,) = result.engines
+    assert (engine.backend, engine.dtype) == (backend.name, np.dtype(dtype).name)
+    assert engine.error_backward_graph < 1e-11
+    assert engine.error_central_differences < 1e-8
+    assert result.largest == max(engine.error_backward_graph, engine.error_central_differences)
+
+
+def test_every_engine_and_a_printed_table(
+    rng: np.random.Generator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    X, y = data(rng, 1.0, 0.0, np.float64)
+    result = check_gradient(X, y)
+    assert [engine.backend for engine in result.engines] == available_backends()
+    assert capsys.readouterr().out == f"{result}\n"
+    assert "largest relative error of the gradient, X (30, 70)" in str(result)
+
+
+@pytest.mark.parametrize("entry", [0, -1])
+def test_a_wrong_gradient_is_found(
+    backend: Backend, entry: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, y = data(rng, 1.0, 0.0, np.float64)
+    X = X[:, :8]
+    rows_type = type(backend.rows(X, y.astype(float), None))
+    right = rows_type.loss_grad
+
+    def wrong(self: Any, W: Any) -> Any:
+        loss, gradient = right(self, W)
+        gradient = gradient.copy()
+        gradient[entry] *= 1.001
+        return loss, gradient
+
+    monkeypatch.setattr(rows_type, "loss_grad", wrong)
+    (engine,) = check_gradient(X, y, backend=backend.name, verbose=False).engines
+    assert engine.error_backward_graph > 1e-6
+    assert engine.error_central_differences > 1e-6
