@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -20,6 +21,7 @@ from accel_logreg.objective import Objective
 from accel_logreg.solvers.base import Solution
 from accel_logreg.solvers.gradient_descent import gradient_descent
 from accel_logreg.solvers.lbfgs import lbfgs
+from accel_logreg.standardise import Standardised, column_scales
 from accel_logreg.validation import TrainingData, check_parameters, check_prediction_data, check_training_data
 
 _MAX_ITER = {"lbfgs": 10_000, "gradient-descent": 1_000}
@@ -185,7 +187,14 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
                     report=report,
                 )
             else:
-                solution = lbfgs(objective, start, tol=self.tol, max_iter=max_iter, report=report)
+                scales = column_scales(
+                    data.X, data.sample_weight, l2=objective.l2, centred=objective.fit_intercept
+                )
+                problem = Standardised(objective, *scales)
+                solution = lbfgs(
+                    problem, problem.coordinates(start), tol=self.tol, max_iter=max_iter, report=report
+                )
+                solution = replace(solution, W=problem.original(solution.W))
         return solution, solver
 
     def _start(self, n_features: int) -> Float64:

@@ -60,6 +60,10 @@ class Objective:
             product[-1] = 0.0
         return product
 
+    def gradient_norm(self, gradient: Float64) -> float:
+        """‖∇J‖₂."""
+        return float(np.linalg.norm(gradient))
+
     def descend(self, W: Float64, learning_rate: float, steps: int) -> Descent:
         """``steps`` steps of gradient descent on J from W."""
         return self.rows.descend(W, learning_rate, self.l2, steps, self.fit_intercept)

@@ -14,6 +14,7 @@ from accel_logreg.backends import load_backend
 from accel_logreg.backends.base import Backend
 from accel_logreg.objective import Objective
 from accel_logreg.solvers.newton_decrement import estimated_gap
+from accel_logreg.standardise import Standardised, column_scales
 
 
 def build(
@@ -153,3 +154,47 @@ def test_separation_is_proved_only_by_a_small_loss() -> None:
     assert not objective.separates(objective.value_grad(np.zeros(2))[0])
     assert objective.separates(objective.value_grad(np.array([5.0, 0.0]))[0])
     assert not Objective(rows, l2=1.0).separates(0.0)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("l2", [0.0, 0.3])
+def test_standardised_is_the_same_function(fit_intercept: bool, l2: float, rng: np.random.Generator) -> None:
+    objective = build(11, 40, 5, l2=l2, offset=3.0, fit_intercept=fit_intercept)
+    X = rng.standard_normal((40, 5)) * np.logspace(-3, 3, 5) + 7.0
+    seen = Standardised(objective, *column_scales(X, None, l2=l2, centred=fit_intercept))
+    W = rng.standard_normal(6)
+    V = rng.standard_normal(6)
+    if not fit_intercept:
+        W[-1] = V[-1] = 0.0
+    U = seen.coordinates(W)
+    np.testing.assert_allclose(seen.original(U), W, rtol=1e-12, atol=1e-12)
+    value, gradient = objective.value_grad(W)
+    seen_value, seen_gradient = seen.value_grad(U)
+    assert seen_value == pytest.approx(value, rel=1e-12)
+    # Slopes and curvatures along a direction do not depend on the coordinates.
+    along = seen.coordinates(V)
+    assert seen_gradient @ along == pytest.approx(gradient @ V, rel=1e-9, abs=1e-9)
+    curvature = along @ seen.hessian_product(U, along)
+    assert curvature == pytest.approx(V @ objective.hessian_product(W, V), rel=1e-8)
+    assert seen.gradient_norm(seen_gradient) == pytest.approx(objective.gradient_norm(gradient), rel=1e-9)
+    assert seen.certified_gap(U, seen_gradient) == pytest.approx(
+        objective.certified_gap(W, gradient), rel=1e-6
+    )
+
+
+def test_column_scales() -> None:
+    X = np.array([[1.0, 5.0, 0.0], [3.0, 5.0, 0.0]])
+    mean, scale = column_scales(X, None, l2=0.0, centred=True)
+    np.testing.assert_array_equal(mean, [2.0, 5.0, 0.0])
+    np.testing.assert_array_equal(scale, [1.0, 1.0, 1.0])
+    _, scale = column_scales(X, None, l2=0.75, centred=True)
+    np.testing.assert_allclose(scale, [2.0, np.sqrt(3.0), np.sqrt(3.0)])
+    mean, scale = column_scales(X, None, l2=0.0, centred=False)
+    np.testing.assert_array_equal(mean, 0.0)
+    np.testing.assert_allclose(scale, [np.sqrt(5.0), 5.0, 1.0])
+    weighted = column_scales(X, np.array([3.0, 1.0]), l2=0.0, centred=True)
+    repeated = column_scales(X[[0, 0, 0, 1]], None, l2=0.0, centred=True)
+    np.testing.assert_allclose(weighted, repeated)
+    unseen = np.zeros(10_000)
+    unseen[1] = 1.0  # all weight on a row that the sample leaves out
+    assert np.isfinite(column_scales(np.ones((10_000, 1)), unseen, l2=0.0, centred=True)).all()

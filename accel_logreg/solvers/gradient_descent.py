@@ -11,10 +11,10 @@ import math
 import numpy as np
 
 from accel_logreg.solvers.base import (
+    DescentProblem,
     DivergenceError,
     Float64,
     History,
-    Problem,
     Report,
     Solution,
     relative_gap,
@@ -27,7 +27,7 @@ _PRODUCTS_FOR_GAP = 20
 
 
 def gradient_descent(
-    problem: Problem,
+    problem: DescentProblem,
     W: Float64,
     *,
     learning_rate: float | None,

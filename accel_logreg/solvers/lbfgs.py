@@ -30,7 +30,7 @@ class _Watch:
         self.history = History()
         self.W = W
         self.value, self.gradient = problem.value_grad(W)
-        self.history.append(self.value, float(np.linalg.norm(self.gradient)), problem.reads)
+        self.history.append(self.value, problem.gradient_norm(self.gradient), problem.reads)
         self.pairs: deque[tuple[Float64, Float64]] = deque(maxlen=_PAIRS)
         self.evaluated: dict[bytes, tuple[float, Float64]] = {W.tobytes(): (self.value, self.gradient)}
         self.n_iter = 0
@@ -56,7 +56,7 @@ class _Watch:
             self.pairs.append((step, change))
         self.W, self.value, self.gradient = W, value, gradient
         self.n_iter += 1
-        norm = float(np.linalg.norm(gradient))
+        norm = self.problem.gradient_norm(gradient)
         self.history.append(value, norm, self.problem.reads)
         self.report(f"lbfgs: iteration {self.n_iter}, cost {value:.9g}, |gradient| {norm:.3g}")
         if self.problem.separates(value):
@@ -133,7 +133,7 @@ def lbfgs(problem: Problem, W: Float64, *, tol: float, max_iter: int, report: Re
     watch.history.reads[-1] = problem.reads
     if watch.gap > tol and not watch.trouble:
         limit = watch.n_iter >= max_iter
-        remedy = f"raise max_iter above {max_iter}" if limit else "standardise the columns of X"
+        remedy = f"raise max_iter above {max_iter}" if limit else "lower C or drop redundant columns"
         watch.trouble = (
             f"lbfgs stopped after {watch.n_iter} iterations at a relative suboptimality of "
             f"{watch.gap:.2g} ({watch.gap_kind}), above tol={tol:g}: {remedy}"
