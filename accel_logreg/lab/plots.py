@@ -16,7 +16,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from accel_logreg.lab.clock import in_words, significant
 from accel_logreg.lab.descent import DescentStudy
@@ -170,7 +170,11 @@ def _steps(axes: Axes, title: str, study: DescentStudy) -> None:
     axes.set_xscale("log")
     margin = max(4.0, (slowest / fastest) ** 0.2)
     axes.set_xlim(1e3 * fastest / margin, 1e3 * slowest * margin)
+    # Less than two decades need ticks between the powers of ten; more would crowd them.
+    narrow = slowest / fastest * margin**2 < 100.0
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if narrow else (1.0,)))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_ylim(len(study.runs) - 0.6, -0.75)
     axes.set_yticks(range(len(study.runs)), [run.engine for run in study.runs])
     axes.grid(visible=False, axis="y")
