@@ -25,6 +25,9 @@ class Solver(StrEnum):
     """A solver by name."""
 
     AUTO = "auto"
+    NEWTON = "newton"
+    NEWTON_CG = "newton-cg"
+    NEWTON_GRAM = "newton-gram"
     LBFGS = "lbfgs"
     GRADIENT_DESCENT = "gradient-descent"
 

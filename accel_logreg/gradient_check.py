@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from accel_logreg.backends import BACKENDS, available_backends, load_backend
-from accel_logreg.backends.base import Float64, Rows
+from accel_logreg.backends.base import Csr, Float64, Rows
 from accel_logreg.estimator import LogisticRegression
 from accel_logreg.kernels import python_loop
 from accel_logreg.validation import check_training_data
@@ -87,6 +87,8 @@ def check_gradient(
     if backend is not None and backend not in BACKENDS:
         raise ValueError(f"backend={backend!r} is unknown; allowed: None, {', '.join(map(repr, BACKENDS))}")
     data = check_training_data(LogisticRegression(), X, y, sample_weight, None)
+    if isinstance(data.X, Csr):
+        raise TypeError("check_gradient takes a dense X; pass X.toarray(), or some of its rows")
     generator = np.random.default_rng(random_state)
     W = generator.standard_normal(data.X.shape[1] + 1)
     largest_row = float(np.sqrt(np.einsum("ij,ij->i", data.X, data.X, dtype=np.float64).max()))

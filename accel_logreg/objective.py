@@ -13,7 +13,12 @@ import math
 import numpy as np
 from sklearn.utils import check_random_state
 
-from accel_logreg.backends.base import Descent, Float64, Rows
+from accel_logreg.backends.base import Descent, Float64, Picked, Rows
+
+_SEPARATION = (
+    "the classes are perfectly separated and C=inf: the cost falls towards 0 as the coefficients grow, so "
+    "no finite optimum exists. Use a finite C, for example C=1.0"
+)
 
 
 class Objective:
@@ -29,6 +34,8 @@ class Objective:
         The smallest positive sample weight, for ``separates``.
     """
 
+    separation = _SEPARATION  # what to say where ``separates`` is true
+
     def __init__(
         self, rows: Rows, *, l2: float = 0.0, fit_intercept: bool = True, smallest_weight: float = 1.0
     ) -> None:
@@ -36,12 +43,23 @@ class Objective:
         self.l2 = l2
         self.fit_intercept = fit_intercept
         self.size = rows.n_features + 1
+        self.n_rows = rows.n_rows
+        self._smallest_weight = smallest_weight
         self._log2_of_one_row = math.log(2.0) * smallest_weight / rows.weight_sum
 
     @property
-    def reads(self) -> int:
+    def reads(self) -> float:
         """Reads of X so far."""
         return self.rows.reads
+
+    def sample(self, picked: Picked) -> Objective:
+        """J over the picked rows alone, with the same λ."""
+        return Objective(
+            self.rows.sample(picked),
+            l2=self.l2,
+            fit_intercept=self.fit_intercept,
+            smallest_weight=self._smallest_weight * float(picked.factors.min()),
+        )
 
     def value_grad(self, W: Float64) -> tuple[float, Float64]:
         """J(W) in nats and ∇J(W), (p,)."""
@@ -50,7 +68,8 @@ class Objective:
         gradient[:-1] += self.l2 * w
         if not self.fit_intercept:
             gradient[-1] = 0.0
-        return value + 0.5 * self.l2 * float(w @ w), gradient
+        penalty = 0.5 * self.l2 * float(w @ w) if self.l2 else 0.0  # 0 times infinity is not a number
+        return value + penalty, gradient
 
     def hessian_product(self, W: Float64, V: Float64) -> Float64:
         """∇²J(W) V, (p,)."""
@@ -59,6 +78,35 @@ class Objective:
         if not self.fit_intercept:
             product[-1] = 0.0
         return product
+
+    def hessian(
+        self,
+        W: Float64,
+        centre: Float64,
+        scale: Float64,
+        *,
+        picked: Picked | None = None,
+        precise: bool = False,
+    ) -> Float64:
+        """∇²J at W, (p, p), in the coordinates (u, c) of standardise.py: w = u/scale.
+
+        From the picked rows only, where given. Without an intercept the last axis, along which J does
+        not change, has curvature 1.
+        """
+        H = self.rows.hessian(W, centre, scale, picked=picked, precise=precise)
+        H.flat[: -1 : self.size + 1] += self.l2 / scale / scale
+        if not self.fit_intercept:
+            H[-1] = H[:, -1] = 0.0
+            H[-1, -1] = 1.0
+        return H
+
+    def gram(self, centre: Float64) -> Float64:
+        """(X − centre)(X − centre)ᵀ, (n, n)."""
+        return self.rows.gram(centre)
+
+    def combination(self, a: Float64) -> Float64:
+        """Xᵀ a, (d,)."""
+        return self.rows.combination(a)
 
     def gradient_norm(self, gradient: Float64) -> float:
         """‖∇J‖₂."""

@@ -15,11 +15,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from accel_logreg.backends.base import Float64, Matrix
+from accel_logreg.backends.base import Float64, Matrix, Picked
 from accel_logreg.objective import Objective
 
 # Scales only steer the iterations: a sample finds them, and only a small problem looks at all rows.
-_SAMPLE = 4096
+_MOST_ROWS = 4096
+_MOST_ENTRIES = 1 << 18  # 2 MiB as float64, and as much again three times on the way
+_LEAST_ROWS = 256
 
 
 def column_scales(
@@ -29,19 +31,34 @@ def column_scales(
 
     Weighted, so that a row of weight two steers like the row twice.
     """
-    n = X.shape[0]
-    rows = np.linspace(0, n - 1, min(n, _SAMPLE)).astype(np.intp)
+    n, d = X.shape
+    size = min(n, _MOST_ROWS, max(_LEAST_ROWS, _MOST_ENTRIES // d))
+    rows = np.linspace(0, n - 1, size).astype(np.intp)
     sample = X[rows].astype(np.float64)
     s = np.ones(len(rows)) if sample_weight is None else sample_weight[rows]
     total = float(s.sum())
     if total == 0.0:  # all weight is on rows between the chosen ones
         s, total = np.ones(len(rows)), float(len(rows))
-    mean = s @ sample / total if centred else np.zeros(X.shape[1])
+    s = s / total
+    mean = s @ sample if centred else np.zeros(X.shape[1])
     sample -= mean
-    variance = s @ np.square(sample) / total
-    variance[variance <= np.square(1e-12 * mean)] = 0.0  # a constant column, but for rounding
-    scale = np.sqrt(variance + 4.0 * l2)
+    largest = np.abs(sample).max(axis=0)
+    largest[largest == 0.0] = 1.0
+    sample /= largest  # the squares of 1e200 and of 1e-200 are beyond float64
+    deviation = largest * np.sqrt(s @ np.square(sample))
+    deviation[deviation <= 1e-12 * np.abs(mean)] = 0.0  # a constant column, but for rounding
+    scale = np.hypot(deviation, 2.0 * np.sqrt(l2))
     return mean, np.where(scale > 0.0, scale, 1.0)
+
+
+def curvature_scales(objective: Objective, W: Float64) -> tuple[Float64, Float64]:
+    """μ = 0 and σⱼ² = 4 ∂²J/∂wⱼ² at W, for sparse rows, which a mean would fill. One read of X.
+
+    At z = 0 that is the column's mean square plus 4λ: the same convention as above.
+    """
+    curvature = objective.rows.hessian_diagonal(W)[:-1] + objective.l2
+    scale = 2.0 * np.sqrt(curvature)
+    return np.zeros(len(scale)), np.where(scale > 0.0, scale, 1.0)
 
 
 class Standardised:
@@ -52,10 +69,16 @@ class Standardised:
         self._mean = mean
         self._scale = scale
         self.size = objective.size
+        self.n_rows = objective.n_rows
+        self.separation = objective.separation
 
     @property
-    def reads(self) -> int:
+    def reads(self) -> float:
         return self._objective.reads
+
+    def sample(self, picked: Picked) -> Standardised:
+        """The same coordinates over the picked rows alone."""
+        return Standardised(self._objective.sample(picked), self._mean, self._scale)
 
     def original(self, U: Float64) -> Float64:
         """W of U."""
@@ -72,6 +95,11 @@ class Standardised:
 
     def hessian_product(self, U: Float64, V: Float64) -> Float64:
         return self._pulled_back(self._objective.hessian_product(self.original(U), self.original(V)))
+
+    def hessian(self, U: Float64, *, picked: Picked | None = None, precise: bool = False) -> Float64:
+        return self._objective.hessian(
+            self.original(U), self._mean, self._scale, picked=picked, precise=precise
+        )
 
     def gradient_norm(self, gradient: Float64) -> float:
         return self._objective.gradient_norm(self._original_gradient(gradient))

@@ -10,23 +10,36 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from scipy.sparse import issparse
+from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from accel_logreg.backends.base import Float64, Matrix
+from accel_logreg.backends.base import Csr, Float64, Labels, Matrix
+from accel_logreg.labels import encode
 
-SOLVERS = ("auto", "lbfgs", "gradient-descent")
+SOLVERS = ("auto", "newton", "newton-cg", "newton-gram", "lbfgs", "gradient-descent")
+
+_SMALL = 1_000_000  # entries of X up to which a look at all of them costs nothing that matters
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """X (n, d) float32 or float64, C-contiguous and finite; y (n,) 0.0 or 1.0; weights (n,) or None."""
+    """X (n, d) float32 or float64, C-contiguous or CSR; y (n,) 0 or 1; weights (n,) or None.
 
-    X: Matrix
-    y: Float64
+    ``finite`` is False where X has not been looked at: NaN and infinity reach the first pass over it,
+    whose answer they turn into NaN or infinity, and ``check_finite`` then names them. Looking first
+    would cost as much as that pass.
+    """
+
+    X: Matrix | Csr
+    y: Labels
     sample_weight: Float64 | None
     classes: NDArray[Any]
+    finite: bool = True
+
+    def check_finite(self) -> None:
+        """Raise scikit-learn's ValueError if X has a NaN or an infinity."""
+        assert_all_finite(self.X.data if isinstance(self.X, Csr) else self.X, input_name="X")
 
     @property
     def smallest_weight(self) -> float:
@@ -110,32 +123,65 @@ def check_training_data(
         negative, all-zero or non-finite weights, a class whose weights sum to zero.
     """
     check_host_array(X)
-    X, y = validate_data(
-        estimator,
-        X,
-        y,
-        dtype=[np.float64, np.float32],
-        order="C",
-        ensure_min_samples=2,
-        accept_large_sparse=False,
-    )
-    check_classification_targets(y)
-    classes, codes = np.unique(y, return_inverse=True)
-    if len(classes) > 2:
-        raise ValueError(
-            f"Only binary classification is supported. The type of the target is {type_of_target(y)}: "
-            f"y has {len(classes)} classes. For more than two use "
-            "sklearn.multiclass.OneVsRestClassifier(LogisticRegression())"
+    finite = True
+    if _is_plain(X, y):
+        estimator.n_features_in_ = X.shape[1]
+        if hasattr(estimator, "feature_names_in_"):  # of an earlier fit
+            del estimator.feature_names_in_
+        finite = X.size <= _SMALL and _surely_finite(X)
+        if X.size <= _SMALL and not finite:
+            with np.errstate(invalid="ignore"):  # sums of both signs may overflow to infinity minus itself
+                assert_all_finite(X, input_name="X", estimator_name=type(estimator).__name__)
+            finite = True
+    else:
+        X, y = validate_data(
+            estimator,
+            X,
+            y,
+            dtype=[np.float64, np.float32],
+            order="C",
+            ensure_min_samples=2,
+            accept_sparse="csr",
+            accept_large_sparse=True,
         )
-    if len(classes) < 2:
-        raise ValueError(f"y has only one class, {classes.tolist()[0]!r}; two are needed to fit a classifier")
-    s = _weights(X, codes, sample_weight, class_weight, classes)
-    return TrainingData(X, codes.astype(np.float64), s, classes)
+        if issparse(X):
+            X = _canonical(X)
+    classes, codes = encode(y)
+    s = _weights(codes, sample_weight, class_weight, classes)
+    return TrainingData(X, codes, s, classes, finite)
+
+
+def _is_plain(X: Any, y: Any) -> bool:
+    """Whether X and y are arrays as the engines take them, so that nothing needs converting."""
+    return (
+        type(X) is np.ndarray
+        and type(y) is np.ndarray
+        and X.ndim == 2
+        and X.dtype in (np.float64, np.float32)
+        and X.flags.c_contiguous
+        and X.shape[0] >= 2
+        and X.shape[1] >= 1
+        and y.shape == X.shape[:1]
+        and (y.dtype.kind in "biu" or (y.dtype.kind == "f" and math.isfinite(np.add.reduce(y))))
+    )
+
+
+def _surely_finite(X: Matrix) -> bool:
+    """Whether Σ xᵢⱼ is finite; where it is not, X may still be finite but large."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return math.isfinite(np.add.reduce(X.ravel()))
+
+
+def _canonical(X: Any) -> Csr:
+    """A scipy.sparse CSR matrix with sorted indices, each once a row; the caller's is left alone."""
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return Csr(X.data, X.indices, X.indptr, X.shape)
 
 
 def _weights(
-    X: Matrix,
-    codes: NDArray[np.intp],
+    codes: Labels,
     sample_weight: ArrayLike | None,
     class_weight: Any,
     classes: NDArray[Any],
@@ -143,7 +189,7 @@ def _weights(
     """Sample weights times class weights, or None where they are all one."""
     if sample_weight is None and class_weight is None:
         return None
-    s: Float64 = _check_sample_weight(sample_weight, X, dtype=np.float64, copy=True)
+    s: Float64 = _check_sample_weight(sample_weight, codes, dtype=np.float64, copy=True)
     if (s < 0).any():
         row = int(np.argmax(s < 0))
         raise ValueError(f"sample_weight[{row}]={float(s[row])!r} is negative; weights must be 0 or above")
@@ -161,7 +207,7 @@ def _weights(
     return s
 
 
-def _class_weights(class_weight: Any, classes: NDArray[Any], codes: NDArray[np.intp], s: Float64) -> Float64:
+def _class_weights(class_weight: Any, classes: NDArray[Any], codes: Labels, s: Float64) -> Float64:
     """One weight a class. "balanced": S / (2 Sₖ) with Sₖ the sample weights of class k."""
     if class_weight is None:
         return np.ones(2)
@@ -181,8 +227,19 @@ def _class_weights(class_weight: Any, classes: NDArray[Any], codes: NDArray[np.i
     return np.asarray(s.sum() / (2.0 * np.where(sums > 0, sums, 1.0)), dtype=np.float64)
 
 
-def check_prediction_data(estimator: Any, X: Any) -> Matrix:
+def check_prediction_data(estimator: Any, X: Any) -> Matrix | Csr:
     """Validate X (m, d) against the fitted estimator."""
     check_host_array(X)
-    checked: Matrix = validate_data(estimator, X, reset=False, dtype=[np.float64, np.float32], order="C")
-    return checked
+    checked = validate_data(
+        estimator,
+        X,
+        reset=False,
+        dtype=[np.float64, np.float32],
+        order="C",
+        accept_sparse="csr",
+        accept_large_sparse=True,
+    )
+    if issparse(checked):
+        return _canonical(checked)
+    dense: Matrix = checked
+    return dense

@@ -64,7 +64,7 @@ def measure(benchmark: Any) -> Measure:
         engine: Backend,
         X: Any,
         group: str,
-        reads: int,
+        reads: float,
         **info: Any,
     ) -> None:
         benchmark.group = group

@@ -1,4 +1,5 @@
 // Logistic regression on a CUDA device: the formulas of python_loop.py, one read of X per answer.
+// Answers that are matrices come from cupy_fused_matrices.cu.
 //
 // The ideas, from the plainest version to this one; each removes the largest cost of the one before.
 //
@@ -25,7 +26,7 @@
 // not fit in shared memory takes the two-read kernels (row_factors, column_sums) instead.
 // CuPy compiles with -ftz=true: float32 entries below 1.2e-38 in magnitude count as 0.
 
-// ---- the fused pass: partials[block] = (Σ factorᵢ xᵢ, Σ factorᵢ, loss) over the block's chunk -------
+// ---- the fused pass: partials[block] = (Σ factorᵢ Entry(xᵢ), Σ factorᵢ, loss) over the block's chunk
 //
 // Shared memory, in doubles: sums[slots] · dots[DOTS · warps_per_row · tile_rows] · scratch[warps] ·
 // (to an even count) · stages × (tile_rows · d elements, and 16 bytes for the shift, to 16 bytes).
@@ -95,7 +96,7 @@ __device__ __forceinline__ void fused_pass(const T* __restrict__ X, const signed
         }
         __syncthreads();
 
-        add_tile_columns(x, dots, rows, d, slots, sums);
+        add_tile_columns<typename Question::Entry>(x, dots, rows, d, slots, sums);
         __syncthreads();  // the next copy overwrites this stage, the next dot products the factors
     }
 
@@ -131,16 +132,22 @@ __device__ __forceinline__ void fused_pass(const T* __restrict__ X, const signed
         row_factors<T, QUESTION>(X, y, s, W, V, n, d, factors, partials);                                          \
     }
 
+#define COLUMN_SUMS(NAME, T, ENTRY)                                                                                \
+    extern "C" __global__ void __launch_bounds__(256)                                                              \
+        NAME(const T* X, const double* factors, int64 n, int64 d, int64 chunk_rows, double* partials)              \
+    {                                                                                                              \
+        column_sums<ENTRY>(X, factors, n, d, chunk_rows, partials);                                                \
+    }
+
 #define FOR_DTYPE(DTYPE, T)                                                                                        \
     FUSED_PASS(gradient_##DTYPE, T, Gradient)                                                                      \
     FUSED_PASS(hessian_product_##DTYPE, T, HessianProduct)                                                         \
+    FUSED_PASS(hessian_diagonal_##DTYPE, T, HessianDiagonal)                                                       \
     ROW_FACTORS(gradient_factors_##DTYPE, T, Gradient)                                                             \
     ROW_FACTORS(hessian_factors_##DTYPE, T, HessianProduct)                                                        \
-    extern "C" __global__ void __launch_bounds__(256) column_sums_##DTYPE(                                         \
-        const T* X, const double* factors, int64 n, int64 d, int64 chunk_rows, double* partials)                   \
-    {                                                                                                              \
-        column_sums<T>(X, factors, n, d, chunk_rows, partials);                                                    \
-    }                                                                                                              \
+    ROW_FACTORS(hessian_diagonal_factors_##DTYPE, T, HessianDiagonal)                                              \
+    COLUMN_SUMS(column_sums_##DTYPE, T, AsItIs)                                                                    \
+    COLUMN_SUMS(column_square_sums_##DTYPE, T, Squared)                                                            \
     extern "C" __global__ void __launch_bounds__(256) logits_##DTYPE(                                              \
         const T* X, const double* W, int64 m, int64 d, int lanes, double* z)                                       \
     {                                                                                                              \
@@ -154,6 +161,7 @@ __device__ __forceinline__ void fused_pass(const T* __restrict__ X, const signed
 
 FOR_DTYPE(float32, float)
 FOR_DTYPE(float64, double)
+#undef FOR_DTYPE
 
 // out[j] = Σ partials[row][j] / weight_sum. 32 columns a block, the rows dealt to its warps: reads are
 // whole lines, and the order of every sum depends on `rows` alone.

@@ -1,4 +1,4 @@
-"""The machine under the CuPy engine: its limits, its memory, and the compiled kernels of cupy_fused.cu.
+"""The machine under the CuPy engine: its limits, its memory, and the compiled CUDA programs.
 
 ``Device`` is what the launcher asks for, and ``CudaDevice`` answers with CuPy. The tests answer with
 the same kernels compiled for the host. CuPy is imported when a CudaDevice is made, not before.
@@ -6,6 +6,7 @@ the same kernels compiled for the host. CuPy is imported when a CudaDevice is ma
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,30 +16,62 @@ from numpy.typing import NDArray
 
 from accel_logreg.kernels.cupy_fused_plan import Limits
 
-# One program in pieces, in this order. CuPy keys its cache of compiled kernels by the text it is
-# given and would not notice a changed #include, so the text is put together here.
-SOURCE_FILES = (
-    "cupy_fused_machine.cuh",
-    "cupy_fused_math.cuh",
-    "cupy_fused_tile.cuh",
-    "cupy_fused_plain.cuh",
-    "cupy_fused.cu",
-)
 OPTIONS = ("-std=c++17",)
 ARCHITECTURES = (75, 80, 86, 89, 90, 100, 120)  # compute capabilities × 10 that the tests compile for
 
 DTYPES = ("float32", "float64")
-FUSED_KERNELS = tuple(f"{name}_{dtype}" for name in ("gradient", "hessian_product") for dtype in DTYPES)
-KERNELS = (
-    *FUSED_KERNELS,
-    *(
-        f"{name}_{dtype}"
-        for name in ("gradient_factors", "hessian_factors", "column_sums", "logits", "largest_entry")
-        for dtype in DTYPES
+
+
+def _of_both_dtypes(*names: str) -> tuple[str, ...]:
+    return tuple(f"{name}_{dtype}" for name in names for dtype in DTYPES)
+
+
+@dataclass(frozen=True)
+class Program:
+    """Source files in the order in which they make one text, and the entry points of that text.
+
+    CuPy keys its cache of compiled kernels by the text it is given and would not notice a changed
+    #include, so the text is put together here.
+    """
+
+    files: tuple[str, ...]
+    kernels: tuple[str, ...]
+
+
+FUSED_KERNELS = _of_both_dtypes("gradient", "hessian_product", "hessian_diagonal")
+PASSES = Program(
+    (
+        "cupy_fused_machine.cuh",
+        "cupy_fused_math.cuh",
+        "cupy_fused_tile.cuh",
+        "cupy_fused_plain.cuh",
+        "cupy_fused.cu",
     ),
-    "reduce_partials",
-    "gradient_descent_step",
+    (
+        *FUSED_KERNELS,
+        *_of_both_dtypes("gradient_factors", "hessian_factors", "hessian_diagonal_factors"),
+        *_of_both_dtypes("column_sums", "column_square_sums", "logits", "largest_entry"),
+        "reduce_partials",
+        "gradient_descent_step",
+    ),
 )
+MATRICES = Program(
+    (
+        "cupy_fused_machine.cuh",
+        "cupy_fused_math.cuh",
+        "cupy_fused_rank.cuh",
+        "cupy_fused_hessian.cuh",
+        "cupy_fused_gram.cuh",
+        "cupy_fused_matrices.cu",
+    ),
+    (
+        *_of_both_dtypes("hessian_roots", "scale_roots", "hessian_narrow", "hessian_wide"),
+        *_of_both_dtypes("precise_hessian_narrow", "precise_hessian_wide", "gram", "gather_rows"),
+        "mirror_tiles",
+    ),
+)
+PROGRAMS = (PASSES, MATRICES)
+KERNELS = (*PASSES.kernels, *MATRICES.kernels)
 
 
 class Device(Protocol):
@@ -50,8 +83,8 @@ class Device(Protocol):
     def free_bytes(self) -> int:
         """Memory that an allocation can still get."""
 
-    def empty(self, size: int) -> Any:
-        """An uninitialised float64 array (size,); a slice of it is a valid argument."""
+    def empty(self, size: int, dtype: Any = np.float64) -> Any:
+        """An uninitialised array (size,); a slice of it is a valid argument."""
 
     def upload(self, array: NDArray[Any]) -> Any:
         """A C-contiguous host array copied to the device."""
@@ -66,7 +99,8 @@ class Device(Protocol):
 
 
 class CudaDevice:
-    """A CUDA device through CuPy. Making one compiles the kernels (CuPy keeps the result on disk).
+    """A CUDA device through CuPy. Making one compiles the passes (CuPy keeps the result on disk);
+    another program is compiled when the first of its kernels is launched.
 
     Raises whatever CuPy raises: CUDARuntimeError without a device, CompileException or RuntimeError
     where NVRTC or the CUDA headers are missing.
@@ -87,24 +121,28 @@ class CudaDevice:
                 runtime.cudaDevAttrMaxSharedMemoryPerMultiprocessor, ordinal
             ),
         )
+        self._kernels: dict[str, Any] = {}
+        self._load(PASSES)
+        for name in FUSED_KERNELS:
+            # Above 48 KB a kernel must opt in; and the plan counts on shared memory, not on
+            # first-level cache, when it puts several blocks on a multiprocessor.
+            self._kernels[name].max_dynamic_shared_size_bytes = self.limits.shared_per_block
+            self._kernels[name].preferred_shared_memory_carveout = 100
+
+    def _load(self, program: Program) -> None:
         with self._device:
-            module = cupy.RawModule(code=source(), options=OPTIONS)
+            module = self._cupy.RawModule(code=source(program), options=OPTIONS)
             module.compile()
-            self._kernels = {name: module.get_function(name) for name in KERNELS}
-            for name in FUSED_KERNELS:
-                # Above 48 KB a kernel must opt in; and the plan counts on shared memory, not on
-                # first-level cache, when it puts several blocks on a multiprocessor.
-                self._kernels[name].max_dynamic_shared_size_bytes = self.limits.shared_per_block
-                self._kernels[name].preferred_shared_memory_carveout = 100
+            self._kernels |= {name: module.get_function(name) for name in program.kernels}
 
     def free_bytes(self) -> int:
         with self._device:
             free, _total = self._cupy.cuda.runtime.memGetInfo()
             return int(free) + int(self._cupy.get_default_memory_pool().free_bytes())
 
-    def empty(self, size: int) -> Any:
+    def empty(self, size: int, dtype: Any = np.float64) -> Any:
         with self._device:
-            return self._cupy.empty(size, np.float64)
+            return self._cupy.empty(size, dtype)
 
     def upload(self, array: NDArray[Any]) -> Any:
         # Not cupy.asarray: that stages the whole array in pinned host memory, a second copy of X.
@@ -123,6 +161,8 @@ class CudaDevice:
     def launch(
         self, kernel: str, grid: tuple[int, ...], threads: int, shared_bytes: int, args: tuple[Any, ...]
     ) -> None:
+        if kernel not in self._kernels:
+            self._load(next(program for program in PROGRAMS if kernel in program.kernels))
         pointers = tuple(np.int64(0) if argument is None else argument for argument in args)
         with self._device:
             self._kernels[kernel](grid, (threads,), pointers, shared_mem=shared_bytes)
@@ -135,11 +175,12 @@ def cuda_device(ordinal: int) -> CudaDevice:
 
 
 @cache
-def source() -> str:
-    """The whole CUDA program, in ASCII.
+def source(program: Program) -> str:
+    """The program's whole text, in ASCII.
 
-    Its comments are not, and CuPy writes the text to a file in the encoding of the locale.
+    Its comments are not, and CuPy writes the text to a file in the encoding of the locale. What stands
+    in for a letter is no question mark: two of them and a bracket are a trigraph, of which NVRTC warns.
     """
     folder = Path(__file__).parent
-    text = "\n".join((folder / name).read_text(encoding="utf-8") for name in SOURCE_FILES)
-    return text.encode("ascii", "replace").decode("ascii")
+    text = "\n".join((folder / name).read_text(encoding="utf-8") for name in program.files)
+    return "".join(letter if letter.isascii() else "_" for letter in text)

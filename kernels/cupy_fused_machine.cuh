@@ -1,5 +1,5 @@
-// What the kernels of cupy_fused.cu ask of the machine. The loader puts this text in front of that
-// file's; tests/cuda_host/cuda_host.h answers the same questions on the host, where the kernels are
+// What the kernels ask of the machine. The loader puts this text in front of every program's;
+// tests/cuda_host/cuda_host.h answers the same questions on the host, where the kernels are
 // checked without a GPU. There is nothing else in the kernels that differs between the two.
 
 typedef long long int64;

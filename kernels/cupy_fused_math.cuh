@@ -1,15 +1,23 @@
-// The arithmetic that every kernel of cupy_fused.cu shares: what the two questions ask of a row, sums
-// over a warp and a block, and rows times vectors. Placed between the machine and the kernels.
+// The arithmetic that the kernels share: what each question asks of a row, sums over a warp and a block,
+// and rows times vectors. Placed between the machine and the kernels.
 
 constexpr unsigned WHOLE_WARP = 0xffffffffu;
 constexpr int WARP = 32;
-constexpr int ROWS_AT_ONCE = 4;
 
-// ---- what differs between the two questions: dot products per row, and the row's factor ----------
+// ---- what differs between the questions: dot products per row, the row's factor, the entry it multiplies
+
+struct AsItIs {
+    static __device__ __forceinline__ double of(double x) { return x; }
+};
+
+struct Squared {
+    static __device__ __forceinline__ double of(double x) { return x * x; }
+};
 
 // The gradient Σ rᵢ x̃ᵢ with rᵢ = sᵢ (aᵢ − yᵢ), x̃ = (x, 1), and the loss Σ sᵢ ℓᵢ.
 struct Gradient {
     static constexpr int DOTS = 1;
+    using Entry = AsItIs;
 
     static __device__ __forceinline__ double row_factor(const double* dot, double y, double s, double& loss)
     {
@@ -23,11 +31,24 @@ struct Gradient {
 // The Hessian times V: Σ sᵢ hᵢ (x̃ᵢᵀ V) x̃ᵢ with hᵢ = aᵢ (1 − aᵢ) = e / (1 + e)².
 struct HessianProduct {
     static constexpr int DOTS = 2;
+    using Entry = AsItIs;
 
     static __device__ __forceinline__ double row_factor(const double* dot, double, double s, double&)
     {
         const double e = exp(-fabs(dot[0]));
         return s * e / ((1.0 + e) * (1.0 + e)) * dot[1];
+    }
+};
+
+// The diagonal of the Hessian: Σ sᵢ hᵢ x̃ᵢⱼ².
+struct HessianDiagonal {
+    static constexpr int DOTS = 1;
+    using Entry = Squared;
+
+    static __device__ __forceinline__ double row_factor(const double* dot, double, double s, double&)
+    {
+        const double e = exp(-fabs(dot[0]));
+        return s * e / ((1.0 + e) * (1.0 + e));
     }
 };
 

@@ -35,8 +35,8 @@ __device__ __forceinline__ void row_factors(const T* __restrict__ X, const signe
     }
 }
 
-// Second read: partials[chunk][j] = Σ factorᵢ xᵢⱼ over the chunk blockIdx.y, a thread per column.
-template <typename T>
+// Second read: partials[chunk][j] = Σ factorᵢ Entry(xᵢⱼ) over the chunk blockIdx.y, a thread per column.
+template <class Entry, typename T>
 __device__ __forceinline__ void column_sums(const T* __restrict__ X, const double* __restrict__ factors, int64 n,
                                             int64 d, int64 chunk_rows, double* __restrict__ partials)
 {
@@ -46,7 +46,7 @@ __device__ __forceinline__ void column_sums(const T* __restrict__ X, const doubl
     const int64 last = min(n, first + chunk_rows);
     double sum = 0.0;
 #pragma unroll 8
-    for (int64 i = first; i < last; ++i) sum += factors[i] * X[i * d + j];
+    for (int64 i = first; i < last; ++i) sum += factors[i] * Entry::of(X[i * d + j]);
     partials[blockIdx.y * d + j] = sum;
 }
 

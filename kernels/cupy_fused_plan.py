@@ -53,13 +53,20 @@ class TilePlan:
 
 
 @dataclass(frozen=True)
-class TwoReadPlan:
-    """Rows too long for a tile: factors of all rows, then columns in chunks of rows. Two reads of X."""
+class ColumnPlan:
+    """Sums over columns, a thread each: blocks side by side, and chunks of rows that are added up after."""
 
-    row_blocks: int
-    column_blocks: int
+    blocks: int
     chunks: int
     chunk_rows: int
+
+
+@dataclass(frozen=True)
+class TwoReadPlan:
+    """Rows too long for a tile: factors of all rows, then the columns. Two reads of X."""
+
+    row_blocks: int
+    columns: ColumnPlan
 
 
 def plan_pass(n: int, d: int, itemsize: int, dots: int, limits: Limits) -> TilePlan | TwoReadPlan:
@@ -100,16 +107,17 @@ def _tile_plan(
 
 
 def _two_read_plan(n: int, d: int, limits: Limits) -> TwoReadPlan:
+    columns = plan_columns(n, d, limits)
+    return TwoReadPlan(min(_ceil(n, PLAIN_THREADS // WARP), 8 * limits.multiprocessors), columns)
+
+
+def plan_columns(n: int, d: int, limits: Limits) -> ColumnPlan:
+    """Cut the sums over d columns of n rows."""
     column_blocks = _ceil(d, PLAIN_THREADS)
     chunks = _ceil(16 * limits.multiprocessors, column_blocks)
     chunks = max(1, min(chunks, n, LARGEST_PARTIALS_BYTES // (8 * d)))
     chunk_rows = _ceil(n, chunks)
-    return TwoReadPlan(
-        row_blocks=min(_ceil(n, PLAIN_THREADS // WARP), 8 * limits.multiprocessors),
-        column_blocks=column_blocks,
-        chunks=_ceil(n, chunk_rows),
-        chunk_rows=chunk_rows,
-    )
+    return ColumnPlan(column_blocks, _ceil(n, chunk_rows), chunk_rows)
 
 
 def row_lanes(d: int, rows: int, threads: int) -> int:

@@ -1,6 +1,8 @@
 // One row tile: into shared memory, times the vectors, and into the column sums. The whole block
 // works on each of the three; cupy_fused.cu puts the barriers between them.
 
+constexpr int ROWS_AT_ONCE = 4;  // rows that share a load of w
+
 // By how many elements `from` misses a 16-byte boundary. The copy in shared memory is shifted by as
 // much, so that both sides of a 16-byte copy are aligned whatever d and the first row are.
 template <typename T>
@@ -54,8 +56,8 @@ __device__ __forceinline__ void tile_dots(const T* tile, int rows, int tile_rows
     }
 }
 
-// sums[slot] += Σ factorᵢ xᵢⱼ over the rows of the slot's group; slot = group · d + j.
-template <typename T>
+// sums[slot] += Σ factorᵢ Entry(xᵢⱼ) over the rows of the slot's group; slot = group · d + j.
+template <class Entry, typename T>
 __device__ __forceinline__ void add_tile_columns(const T* tile, const double* factors, int rows, int d, int slots,
                                                  double* sums)
 {
@@ -64,7 +66,7 @@ __device__ __forceinline__ void add_tile_columns(const T* tile, const double* fa
         const T* x = tile + slot;
         double sum = 0.0;
 #pragma unroll 4
-        for (int row = slot / d; row < rows; row += groups, x += slots) sum += factors[row] * *x;
+        for (int row = slot / d; row < rows; row += groups, x += slots) sum += factors[row] * Entry::of(*x);
         sums[slot] += sum;
     }
 }

@@ -44,12 +44,12 @@ def _warn_of_no_cache() -> None:
     )
 
 
-def _untyped_intrinsic(function: Any) -> Any:
+def untyped_intrinsic(function: Any) -> Any:
     """An intrinsic takes the typing context that its callers never pass; type checkers cannot know."""
     return intrinsic(function)
 
 
-@_untyped_intrinsic
+@untyped_intrinsic
 def use_wide_vectors(_typing_context: Any) -> Any:
     """Let LLVM use 512-bit vectors in the calling function; by default it stops at 256."""
 
@@ -61,7 +61,7 @@ def use_wide_vectors(_typing_context: Any) -> Any:
     return types.void(), codegen
 
 
-@_untyped_intrinsic
+@untyped_intrinsic
 def prefetch(_typing_context: Any, array: Any, offset: Any) -> Any:
     """Ask for the cache line ``offset`` bytes into a contiguous array; past its end is harmless."""
 

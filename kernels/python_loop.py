@@ -10,7 +10,9 @@ s a list of m sample weights, w a list of d floats, b a float.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import exp, fabs, log1p, sqrt
+from typing import Any
 
 Vector = list[float]
 Rows = list[list[float]]
@@ -78,6 +80,12 @@ def gradient_descent_step(w: Vector, b: float, dw: Vector, db: float, alpha: flo
     return new_w, b - alpha * db
 
 
+def curvature(z: float) -> float:
+    """h = ∂²ℓ/∂z² = a(1 − a) = e/(1 + e)² with e = e^−|z|, which keeps its digits when a rounds to 0 or 1."""
+    e = exp(-fabs(z))
+    return e / (1.0 + e) ** 2
+
+
 def linear(row: Vector, w: Vector, b: float) -> float:
     """z = Σⱼ xⱼ wⱼ + b."""
     z = b
@@ -107,17 +115,13 @@ def loss_grad(X: Rows, y: Vector, s: Vector, w: Vector, b: float) -> tuple[float
 
 
 def hessian_product(X: Rows, s: Vector, w: Vector, b: float, v: Vector, c: float) -> tuple[Vector, float]:
-    """The Hessian of the mean loss at (w, b) times (v, c): Σ sᵢ hᵢ x̃ᵢ (x̃ᵢᵀ(v, c)) / Σ sᵢ.
-
-    hᵢ = aᵢ(1 − aᵢ) = e/(1 + e)² with e = e^−|z|, which keeps its digits when a rounds to 0 or 1.
-    """
+    """The Hessian of the mean loss at (w, b) times (v, c): Σ sᵢ hᵢ x̃ᵢ (x̃ᵢᵀ(v, c)) / Σ sᵢ, x̃ = (x, 1)."""
     assert len(X) == len(s)
     assert len(w) == len(v) == len(X[0])
     product = [0.0] * len(w)
     last = 0.0
     for i in range(len(X)):
-        e = exp(-fabs(linear(X[i], w, b)))
-        scale = s[i] * e / (1.0 + e) ** 2 * linear(X[i], v, c)
+        scale = s[i] * curvature(linear(X[i], w, b)) * linear(X[i], v, c)
         add_scaled_row(product, scale, X[i])
         last += scale
     weight_sum = sum(s)
@@ -125,7 +129,7 @@ def hessian_product(X: Rows, s: Vector, w: Vector, b: float, v: Vector, c: float
 
 
 def descend(
-    X: Rows,
+    X: list[Any],
     y: Vector,
     s: Vector,
     w: Vector,
@@ -134,12 +138,13 @@ def descend(
     l2: float,
     steps: int,
     fit_intercept: bool,
+    gradient: Callable[..., tuple[float, Vector, float]] = loss_grad,
 ) -> tuple[Vector, float, Vector, Vector]:
     """``steps`` steps of gradient descent on J + l2/2 ‖w‖²: new w and b, cost and ‖gradient‖₂ before each."""
     costs = [0.0] * steps
     norms = [0.0] * steps
     for k in range(steps):
-        costs[k], dw, db = loss_grad(X, y, s, w, b)
+        costs[k], dw, db = gradient(X, y, s, w, b)
         if not fit_intercept:
             db = 0.0
         squared_w = 0.0
@@ -152,6 +157,64 @@ def descend(
         norms[k] = sqrt(squared_gradient)
         w, b = gradient_descent_step(w, b, dw, db, alpha)
     return w, b, costs, norms
+
+
+def hessian(X: Rows, s: Vector, w: Vector, b: float, centre: Vector, scale: Vector) -> Rows:
+    """The Hessian of the mean loss at (w, b) in the coordinates x̂ = ((x − centre)/scale, 1).
+
+    Σ sᵢ hᵢ x̂ᵢ x̂ᵢᵀ / Σ sᵢ: d + 1 lists of d + 1 floats, symmetric. zᵢ is of xᵢ as it is.
+    """
+    assert len(X) == len(s)
+    assert len(w) == len(centre) == len(scale) == len(X[0])
+    size = len(w) + 1
+    H = [[0.0] * size for _ in range(size)]
+    for i in range(len(X)):
+        h = s[i] * curvature(linear(X[i], w, b))
+        row = [(X[i][j] - centre[j]) / scale[j] for j in range(len(w))] + [1.0]
+        for j in range(size):
+            for k in range(j + 1):
+                H[j][k] += h * row[j] * row[k]
+    weight_sum = sum(s)
+    for j in range(size):
+        for k in range(j + 1):
+            H[j][k] = H[k][j] = H[j][k] / weight_sum
+    return H
+
+
+def hessian_diagonal(X: Rows, s: Vector, w: Vector, b: float) -> tuple[Vector, float]:
+    """The diagonal of the Hessian of the mean loss at (w, b): Σ sᵢ hᵢ xᵢⱼ² / Σ sᵢ, and Σ sᵢ hᵢ / Σ sᵢ."""
+    assert len(X) == len(s)
+    diagonal = [0.0] * len(w)
+    last = 0.0
+    for i in range(len(X)):
+        h = s[i] * curvature(linear(X[i], w, b))
+        for j in range(len(w)):
+            diagonal[j] += h * X[i][j] * X[i][j]
+        last += h
+    weight_sum = sum(s)
+    return [value / weight_sum for value in diagonal], last / weight_sum
+
+
+def gram(X: Rows, centre: Vector) -> Rows:
+    """Every two rows' inner product, Σⱼ (xᵢⱼ − cⱼ)(xₖⱼ − cⱼ): m lists of m floats, symmetric."""
+    m = len(X)
+    G = [[0.0] * m for _ in range(m)]
+    for i in range(m):
+        for k in range(i + 1):
+            total = 0.0
+            for j in range(len(centre)):
+                total += (X[i][j] - centre[j]) * (X[k][j] - centre[j])
+            G[i][k] = G[k][i] = total
+    return G
+
+
+def combination(X: Rows, a: Vector, d: int) -> Vector:
+    """Xᵀ a: Σᵢ aᵢ xᵢⱼ for each of d columns j."""
+    assert len(X) == len(a)
+    total = [0.0] * d
+    for i in range(len(X)):
+        add_scaled_row(total, a[i], X[i])
+    return total
 
 
 def largest_entry(X: Rows) -> float:

@@ -4,27 +4,35 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+import no_hypothesis
 import numpy as np
 import pytest
 
 from accel_logreg.backends import BACKENDS, BackendUnavailableError, load_backend
 from accel_logreg.backends.base import Backend
 
-# A GPU machine's Python may lack rich; the engines are tested there all the same.
-_TERMINAL_TESTS = [
-    "test_cli.py",
-    "test_cli_train.py",
-    "test_cli_predict.py",
-    "test_report.py",
-    "test_speedup.py",
-]
-collect_ignore = [] if find_spec("rich") else _TERMINAL_TESTS
+# A GPU machine's Python may lack these; the engines are tested there all the same.
+_NEEDED_BY = {
+    "rich": [
+        "test_cli.py",
+        "test_cli_train.py",
+        "test_cli_predict.py",
+        "test_report.py",
+        "test_speedup.py",
+    ],
+    "mpmath": ["test_lesson.py", "test_robustness_reference.py"],
+}
+_missing = [package for package in _NEEDED_BY if not find_spec(package)]
+collect_ignore = [name for package in _missing for name in _NEEDED_BY[package]]
+if not find_spec("hypothesis"):
+    no_hypothesis.install()
 
 
-def pytest_report_header() -> str | None:
-    if not collect_ignore:
-        return None
-    return f"rich is not installed, so these are left out: {', '.join(collect_ignore)}"
+def pytest_report_header() -> list[str]:
+    return [
+        f"{package} is not installed, so these are left out: {', '.join(_NEEDED_BY[package])}"
+        for package in _missing
+    ]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -28,7 +28,7 @@ def test_train_says_what_it_did(table: Path, tmp_path: Path, suffix: str) -> Non
     path = tmp_path / f"model{suffix}"
     result = run("train", table, "--target", "label", "--output", path, "--test-fraction", 0.25, *NUMPY)
     assert result.exit_code == 0
-    for words in ("90 × 3 float64", "no, yes", "numpy, lbfgs", "nats", "30 rows held out", str(path)):
+    for words in ("90 × 3 float64", "no, yes", "numpy, newton", "nats", "30 rows held out", str(path)):
         assert words in result.output
     assert load_model(path).gap_ <= 1e-8
 

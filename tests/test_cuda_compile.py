@@ -1,4 +1,4 @@
-"""The CUDA program compiles for every architecture that we name, without a GPU."""
+"""Every CUDA program compiles for every architecture that we name, without a GPU."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from accel_logreg.kernels.cupy_fused_device import ARCHITECTURES, KERNELS, OPTIONS, source
+from accel_logreg.kernels.cupy_fused_device import ARCHITECTURES, OPTIONS, PROGRAMS, Program, source
 
 nvrtc = pytest.importorskip(
     "cupy_backends.cuda.libs.nvrtc",
@@ -25,9 +25,9 @@ def nvrtc_version() -> tuple[int, int]:
     return version
 
 
-def compiled(architecture: int) -> tuple[bytes, str]:
+def compiled(program_text: str, architecture: int) -> tuple[bytes, str]:
     """The cubin, and what the compiler had to say."""
-    program = nvrtc.createProgram(source(), "cupy_fused.cu", (), ())
+    program = nvrtc.createProgram(program_text, "cupy_fused.cu", (), ())
     try:
         options = (*OPTIONS, *CUPY_OPTIONS, f"-arch=sm_{architecture}")
         try:
@@ -46,12 +46,13 @@ def test_this_nvrtc_knows_every_architecture() -> None:
     assert set(ARCHITECTURES) <= set(nvrtc.getSupportedArchs())
 
 
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.files[-1])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_compiles_with_every_entry_point(architecture: int) -> None:
+def test_compiles_with_every_entry_point(architecture: int, program: Program) -> None:
     version = nvrtc_version()
     if architecture not in nvrtc.getSupportedArchs():
         pytest.skip(f"NVRTC {version} does not know compute capability {architecture / 10}")
-    cubin, log = compiled(architecture)
+    cubin, log = compiled(source(program), architecture)
     assert log == ""
     entry_points = {name.decode() for name in re.findall(rb"\0\.text\.(\w+)", cubin)}
-    assert entry_points == set(KERNELS)
+    assert entry_points == set(program.kernels)

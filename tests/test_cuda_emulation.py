@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cuda_host.host_device import SANITIZERS, HostDevice, build, compiler, sanitizers_work
+from cuda_host.host_device import NO_ROOM, ONE_MULTIPROCESSOR, Driver, HostDevice, compiler, sanitizers_work
 
-from accel_logreg.backends.cupy_fused import CupyRows
+from accel_logreg.backends.cupy_fused_rows import upload_rows
 from accel_logreg.backends.python_loop import PythonBackend, PythonRows
 from accel_logreg.kernels import cupy_fused
 from accel_logreg.kernels.cupy_fused_device import KERNELS
 from accel_logreg.kernels.cupy_fused_plan import Limits, TilePlan
+from accel_logreg.kernels.cupy_fused_resident import GRADIENT
 
-ONE_MULTIPROCESSOR = Limits(1, 100 << 10, 100 << 10)  # a grid of up to four blocks
-NO_ROOM = Limits(1, 2 << 10, 2 << 10)  # no tile fits: every pass takes two reads
+pytest_plugins = ["cuda_host.fixtures"]
+
 SHAPES = [  # n, d, and whether the rows have weights
     (1, 1, True),
     (1, 31, False),
@@ -30,22 +31,6 @@ SHAPES = [  # n, d, and whether the rows have weights
 ]
 
 
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    cxx = compiler()
-    if cxx is None:
-        pytest.skip("no C++ compiler (g++ or clang++) is installed, so the kernels cannot be run on the host")
-    folder = tmp_path_factory.mktemp("cuda_host")
-    return build(cxx, folder, SANITIZERS if sanitizers_work(cxx, folder) else ())
-
-
-@pytest.fixture(params=["late, ascending", "early, descending"])
-def device(program: Path, request: pytest.FixtureRequest) -> HostDevice:
-    """Both ways that a device is free to choose: a right kernel does not notice."""
-    late = request.param.startswith("late")
-    return HostDevice(program, ONE_MULTIPROCESSOR, late_copies=late, descending=not late)
-
-
 def problem(rng: np.random.Generator, n: int, d: int, dtype: Any, weighted: bool) -> tuple[Any, Any, Any]:
     X = rng.normal(size=(n, d)).astype(dtype)
     y = (rng.random(n) < 0.4).astype(np.float64)
@@ -53,7 +38,7 @@ def problem(rng: np.random.Generator, n: int, d: int, dtype: Any, weighted: bool
 
 
 def compare(device: HostDevice, X: Any, y: Any, s: Any, W: Any, V: Any) -> None:
-    rows, reference = CupyRows(device, X, y, s), PythonRows(X, y, s)
+    rows, reference = upload_rows(device, X, y, s), PythonRows(X, y, s)
     loss, gradient = rows.loss_grad(W)
     true_loss, true_gradient = reference.loss_grad(W)
     size = max(1.0, float(np.abs(X).max()))
@@ -95,7 +80,7 @@ def test_one_stage_where_two_do_not_fit(device: HostDevice, dtype: Any, rng: np.
     room = 8 * (d + 200) + d * np.dtype(dtype).itemsize  # column sums, a little, and one row
     device.limits = Limits(1, room, room + 1024)
     X, y, s = problem(rng, 5, d, dtype, weighted=False)
-    plan = CupyRows(device, X, y, s)._data.gradient.plan
+    plan = upload_rows(device, X, y, s)._data.plan(GRADIENT)
     assert isinstance(plan, TilePlan)
     assert plan.stages == 1
     compare(device, X, y, s, rng.normal(size=d + 1), rng.normal(size=d + 1))
@@ -104,7 +89,7 @@ def test_one_stage_where_two_do_not_fit(device: HostDevice, dtype: Any, rng: np.
 def test_many_tiles_a_block(device: HostDevice, dtype: Any, rng: np.random.Generator) -> None:
     device.limits = Limits(1, 6 << 10, 40 << 10)
     X, y, s = problem(rng, 401, 37, dtype, weighted=True)
-    plan = CupyRows(device, X, y, s)._data.gradient.plan
+    plan = upload_rows(device, X, y, s)._data.plan(GRADIENT)
     assert isinstance(plan, TilePlan)
     assert plan.blocks > 1
     assert plan.chunk_rows > 3 * plan.tile_rows
@@ -127,7 +112,7 @@ def test_descent(
     device.limits = limits
     X, y, s = problem(rng, 83, 7, dtype, weighted=True)
     W = rng.normal(size=8)
-    rows = CupyRows(device, X, y, s)
+    rows = upload_rows(device, X, y, s)
     found = rows.descend(W, 0.3, 0.01, 4, fit_intercept)
     true = PythonRows(X, y, s).descend(W, 0.3, 0.01, 4, fit_intercept)
     np.testing.assert_allclose(found.W, true.W, rtol=1e-12)
@@ -158,25 +143,25 @@ def test_largest_entry(
 ) -> None:
     X, y, s = problem(rng, *shape, dtype, weighted=False)
     X[-1, -1] = -70.0
-    rows = CupyRows(device, X, y, s)
+    rows = upload_rows(device, X, y, s)
     assert rows.largest_entry() == rows.largest_entry() == 70.0
     assert rows.reads == 1
 
 
-def test_order_of_threads_and_copies_changes_no_bit(program: Path, rng: np.random.Generator) -> None:
+def test_order_of_threads_and_copies_changes_no_bit(driver: Driver, rng: np.random.Generator) -> None:
     X, y, s = problem(rng, 301, 28, np.float32, weighted=True)
     W = rng.normal(size=29)
     answers = []
     for late, descending in [(True, False), (False, True), (True, True)]:
-        device = HostDevice(program, ONE_MULTIPROCESSOR, late, descending)
-        loss, gradient = CupyRows(device, X, y, s).loss_grad(W)
+        device = HostDevice(driver, ONE_MULTIPROCESSOR, late, descending)
+        loss, gradient = upload_rows(device, X, y, s).loss_grad(W)
         answers.append((loss, gradient.tobytes()))
     assert answers[0] == answers[1] == answers[2]
 
 
-def test_every_kernel_was_named(program: Path) -> None:
+def test_every_kernel_was_named(driver: Driver) -> None:
     """A name that the driver was not compiled with is refused, so every launch above was of a real kernel."""
-    device = HostDevice(program, ONE_MULTIPROCESSOR)
+    device = HostDevice(driver, ONE_MULTIPROCESSOR)
     assert len(set(KERNELS)) == len(KERNELS)
     with pytest.raises(RuntimeError, match="no kernel is called gradient_float16"):
         device.launch("gradient_float16", (1,), 32, 0, ())
@@ -193,21 +178,21 @@ def test_every_kernel_was_named(program: Path) -> None:
         ("misaligned_copy", "not aligned"),
     ],
 )
-def test_the_check_notices(program: Path, tmp_path: Path, kernel: str, message: str) -> None:
+def test_the_check_notices(driver: Driver, tmp_path: Path, kernel: str, message: str) -> None:
     cxx = compiler()
     if message == "AddressSanitizer" and (cxx is None or not sanitizers_work(cxx, tmp_path)):
         pytest.skip("the C++ compiler has no address sanitizer, so overruns go unnoticed on this machine")
-    device = HostDevice(program, ONE_MULTIPROCESSOR)
+    device = HostDevice(driver, ONE_MULTIPROCESSOR)
     X = (np.zeros(64),) if kernel.endswith(("wait", "copy")) else ()
     with pytest.raises(RuntimeError, match=message):
         device.launch(kernel, (1,), 64, 8 * 64, (*X, np.zeros(64)))
 
 
-def test_the_check_notices_a_missing_barrier(program: Path) -> None:
+def test_the_check_notices_a_missing_barrier(driver: Driver) -> None:
     answers = []
     for descending in (False, True):
         out = np.zeros(64)
-        device = HostDevice(program, ONE_MULTIPROCESSOR, descending=descending)
+        device = HostDevice(driver, ONE_MULTIPROCESSOR, descending=descending)
         device.launch("missing_barrier", (1,), 64, 8 * 64, (out,))
         answers.append(out)
     assert np.isnan(answers[0]).any()  # memory that nobody had written yet
@@ -217,6 +202,6 @@ def test_the_check_notices_a_missing_barrier(program: Path) -> None:
 @pytest.mark.parametrize(
     "args", [(), (np.zeros(8, np.float32),), (np.float64(0),)], ids=["too few", "float32 array", "scalar"]
 )
-def test_wrong_arguments_are_refused(program: Path, args: tuple[Any, ...]) -> None:
+def test_wrong_arguments_are_refused(driver: Driver, args: tuple[Any, ...]) -> None:
     with pytest.raises(RuntimeError, match="argument"):
-        HostDevice(program, ONE_MULTIPROCESSOR).launch("missing_barrier", (1,), 32, 8 * 32, args)
+        HostDevice(driver, ONE_MULTIPROCESSOR).launch("missing_barrier", (1,), 32, 8 * 32, args)

@@ -11,14 +11,23 @@ from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
-from cuda_host.host_device import HostDevice
+from cuda_host.host_device import Driver, HostDevice
 
-from accel_logreg.backends import cupy_fused as engine
 from accel_logreg.backends import load_backend
-from accel_logreg.backends.base import Backend
-from accel_logreg.kernels.cupy_fused import Resident
-from accel_logreg.kernels.cupy_fused_device import FUSED_KERNELS, KERNELS, OPTIONS, CudaDevice, source
+from accel_logreg.backends.base import Backend, Csr, Picked
+from accel_logreg.backends.cupy_fused import CupyBackend
+from accel_logreg.backends.cupy_fused_rows import upload_rows
+from accel_logreg.kernels.cupy_fused_device import (
+    FUSED_KERNELS,
+    MATRICES,
+    OPTIONS,
+    PASSES,
+    PROGRAMS,
+    CudaDevice,
+    source,
+)
 from accel_logreg.kernels.cupy_fused_plan import Limits
+from accel_logreg.kernels.cupy_fused_resident import Resident
 
 LIMITS = Limits(2, 100 << 10, 100 << 10)
 
@@ -35,7 +44,8 @@ class PlayedModule:
     """cupy.RawModule without a device."""
 
     def __init__(self, *, code: str, options: tuple[str, ...]) -> None:
-        assert (code, options) == (source(), OPTIONS)
+        assert code in {source(program) for program in PROGRAMS}
+        assert options == OPTIONS
         self.compiled = False
 
     def compile(self) -> None:
@@ -62,28 +72,81 @@ def test_cuda_device_opts_in_to_large_tiles_and_passes_null(
     monkeypatch.setattr(cupy.cuda, "Device", lambda _ordinal: nullcontext())
     device = CudaDevice(0)
     assert device.limits == Limits(132, 227 << 10, 228 << 10)
-    assert set(device._kernels) == set(KERNELS)
+    assert set(device._kernels) == set(PASSES.kernels)
     for name in FUSED_KERNELS:
         assert device._kernels[name].max_dynamic_shared_size_bytes == 227 << 10
         assert device._kernels[name].preferred_shared_memory_carveout == 100
     device.launch("gradient_float32", (7,), 256, 4096, (None, np.int64(3)))
     kernel = device._kernels["gradient_float32"]
     kernel.assert_called_once_with((7,), (256,), (np.int64(0), np.int64(3)), shared_mem=4096)
+    device.launch("gram_float64", (1,), 256, 0, ())  # of the other program, which is compiled now
+    assert set(device._kernels) == {*PASSES.kernels, *MATRICES.kernels}
+    assert device._kernels["gradient_float32"] is kernel
 
 
 # ---- memory ----------------------------------------------------------------------------------------
 
 
 def test_rows_larger_than_the_device_are_refused_before_copying() -> None:
-    device = HostDevice(Path("never launched"), LIMITS, memory=1000)
+    device = HostDevice(Driver(Path("never launched")), LIMITS, memory=1000)
     with pytest.raises(MemoryError, match=r"shape \(100, 10\).*float64.*float32 \(half the bytes\).*'numba'"):
-        engine.CupyRows(device, np.ones((100, 10)), np.ones(100), None)
+        upload_rows(device, np.ones((100, 10)), np.ones(100), None)
     with pytest.raises(MemoryError, match=r"Pass fewer rows"):
-        engine.CupyRows(device, np.ones((100, 10), np.float32), np.ones(100), None)
+        upload_rows(device, np.ones((100, 10), np.float32), np.ones(100), None)
+
+
+def test_answers_larger_than_the_device_are_refused() -> None:
+    device = HostDevice(Driver(Path("never launched")), LIMITS)
+    rows = upload_rows(device, np.ones((100, 10)), np.ones(100), None)
+    device.memory = 1000
+    with pytest.raises(MemoryError, match=r"Hessian of 11 parameters over 100 rows.*fewer features.*'numba'"):
+        rows.hessian(np.zeros(11), np.zeros(10), np.ones(10))
+    with pytest.raises(MemoryError, match=r"Gram matrix of 100 rows.*fewer rows.*'numba'"):
+        rows.gram(np.zeros(10))
+    with pytest.raises(MemoryError, match=r"sample of 50 rows.*fewer rows.*'numba'"):
+        rows.sample(Picked(np.arange(50), np.ones(50)))
+    assert rows.reads == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "factors", "error", "message"),
+    [
+        ([3, -1], [1.0, 1.0], IndexError, "Rows -1 to 3 are picked: they are numbered from 0 to 9"),
+        ([0, 10], [1.0, 1.0], IndexError, "Rows 0 to 10 are picked"),
+        ([0, 1], [1.0], ValueError, "2 rows and 1 factors are picked"),
+        ([], [], ValueError, "0 rows and 0 factors are picked"),
+    ],
+)
+def test_rows_that_are_not_there_are_refused(
+    rows: list[int], factors: list[float], error: type[Exception], message: str
+) -> None:
+    resident = upload_rows(
+        HostDevice(Driver(Path("never launched")), LIMITS), np.ones((10, 2)), np.ones(10), None
+    )
+    picked = Picked(np.array(rows, np.intp), np.array(factors))
+    with pytest.raises(error, match=message):
+        resident.sample(picked)
+    with pytest.raises(error, match=message):
+        resident.hessian(np.zeros(3), np.zeros(2), np.ones(2), picked=picked)
+
+
+def test_sparse_rows_are_refused_by_name() -> None:
+    X = Csr(np.ones(2), np.array([0, 1], np.int32), np.array([0, 1, 2], np.int32), (2, 5))
+    backend = object.__new__(CupyBackend)  # without its probe of this machine
+    backend._device = HostDevice(Driver(Path("never launched")), LIMITS)
+    message = (
+        r"CSR matrix of shape \(2, 5\): backend='cupy' takes dense X.*backend='numba', or pass X.toarray"
+    )
+    with pytest.raises(TypeError, match=message):
+        backend.rows(X, np.ones(2), None)
+    with pytest.raises(TypeError, match=message):
+        backend.logits(X, np.zeros(6))
 
 
 def test_device_memory_is_given_back_without_the_garbage_collector() -> None:
-    rows = Resident(HostDevice(Path("never launched"), LIMITS), np.ones((4, 2)), np.ones(4), None)
+    rows = Resident.upload(
+        HostDevice(Driver(Path("never launched")), LIMITS), np.ones((4, 2)), np.ones(4), None
+    )
     gone = weakref.ref(rows)
     gc.disable()
     try:
@@ -134,6 +197,47 @@ def test_answers_are_bitwise_reproducible(
             descent = rows.descend(W, 0.1, 0.01, 3, True)
             answers.add((loss, gradient.tobytes(), descent.W.tobytes(), descent.costs.tobytes()))
     assert len(answers) == 1
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precise", [False, True], ids=["rounded", "precise"])
+@pytest.mark.parametrize("shape", [(100_003, 28), (5001, 301), (1501, 1100)], ids=str)
+def test_hessians_on_the_device(
+    gpu: Backend, dtype: Any, rng: np.random.Generator, shape: tuple[int, int], precise: bool
+) -> None:
+    """Every shape of tile, with slices enough to fill a device and spans enough to be added up."""
+    n, d = shape
+    X = (rng.normal(size=shape) + 3.0).astype(dtype)
+    y, s = (rng.random(n) < 0.5).astype(np.float64), rng.random(n) + 0.5
+    W, centre, scale = rng.normal(size=d + 1) / np.sqrt(d), np.full(d, 3.0), 0.5 + rng.random(d)
+    W[-1] = -3.0 * W[:-1].sum()
+    picked = Picked(rng.integers(0, n, n // 3), rng.random(n // 3))
+    rows, reference = gpu.rows(X, y, s), load_backend("numpy").rows(X, y, s)
+    for which in (None, picked):
+        H = rows.hessian(W, centre, scale, picked=which, precise=precise)
+        expected = reference.hessian(W, centre, scale, picked=which, precise=True)
+        np.testing.assert_array_equal(H, H.T)
+        np.testing.assert_array_equal(H, rows.hessian(W, centre, scale, picked=which, precise=precise))
+        largest = np.diag(expected).max()
+        np.testing.assert_allclose(H, expected, rtol=0, atol=(1e-11 if precise else 3e-6) * largest)
+
+
+@pytest.mark.gpu
+def test_gram_and_samples_on_the_device(gpu: Backend, dtype: Any, rng: np.random.Generator) -> None:
+    X = rng.normal(size=(1003, 2050)).astype(dtype)
+    y, centre = (rng.random(1003) < 0.5).astype(np.float64), rng.normal(size=2050)
+    rows, reference = gpu.rows(X, y, None), load_backend("numpy").rows(X, y, None)
+    G = rows.gram(centre)
+    np.testing.assert_array_equal(G, rows.gram(centre))
+    np.testing.assert_allclose(G, reference.gram(centre), rtol=0, atol=1e-9)
+    a = rng.normal(size=1003)
+    np.testing.assert_allclose(rows.combination(a), reference.combination(a), rtol=0, atol=1e-10)
+    picked = Picked(rng.integers(0, 1003, 700), rng.random(700))
+    W = rng.normal(size=2051) / 45
+    loss, gradient = rows.sample(picked).loss_grad(W)
+    true_loss, true_gradient = reference.sample(picked).loss_grad(W)
+    np.testing.assert_allclose(loss, true_loss, rtol=1e-12)
+    np.testing.assert_allclose(gradient, true_gradient, rtol=1e-9, atol=1e-13)
 
 
 @pytest.mark.gpu

@@ -6,7 +6,6 @@ import itertools
 
 import pytest
 
-from accel_logreg.kernels.cupy_fused import GRADIENT_DOTS, HESSIAN_DOTS, resident_bytes
 from accel_logreg.kernels.cupy_fused_plan import (
     LARGEST_PARTIALS_BYTES,
     Limits,
@@ -18,6 +17,7 @@ from accel_logreg.kernels.cupy_fused_plan import (
     row_lanes,
     shared_bytes,
 )
+from accel_logreg.kernels.cupy_fused_resident import DOTS, GRADIENT, resident_bytes
 
 TURING = Limits(72, 64 << 10, 64 << 10)
 ADA = Limits(128, 99 << 10, 100 << 10)
@@ -28,17 +28,18 @@ COLUMNS = (1, 2, 3, 28, 31, 32, 33, 255, 256, 257, 1000, 3072, 8191, 12288, 1400
 
 @pytest.mark.parametrize("limits", [TURING, ADA, HOPPER], ids=["Turing", "Ada", "Hopper"])
 @pytest.mark.parametrize("itemsize", [4, 8])
-@pytest.mark.parametrize("dots", [GRADIENT_DOTS, HESSIAN_DOTS])
+@pytest.mark.parametrize("dots", DOTS)
 def test_every_plan_covers_the_rows_and_fits(limits: Limits, itemsize: int, dots: int) -> None:
     for n, d in itertools.product(ROWS, COLUMNS):
         plan = plan_pass(n, d, itemsize, dots, limits)
-        blocks = plan.blocks if isinstance(plan, TilePlan) else plan.chunks
-        assert (blocks - 1) * plan.chunk_rows < n <= blocks * plan.chunk_rows, (n, d, plan)
         if isinstance(plan, TwoReadPlan):
-            assert 256 * (plan.column_blocks - 1) < d <= 256 * plan.column_blocks
-            assert plan.chunks == 1 or 8 * plan.chunks * d <= LARGEST_PARTIALS_BYTES
-            assert plan.chunks <= 65535  # the grid's second dimension
+            columns = plan.columns
+            assert (columns.chunks - 1) * columns.chunk_rows < n <= columns.chunks * columns.chunk_rows
+            assert 256 * (columns.blocks - 1) < d <= 256 * columns.blocks
+            assert columns.chunks == 1 or 8 * columns.chunks * d <= LARGEST_PARTIALS_BYTES
+            assert columns.chunks <= 65535  # the grid's second dimension
             continue
+        assert (plan.blocks - 1) * plan.chunk_rows < n <= plan.blocks * plan.chunk_rows, (n, d, plan)
         per_multiprocessor = 1024 // plan.threads
         assert plan.shared_bytes <= limits.shared_per_block
         assert per_multiprocessor * (plan.shared_bytes + 1024) <= limits.shared_per_multiprocessor
@@ -65,18 +66,18 @@ def test_every_plan_covers_the_rows_and_fits(limits: Limits, itemsize: int, dots
 def test_common_shapes_take_one_read_on_hopper(
     n: int, d: int, itemsize: int, threads: int, stages: int
 ) -> None:
-    plan = plan_pass(n, d, itemsize, GRADIENT_DOTS, HOPPER)
+    plan = plan_pass(n, d, itemsize, GRADIENT.dots, HOPPER)
     assert isinstance(plan, TilePlan)
     assert (plan.threads, plan.stages) == (threads, stages)
 
 
 @pytest.mark.parametrize(("d", "itemsize"), [(20_000, 4), (15_000, 8), (10**6, 4)])
 def test_rows_too_long_for_hopper_take_two_reads(d: int, itemsize: int) -> None:
-    assert isinstance(plan_pass(1000, d, itemsize, GRADIENT_DOTS, HOPPER), TwoReadPlan)
+    assert isinstance(plan_pass(1000, d, itemsize, GRADIENT.dots, HOPPER), TwoReadPlan)
 
 
 def test_large_problems_fill_the_device() -> None:
-    plan = plan_pass(10**6, 28, 4, GRADIENT_DOTS, HOPPER)
+    plan = plan_pass(10**6, 28, 4, GRADIENT.dots, HOPPER)
     assert isinstance(plan, TilePlan)
     assert 0.98 * 4 * 132 <= plan.blocks <= 4 * 132
 

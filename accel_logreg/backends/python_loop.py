@@ -2,61 +2,142 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+from typing import Any
+
 import numpy as np
 
-from accel_logreg.backends.base import Backend, Descent, Float64, Matrix, Rows
-from accel_logreg.kernels import python_loop as kernels
+from accel_logreg.backends.base import Backend, Csr, Descent, Float64, Labels, Matrix, Picked, Rates, Rows
+from accel_logreg.kernels import python_loop
 
 
-class PythonRows(Rows):
-    def __init__(self, X: Matrix, y: Float64, sample_weight: Float64 | None) -> None:
-        self.n_rows, self.n_features = X.shape
-        self.dtype = X.dtype
-        self._X: list[list[float]] = X.tolist()  # float32 values become the same float64 numbers
-        self._y: list[float] = y.tolist()
-        self._s: list[float] = [1.0] * self.n_rows if sample_weight is None else sample_weight.tolist()
-        self.weight_sum = sum(self._s)
-        self.reads = 0
+class ListRows(Rows):
+    """Rows in lists, and the module whose functions know what one row looks like.
+
+    X and y have n entries; s are the sample weights, ones where there are none.
+    """
+
+    def __init__(
+        self,
+        kernels: ModuleType,
+        X: list[Any],
+        y: list[float],
+        s: list[float],
+        n_features: int,
+        dtype: np.dtype[np.float32] | np.dtype[np.float64],
+    ) -> None:
+        super().__init__((len(X), n_features), dtype, sum(s))
+        self._kernels = kernels
+        self._X, self._y, self._s = X, y, s
         self._largest: float | None = None
 
     def loss_grad(self, W: Float64) -> tuple[float, Float64]:
-        w, b = _split(W)
-        loss, dw, db = kernels.loss_grad(self._X, self._y, self._s, w, b)
-        self.reads += 2
+        loss, dw, db = self._kernels.loss_grad(self._X, self._y, self._s, *split(W))
+        self._count(2)
         return loss, np.array([*dw, db])
 
     def hessian_product(self, W: Float64, V: Float64) -> Float64:
-        product, last = kernels.hessian_product(self._X, self._s, *_split(W), *_split(V))
-        self.reads += 3
+        product, last = self._kernels.hessian_product(self._X, self._s, *split(W), *split(V))
+        self._count(3)
         return np.array([*product, last])
 
     def descend(
         self, W: Float64, learning_rate: float, l2: float, steps: int, fit_intercept: bool
     ) -> Descent:
-        w, b, costs, norms = kernels.descend(
-            self._X, self._y, self._s, *_split(W), learning_rate, l2, steps, fit_intercept
+        w, b, costs, norms = self._kernels.descend(
+            self._X, self._y, self._s, *split(W), learning_rate, l2, steps, fit_intercept
         )
-        self.reads += 2 * steps
+        self._count(2 * steps)
         return Descent(np.array([*w, b]), np.array(costs), np.array(norms))
 
     def largest_entry(self) -> float:
         if self._largest is None:
-            self._largest = kernels.largest_entry(self._X)
-            self.reads += 1
+            self._largest = float(self._kernels.largest_entry(self._X))
+            self._count(1)
         return self._largest
+
+    def hessian(
+        self,
+        W: Float64,
+        centre: Float64,
+        scale: Float64,
+        *,
+        picked: Picked | None = None,
+        precise: bool = False,  # noqa: ARG002
+    ) -> Float64:
+        X, s = (self._X, self._s) if picked is None else self._picked(picked)
+        H = self._kernels.hessian(X, s, *split(W), centre.tolist(), scale.tolist())
+        self._count(2 * len(X) / self.n_rows)
+        return np.array(H)
+
+    def hessian_diagonal(self, W: Float64) -> Float64:
+        diagonal, last = self._kernels.hessian_diagonal(self._X, self._s, *split(W))
+        self._count(2)
+        return np.array([*diagonal, last])
+
+    def gram(self, centre: Float64) -> Float64:
+        G = self._kernels.gram(self._X, centre.tolist())
+        self._count(self.n_rows + 1)  # two rows for each of n(n + 1)/2 products
+        return np.array(G)
+
+    def combination(self, a: Float64) -> Float64:
+        total = self._kernels.combination(self._X, a.tolist(), self.n_features)
+        self._count(1)
+        return np.array(total)
+
+    def sample(self, picked: Picked) -> ListRows:
+        X, s = self._picked(picked)
+        y = [self._y[i] for i in picked.rows.tolist()]
+        # Nothing writes to a row's list, so the sample may hold the same one.
+        sample = ListRows(self._kernels, X, y, s, self.n_features, self.dtype)
+        self._share_tally(sample)
+        return sample
+
+    def _picked(self, picked: Picked) -> tuple[list[Any], list[float]]:
+        """The picked rows of X and their weights."""
+        rows: list[int] = picked.rows.tolist()
+        s = [self._s[i] * factor for i, factor in zip(rows, picked.factors.tolist(), strict=True)]
+        return [self._X[i] for i in rows], s
+
+
+class PythonRows(ListRows):
+    def __init__(self, X: Matrix, y: Labels, sample_weight: Float64 | None) -> None:
+        n, d = X.shape
+        # float32 values become the same float64 numbers
+        super().__init__(python_loop, X.tolist(), floats(y), weights(sample_weight, n), d, X.dtype)
 
 
 class PythonBackend(Backend):
     name = "python"
+    rates = Rates(0.0, 63e-9, 100e-9, 50e-9, 20e-6)
 
-    def rows(self, X: Matrix, y: Float64, sample_weight: Float64 | None) -> PythonRows:
+    def rows(self, X: Matrix | Csr, y: Labels, sample_weight: Float64 | None) -> ListRows:
+        if isinstance(X, Csr):
+            from accel_logreg.backends.python_loop_csr import PythonCsrRows
+
+            return PythonCsrRows(X, y, sample_weight)
         return PythonRows(X, y, sample_weight)
 
-    def logits(self, X: Matrix, W: Float64) -> Float64:
-        w, b = _split(W)
-        return np.array([kernels.linear(row, w, b) for row in X.tolist()])
+    def logits(self, X: Matrix | Csr, W: Float64) -> Float64:
+        if isinstance(X, Csr):
+            from accel_logreg.backends.python_loop_csr import logits
+
+            return logits(X, W)
+        w, b = split(W)
+        return np.array([python_loop.linear(row, w, b) for row in X.tolist()])
 
 
-def _split(W: Float64) -> tuple[list[float], float]:
+def floats(y: Labels) -> list[float]:
+    """0.0 or 1.0 a row."""
+    return [float(label) for label in y.tolist()]
+
+
+def weights(sample_weight: Float64 | None, n: int) -> list[float]:
+    """One weight a row."""
+    return [1.0] * n if sample_weight is None else sample_weight.tolist()
+
+
+def split(W: Float64) -> tuple[list[float], float]:
+    """w and b."""
     *w, b = W.tolist()
     return w, b

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,14 +27,37 @@ class Problem(Protocol):
     """A smooth convex J over W (p,), the intercept last."""
 
     size: int
+    separation: str  # what to say where ``separates`` is true
 
     @property
-    def reads(self) -> int: ...
+    def reads(self) -> float: ...
     def value_grad(self, W: Float64) -> tuple[float, Float64]: ...
     def hessian_product(self, W: Float64, V: Float64) -> Float64: ...
     def gradient_norm(self, gradient: Float64) -> float: ...
     def separates(self, value: float) -> bool: ...
     def certified_gap(self, W: Float64, gradient: Float64) -> float: ...
+
+
+class Picked(Protocol):
+    """Some rows of a problem, by index."""
+
+    @property
+    def rows(self) -> NDArray[np.intp]: ...
+
+
+class Sampler(Protocol):
+    """Draws about ``size`` rows that stand for all."""
+
+    def pick(self, size: int) -> Any: ...
+
+
+class NewtonProblem(Problem, Protocol):
+    """One that knows its Hessian, and itself over some of its rows."""
+
+    n_rows: int
+
+    def hessian(self, W: Float64, *, picked: Any = None, precise: bool = False) -> Float64: ...
+    def sample(self, picked: Any) -> NewtonProblem: ...
 
 
 class DescentProblem(Problem, Protocol):
@@ -58,24 +81,32 @@ class History:
     cost: list[float] = field(default_factory=list)
     gradient_norm: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
-    reads: list[int] = field(default_factory=list)
+    reads: list[float] = field(default_factory=list)
     _start: float = field(default_factory=time.perf_counter)
 
     def elapsed(self) -> float:
         return time.perf_counter() - self._start
 
-    def append(self, cost: float, gradient_norm: float, reads: int) -> None:
+    def append(self, cost: float, gradient_norm: float, reads: float) -> None:
         self.cost.append(cost)
         self.gradient_norm.append(gradient_norm)
         self.seconds.append(self.elapsed())
         self.reads.append(reads)
 
-    def arrays(self) -> dict[str, NDArray[np.float64] | NDArray[np.int64]]:
+    @classmethod
+    def of_run(cls, costs: Float64, gradient_norms: Float64, seconds: float, reads: float) -> History:
+        """The course of a loop that kept no clock and no count: both are spread evenly over it."""
+        share = np.arange(1, len(costs) + 1) / len(costs)
+        return cls(
+            costs.tolist(), gradient_norms.tolist(), (seconds * share).tolist(), (reads * share).tolist()
+        )
+
+    def arrays(self) -> dict[str, Float64]:
         return {
             "cost": np.array(self.cost),
             "gradient_norm": np.array(self.gradient_norm),
             "seconds": np.array(self.seconds),
-            "reads": np.array(self.reads, dtype=np.int64),
+            "reads": np.array(self.reads, dtype=np.float64),
         }
 
 
@@ -96,6 +127,12 @@ class Solution:
     gap_kind: str
     history: History
     trouble: str = ""
+
+
+def require_finite(value: float, gradient: Float64) -> None:
+    """Raise FloatingPointError where J or ∇J is not finite at the start: X is not, or is too large."""
+    if not (math.isfinite(value) and np.isfinite(gradient).all()):
+        raise FloatingPointError("J or its gradient is not finite")
 
 
 Report = Callable[[str], None]

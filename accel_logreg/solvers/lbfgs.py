@@ -14,7 +14,15 @@ from collections import deque
 import numpy as np
 from scipy.optimize import LbfgsInvHessProduct, OptimizeResult, minimize
 
-from accel_logreg.solvers.base import Float64, History, Problem, Report, Solution, relative_gap
+from accel_logreg.solvers.base import (
+    Float64,
+    History,
+    Problem,
+    Report,
+    Solution,
+    relative_gap,
+    require_finite,
+)
 from accel_logreg.solvers.newton_decrement import estimated_gap
 
 _PAIRS = 10
@@ -30,6 +38,7 @@ class _Watch:
         self.history = History()
         self.W = W
         self.value, self.gradient = problem.value_grad(W)
+        require_finite(self.value, self.gradient)
         self.history.append(self.value, problem.gradient_norm(self.gradient), problem.reads)
         self.pairs: deque[tuple[Float64, Float64]] = deque(maxlen=_PAIRS)
         self.evaluated: dict[bytes, tuple[float, Float64]] = {W.tobytes(): (self.value, self.gradient)}
@@ -61,10 +70,7 @@ class _Watch:
         self.report(f"lbfgs: iteration {self.n_iter}, cost {value:.9g}, |gradient| {norm:.3g}")
         if self.problem.separates(value):
             self.finished, self.gap, self.gap_kind = True, math.inf, "certified"
-            self.trouble = (
-                "the classes are perfectly separated and C=inf: the cost falls towards 0 as the "
-                "coefficients grow, so no finite optimum exists. Use a finite C, for example C=1.0"
-            )
+            self.trouble = self.problem.separation
         elif self._near_enough():
             self.measure_gap()
             self.finished = self.gap <= self.tol

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <map>
 #include <memory>
 #include <ucontext.h>
 #include <unistd.h>
@@ -215,9 +216,12 @@ inline void run_grid(Dimensions grid, unsigned threads, size_t shared_bytes, std
     gridDim = grid;
     blockDim = {threads, 1, 1};
     kernel = std::move(body);
-    fibers = std::vector<Fiber>(threads);
+    static std::map<unsigned, std::vector<Fiber>> kept;  // of earlier launches: stacks take time to get
+    fibers.swap(kept[threads]);
+    fibers.resize(threads);
     for (blockIdx.y = 0; blockIdx.y < grid.y; ++blockIdx.y)
         for (blockIdx.x = 0; blockIdx.x < grid.x; ++blockIdx.x) run_block(shared_bytes);
+    fibers.swap(kept[threads]);
 }
 
 }  // namespace host

@@ -1,10 +1,12 @@
-// Runs one kernel launch read from standard input and writes what it wrote to standard output.
+// Runs kernel launches read from standard input, one after the other, and writes what each of them wrote
+// to standard output.
 //
 //   kernel grid_x grid_y threads shared_bytes late|early ascending|descending arguments
 //   then one line an argument:   null
 //                                int32 7 | int64 7 | float64 0x1.8p+1
 //                                array float64 <bytes> <address modulo 16>, a newline, the bytes
-//   answer, for each array that is not const: its bytes, in the order of the arguments
+//   answer: the number of bytes, a newline; for each array that is not const its bytes, in the order of
+//           the arguments
 //
 // Types and number of the arguments must be those of the kernel: a device would not notice.
 
@@ -73,9 +75,12 @@ static P value_of(const Argument& argument)
 }
 
 template <typename P>
+constexpr bool is_output = std::is_pointer_v<P> && !std::is_const_v<std::remove_pointer_t<P>>;
+
+template <typename P>
 static void answer(const Argument& argument)
 {
-    if constexpr (std::is_pointer_v<P> && !std::is_const_v<std::remove_pointer_t<P>>)
+    if constexpr (is_output<P>)
         std::cout.write(argument.memory.get() + argument.shift, static_cast<std::streamsize>(argument.bytes));
 }
 
@@ -87,21 +92,20 @@ static void run(void (*entry)(P...), std::index_sequence<I...>, Dimensions grid,
         host::fail("%zu arguments for %zu parameters", arguments.size(), sizeof...(P));
     const std::tuple<P...> values{value_of<P>(arguments[I])...};
     host::run_grid(grid, threads, shared_bytes, [&] { std::apply(entry, values); });
+    std::cout << ((is_output<P> ? arguments[I].bytes : 0) + ... + 0) << '\n';
     (answer<P>(arguments[I]), ...);
+    std::cout.flush();
 }
 
 template <typename... P>
-static int run(void (*entry)(P...), Dimensions grid, unsigned threads, size_t shared_bytes,
-               const std::vector<Argument>& arguments)
+static void run(void (*entry)(P...), Dimensions grid, unsigned threads, size_t shared_bytes,
+                const std::vector<Argument>& arguments)
 {
     run(entry, std::index_sequence_for<P...>{}, grid, threads, shared_bytes, arguments);
-    return 0;
 }
 
-int main()
+static void launch(const std::string& name)
 {
-    std::ios::sync_with_stdio(false);
-    const std::string name = word();
     Dimensions grid;
     grid.x = static_cast<unsigned>(std::stoul(word()));
     grid.y = static_cast<unsigned>(std::stoul(word()));
@@ -114,4 +118,10 @@ int main()
     if (name == #ENTRY) return run(ENTRY, grid, threads, shared_bytes, arguments);
     ENTRY_POINTS(RUN)
     host::fail("no kernel is called %s", name.c_str());
+}
+
+int main()
+{
+    std::ios::sync_with_stdio(false);
+    for (std::string name; std::cin >> name;) launch(name);
 }

@@ -1,6 +1,6 @@
 """The CUDA kernels compiled for the host, behind the same ``Device`` that the launcher uses on a GPU.
 
-Arrays are NumPy's; a launch is one run of the compiled driver. So the kernels, their plans, the order
+Arrays are NumPy's; a launch is a request to the compiled driver. So the kernels, their plans, the order
 and types of their arguments and the launcher itself are checked without a GPU.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_logreg.kernels import cupy_fused_device
-from accel_logreg.kernels.cupy_fused_device import KERNELS, SOURCE_FILES
+from accel_logreg.kernels.cupy_fused_device import KERNELS, PROGRAMS
 from accel_logreg.kernels.cupy_fused_plan import Limits
 
 HERE = Path(__file__).parent
@@ -32,6 +33,8 @@ BROKEN_KERNELS = (
     "copy_without_wait",
     "misaligned_copy",
 )
+ONE_MULTIPROCESSOR = Limits(1, 100 << 10, 100 << 10)  # a grid of up to four blocks
+NO_ROOM = Limits(1, 2 << 10, 2 << 10)  # no tile fits: every pass takes two reads
 FLAGS = ("-std=c++17", "-O1", "-g0", "-Wall", "-Wno-unused-function", "-Wno-unknown-pragmas")
 
 
@@ -50,9 +53,44 @@ def sanitizers_work(cxx: str, folder: Path) -> bool:
     return built.returncode == 0 and subprocess.run([folder / "probe"], check=False).returncode == 0
 
 
-def build(cxx: str, folder: Path, options: tuple[str, ...]) -> Path:
+class Driver:
+    """The compiled driver as a process that is started with its first launch, and again after a fault."""
+
+    def __init__(self, program: Path) -> None:
+        self._program = program
+        self._process: subprocess.Popen[bytes] | None = None
+        self._complaints = program.with_suffix(".complaints")
+
+    def ask(self, request: bytes) -> bytes:
+        """The arrays that a launch wrote. Raises RuntimeError with what the driver says of a fault."""
+        if self._process is None:
+            pipe = subprocess.PIPE
+            with self._complaints.open("wb") as file:  # a third pipe could fill up unread
+                self._process = subprocess.Popen([self._program], stdin=pipe, stdout=pipe, stderr=file)
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        with suppress(BrokenPipeError):
+            stdin.write(request)
+            stdin.flush()
+        size = stdout.readline()
+        if size:
+            return stdout.read(int(size))
+        self.close()
+        raise RuntimeError(self._complaints.read_text()[:4000])
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        if self._process is not None:
+            with suppress(BrokenPipeError):
+                self._process.communicate()
+            self._process = None
+
+
+def build(cxx: str, folder: Path, options: tuple[str, ...]) -> Driver:
     """Compile the driver with every kernel, and the broken ones, into ``folder``."""
-    includes = [f'#include "{name}"' for name in SOURCE_FILES if name != MACHINE_FILE]
+    files = dict.fromkeys(name for program in PROGRAMS for name in program.files)  # each once
+    includes = [f'#include "{name}"' for name in files if name != MACHINE_FILE]
     entries = " ".join(f"RUN({name})" for name in (*KERNELS, *BROKEN_KERNELS))
     lines = [*includes, '#include "broken.cuh"', f"#define ENTRY_POINTS(RUN) {entries}", ""]
     (folder / "kernels.inc").write_text("\n".join(lines))
@@ -61,7 +99,7 @@ def build(cxx: str, folder: Path, options: tuple[str, ...]) -> Path:
     built = subprocess.run([*command, "-o", program], capture_output=True, text=True, check=False)
     if built.returncode:
         raise RuntimeError(f"the kernels do not compile for the host:\n{built.stderr[:8000]}")
-    return program
+    return Driver(program)
 
 
 @dataclass
@@ -73,7 +111,7 @@ class HostDevice:
     launched : the names of the kernels launched so far
     """
 
-    program: Path
+    driver: Driver
     limits: Limits
     late_copies: bool = True
     descending: bool = False
@@ -86,8 +124,8 @@ class HostDevice:
     def free_bytes(self) -> int:
         return self.memory
 
-    def empty(self, size: int) -> NDArray[np.float64]:
-        return np.full(size, np.nan)
+    def empty(self, size: int, dtype: Any = np.float64) -> NDArray[Any]:
+        return np.frombuffer(bytearray(b"\xff" * (size * np.dtype(dtype).itemsize)), dtype)  # NaN, or −1
 
     def upload(self, array: NDArray[Any]) -> NDArray[Any]:
         assert array.flags.c_contiguous
@@ -107,15 +145,8 @@ class HostDevice:
         when = "late" if self.late_copies else "early"
         order = "descending" if self.descending else "ascending"
         head = f"{kernel} {x} {y} {threads} {shared_bytes} {when} {order} {len(args)}\n"
-        done = subprocess.run(
-            [self.program],
-            input=head.encode() + b"".join(map(_encoded, args)),
-            capture_output=True,
-            check=False,
-        )
-        if done.returncode:
-            raise RuntimeError(f"{kernel}: {done.stderr.decode()[:4000]}")
-        self._store(done.stdout, args, len(done.stdout))
+        answer = self.driver.ask(head.encode() + b"".join(map(_encoded, args)))
+        self._store(answer, args, len(answer))
 
     @staticmethod
     def _store(answer: bytes, args: tuple[Any, ...], size: int) -> None:

@@ -1,0 +1,89 @@
+"""Which solver gets to the optimum soonest: a prediction for each that can take the problem."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from accel_logreg.solvers.cost import Costs, passes, sampling_rate
+
+_USUAL_COST = 0.5  # nats
+_SAMPLED = 0.03  # share of the rows that the nested samples see
+_CG_READS = 40  # gradients and products of a Newton-CG fit: 30 to 50 on problems of moderate condition
+_GRAM_STEPS = 10
+_GRAM_STEP_CALLS = 40e-6  # of NumPy, in one step of gradient descent among the rows
+_DENSE_ENOUGH = 2048  # features up to which sparse rows are scattered into dense tiles
+_MOST_ENTRIES = 1 << 27  # of a square matrix: 1 GiB of float64
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A solver's name, the reason in words, the predicted seconds and reads of X; the others, best first."""
+
+    solver: str
+    why: str
+    seconds: float
+    reads: float
+    others: tuple[str, ...] = ()
+
+
+def choose(n: int, costs: Costs, *, sparse: bool, penalised: bool, tol: float = 1e-8) -> Choice:
+    """The quickest of newton, newton-cg and newton-gram for n rows.
+
+    Each needs what the others do not: newton a Hessian of p² entries, newton-gram a penalty and a Gram
+    matrix of n² entries, newton-cg nothing but time.
+    """
+    options = [_newton_cg(n, costs)]
+    if costs.p**2 <= _MOST_ENTRIES and not (sparse and costs.p > _DENSE_ENOUGH):
+        options.append(_newton(n, costs, tol))
+    if penalised and n < costs.p and n**2 <= _MOST_ENTRIES:
+        options.append(_newton_gram(n, costs))
+    options.sort(key=lambda choice: choice.seconds)
+    best, others = options[0], options[1:]
+    against = "".join(f"; {other.solver} {_seconds(other.seconds)}" for other in others)
+    return Choice(
+        best.solver,
+        f"{best.why}, predicted {best.reads:.1f} reads of X, {_seconds(best.seconds)}{against}",
+        best.seconds,
+        best.reads,
+        tuple(other.solver for other in others),
+    )
+
+
+def quicker_among_rows(n: int, costs: Costs, steps: int) -> bool:
+    """Whether gradient descent takes less time through the rows' inner products than through X."""
+    if n >= costs.p or n**2 > _MOST_ENTRIES:
+        return False
+    step = _GRAM_STEP_CALLS + 0.2e-9 * n**2
+    return costs.gram(n) + steps * step < steps * costs.gradient(n)
+
+
+def _newton(n: int, costs: Costs, tol: float) -> Choice:
+    p = costs.p
+    start = min(0.2, p / (_SAMPLED * n))  # nats: where the samples leave off
+    far = start / (0.5 * tol * _USUAL_COST)
+    sizes = [n] + [n // 2**k for k in range(1, 24) if n // 2**k >= 4 * p]
+    best = (float("inf"), 0.0, n)
+    for rows in sizes:
+        steps = passes(far, sampling_rate(p, rows, n) + 1e-3) + 1.0
+        # All rows at once is Newton's own method: a few factors on the way, none of them sampled.
+        factors = 1.0 if rows < n else 4.0
+        seconds = steps * costs.gradient(n) + factors * (costs.hessian(rows) + costs.factor())
+        best = min(best, (seconds, steps + factors * rows / n, rows))
+    seconds, reads, rows = best
+    of = "all" if rows == n else f"{rows} of {n}"
+    return Choice("newton", f"{p} unknowns: a Hessian of {of} rows is cheap", seconds, reads)
+
+
+def _newton_cg(n: int, costs: Costs) -> Choice:
+    why = f"{costs.p} unknowns: Hessian products cost less than a Hessian"
+    return Choice("newton-cg", why, _CG_READS * costs.gradient(n), float(_CG_READS))
+
+
+def _newton_gram(n: int, costs: Costs) -> Choice:
+    step = n**3 / 6.0 / 40e9 + 4e-9 * n**2
+    seconds = 3.0 * costs.gradient(n) + costs.gram(n) + _GRAM_STEPS * step
+    return Choice("newton-gram", f"{n} rows against {costs.p} unknowns: solved among the rows", seconds, 3.0)
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds * 1e3:.3g} ms" if seconds < 1.0 else f"{seconds:.3g} s"

@@ -1,0 +1,269 @@
+"""Newton's method on nested random samples, then on all rows with a Hessian of some of them.
+
+The optimum over m random rows is within about p/(2m) nats of the optimum over all of them, whatever n
+is: a sample of growing size brings the solver close at the price of a fraction of a read. On all rows
+the steps are preconditioned by a Hessian from m rows, whose error is of order √(p/m), so each full
+gradient shrinks the gap by about p/m (subsampled Newton: Erdogdu and Montanari 2015; Roosta-Khorasani
+and Mahoney 2019), and faster with L-BFGS on top (memory.py). The samples decide how long it takes;
+where it ends is decided by gradients over all rows.
+
+Every factor is a decision between its price and the gradients it saves: see ``_better_factor``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from accel_logreg.solvers.base import (
+    Float64,
+    History,
+    NewtonProblem,
+    Picked,
+    Report,
+    Sampler,
+    Solution,
+    relative_gap,
+    require_finite,
+)
+from accel_logreg.solvers.cost import Costs, passes, sampling_rate
+from accel_logreg.solvers.factor import Factor, factorise
+from accel_logreg.solvers.line_search import search
+from accel_logreg.solvers.memory import Memory
+
+_SMALLEST_SAMPLE = 16  # times p
+_GROWTH = 8
+_LARGEST_COPY = 0.03  # share of X that samples may occupy
+_STATISTICAL = 0.05  # a sample's optimum is p/(2m) nats off: a tenth of that is near enough
+_ITERATIONS_ON_SAMPLE = 30
+_NO_PROGRESS = 0.5  # decrement now over decrement before
+_SHORT = 0.3  # of the slope left after a step that should have levelled it
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A factor, how many rows it was made of, and where; ``rate``: the gap's expected factor a gradient."""
+
+    factor: Factor
+    rows: int
+    rate: float
+    U: Float64
+
+    def overshoot(self, p: int, n: int) -> float:
+        """How far above the decrement of this factor the true one may be, in all likelihood.
+
+        The spectrum of a p × p sample covariance of m rows ends at (1 + √(p/m))² times the true one
+        (Marchenko and Pastur 1967).
+        """
+        return 1.0 if self.rows >= n else (1.0 + math.sqrt(p / self.rows)) ** 2
+
+
+class _Descent:
+    """Preconditioned quasi-Newton steps on one problem, all rows or a sample's."""
+
+    def __init__(
+        self,
+        problem: NewtonProblem,
+        costs: Costs,
+        sampler: Sampler | None,
+        U: Float64,
+        expected: float | None = None,
+    ) -> None:
+        self.problem, self.costs, self.sampler = problem, costs, sampler
+        self.memory = Memory()
+        self.made: _Made | None = None
+        self.U = U
+        self.value, self.gradient = problem.value_grad(U)
+        require_finite(self.value, self.gradient)
+        self.expected = 0.1 * self.value if expected is None else expected  # gap in nats, before a factor
+        self.rate = math.inf  # measured: decrement now over decrement before
+        self.decrement = math.inf
+        self.direction = -self.gradient
+        self.stale = False  # the factor is of another place: the last step was much too short for it
+        self.stuck = False
+        self.least = 0  # rows of a factor: fewer have been seen to be too few
+
+    def aim(self, target: float) -> float:
+        """Choose the factor and the direction; returns the estimated gap in nats."""
+        if self.made is not None:
+            self._point()
+            if self.made.rows < self.problem.n_rows and _NO_PROGRESS < self.rate < math.inf:
+                self.least = _GROWTH * self.made.rows
+        better = self._better_factor(target)
+        while better is not None:
+            self.made = self._make(better)
+            self.memory.clear()
+            self.stale = False
+            self.decrement = math.inf  # what a fresh factor says is no measurement of its rate
+            self._point()
+            if better == self.problem.n_rows or self.decrement < self.value:
+                break
+            # J* is not negative, so no gap exceeds J: these rows miss curvature that others have.
+            self.least = _GROWTH * better
+            better = self.least if 2 * self.least <= self.problem.n_rows else self.problem.n_rows
+        assert self.made is not None
+        # A factor that is a step old and shrank the gap by ``rate`` is off by about its root.
+        old = 1.0 + 2.0 * math.sqrt(self.rate) if math.isfinite(self.rate) else 1.0
+        return self.decrement * max(old, self.made.overshoot(self.problem.size, self.problem.n_rows))
+
+    def _point(self) -> None:
+        assert self.made is not None
+        self.direction = -self.memory.solve(self.made.factor, self.gradient)
+        before, self.decrement = self.decrement, -0.5 * float(self.gradient @ self.direction)
+        self.rate = self.decrement / before if math.isfinite(before) and before > 0 else math.inf
+
+    def _rate_of(self, rows: int) -> float:
+        """Expected contraction of the gap per gradient with a fresh factor of this many rows.
+
+        Besides the sample's part there is the change of the Hessian along the way, which shrinks with
+        the gap (Newton's quadratic convergence).
+        """
+        n, p = self.problem.n_rows, self.problem.size
+        gap = self.decrement if self.made is not None else self.expected
+        return sampling_rate(p, rows, n) + min(0.1, gap / self.value)
+
+    def _better_factor(self, target: float) -> int | None:
+        """The number of rows of the factor that gets to ``target`` soonest; None to keep this one."""
+        n, p = self.problem.n_rows, self.problem.size
+        if self.made is not None and self.decrement <= target and not self.stale:
+            return None
+        far = (self.decrement if self.made is not None else self.expected) / target
+        price = self.costs.gradient(n)
+
+        def total(rate: float) -> float:
+            return price * passes(far, rate)
+
+        options = [n]
+        if self.sampler is not None:
+            options += [n // 2**k for k in range(1, 24) if n // 2**k >= max(4 * p, self.least)]
+        predicted = {
+            rows: total(self._rate_of(rows)) + self.costs.hessian(rows) + self.costs.factor()
+            for rows in options
+        }
+        best = min(predicted, key=lambda rows: predicted[rows])
+        if self.made is None or self.stale:
+            return best
+        keep = total(self.made.rate if math.isinf(self.rate) else self.rate)
+        return best if predicted[best] < keep else None
+
+    def _make(self, rows: int) -> _Made:
+        picked = None
+        if rows < self.problem.n_rows:
+            assert self.sampler is not None
+            picked = self.sampler.pick(rows)
+        factor = factorise(lambda precise: self.problem.hessian(self.U, picked=picked, precise=precise))
+        return _Made(factor, rows, self._rate_of(rows), self.U)
+
+    def step(self) -> None:
+        """One line search along the direction."""
+        found = search(self.problem, self.U, self.value, self.gradient, self.direction)
+        if found is None:
+            # Rounding, or a factor that is not of this problem any more: one of all rows, here, decides.
+            assert self.made is not None
+            self.stuck = self.made.rows == self.problem.n_rows and self.made.U is self.U
+            if not self.stuck:
+                self.made = self._make(self.problem.n_rows)
+                self.memory.clear()
+            return
+        slope = float(self.gradient @ self.direction)
+        self.stale = float(found.gradient @ self.direction) < _SHORT * slope
+        self.memory.append(found.U - self.U, found.gradient - self.gradient)
+        self.U, self.value, self.gradient = found.U, found.value, found.gradient
+
+
+def newton(
+    problem: NewtonProblem,
+    U: Float64,
+    *,
+    warm: Float64 | None,
+    sampler: Sampler,
+    costs: Costs,
+    ceiling: float,
+    tol: float,
+    max_iter: int,
+    report: Report,
+) -> Solution:
+    """Minimise until the relative suboptimality is at most ``tol``.
+
+    From ``warm`` where given. Otherwise from U, where J is known to be ``ceiling``, by way of the
+    samples: their optimum is not taken where J, over all rows, is above that.
+    """
+    history = History()
+    start, expected = U, None
+    if warm is not None:
+        U = warm
+    else:
+        for rows in _sample_sizes(problem.n_rows, problem.size):
+            U = _solve_sample(problem, U, rows, sampler, costs, report, expected)
+            expected = problem.size / rows
+    descent = _Descent(problem, costs, sampler, U, expected)
+    if descent.value > ceiling and warm is None and U is not start:
+        report(f"newton: J = {descent.value:.6g} at the sample's optimum, above {ceiling:.6g} at the start")
+        descent = _Descent(problem, costs, sampler, start)
+    history.append(descent.value, problem.gradient_norm(descent.gradient), problem.reads)
+    n_iter, gap, kind, trouble = 0, math.inf, "estimated", ""
+    while True:
+        if not descent.gradient.any():
+            gap, kind = 0.0, "certified"
+            break
+        if problem.separates(descent.value):
+            gap, kind, trouble = math.inf, "certified", problem.separation
+            break
+        absolute = descent.aim(0.5 * tol * descent.value)
+        gap = relative_gap(absolute, descent.value)
+        made_of = descent.made.rows if descent.made else 0
+        report(
+            f"newton: iteration {n_iter}, cost {descent.value:.9g}, gap {gap:.2g}, factor of {made_of} "
+            f"rows, {problem.reads:.2f} reads"
+        )
+        if gap <= tol or descent.stuck or n_iter >= max_iter:
+            break
+        descent.step()
+        n_iter += 1
+        history.append(descent.value, problem.gradient_norm(descent.gradient), problem.reads)
+    if gap > tol and not trouble:
+        remedy = f"raise max_iter above {max_iter}" if n_iter >= max_iter else "lower C or raise tol"
+        trouble = (
+            f"newton stopped after {n_iter} iterations at a relative suboptimality of {gap:.2g} "
+            f"(estimated), above tol={tol:g}: {remedy}"
+        )
+    return Solution(descent.U, n_iter, gap, kind, history, trouble)
+
+
+def _sample_sizes(n: int, p: int) -> list[int]:
+    sizes = []
+    size = _SMALLEST_SAMPLE * p
+    while size <= _LARGEST_COPY * n:
+        sizes.append(size)
+        size *= _GROWTH
+    return sizes
+
+
+def _solve_sample(
+    problem: NewtonProblem,
+    U: Float64,
+    rows: int,
+    sampler: Sampler,
+    costs: Costs,
+    report: Report,
+    expected: float | None,
+) -> Float64:
+    """The optimum over about ``rows`` rows, as far as it says something about the one over all."""
+    picked: Picked = sampler.pick(rows)
+    sample = problem.sample(picked)
+    rows = len(picked.rows)
+    target = _STATISTICAL * problem.size / rows
+    descent = _Descent(sample, costs, None, U, expected)
+    taken = 0
+    while taken < _ITERATIONS_ON_SAMPLE and descent.gradient.any():
+        if sample.separates(descent.value) or descent.aim(target) <= target or descent.stuck:
+            break
+        descent.step()
+        taken += 1
+    report(
+        f"newton: sample of {rows} rows, {taken} iterations, cost {descent.value:.6g}, "
+        f"{problem.reads:.2f} reads"
+    )
+    if sample.separates(descent.value):
+        return U
+    return descent.U

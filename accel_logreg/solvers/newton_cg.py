@@ -1,0 +1,143 @@
+"""Newton's method by preconditioned conjugate gradients, for p too large for a matrix of p².
+
+Each step solves H x = −∇J only as far as the step is worth it (Dembo, Eisenstat and Steihaug 1982).
+What a solve learns about H is kept: its directions and their products become L-BFGS pairs, and the
+inverse Hessian they make preconditions the next solve (Morales and Nocedal 2000), which then starts
+where the last one left off. The solve also measures the gap: its partial sums grow towards the
+Newton decrement ½ gᵀH⁻¹g, so the last one is the stopping test and no product is spent on that alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from accel_logreg.solvers.base import (
+    Float64,
+    History,
+    Problem,
+    Report,
+    Solution,
+    relative_gap,
+    require_finite,
+)
+from accel_logreg.solvers.line_search import search
+from accel_logreg.solvers.memory import Inverse, Memory
+
+_SETTLED = 0.1  # what the residual may still add to the decrement, relative, for it to be believed
+_PRODUCTS = 250  # in one solve
+_FLAT = 1e-15  # curvature along an axis is about J at most; this share of it is rounding
+
+
+@dataclass(frozen=True)
+class _Solve:
+    """x with H x ≈ −g; ``decrement`` ½ gᵀH⁻¹g as far as summed, ``left`` what the residual would add."""
+
+    x: Float64
+    decrement: float
+    left: float
+    products: int
+
+
+def newton_cg(
+    problem: Problem,
+    U: Float64,
+    *,
+    preconditioner: Inverse,
+    factor: Callable[[Float64], Inverse] | None = None,
+    tol: float,
+    max_iter: int,
+    report: Report,
+) -> Solution:
+    """Minimise from U until the relative suboptimality is at most ``tol``.
+
+    ``preconditioner`` is a rough inverse of the Hessian near the optimum.
+    """
+    history = History()
+    memory = Memory(60)
+    value, gradient = problem.value_grad(U)
+    require_finite(value, gradient)
+    history.append(value, problem.gradient_norm(gradient), problem.reads)
+    n_iter, gap, kind, trouble = 0, math.inf, "estimated", ""
+    while True:
+        if not gradient.any():
+            gap, kind = 0.0, "certified"
+            break
+        if problem.separates(value):
+            gap, kind, trouble = math.inf, "certified", problem.separation
+            break
+        solve = _solve(problem, U, gradient, memory, preconditioner, 0.5 * tol * value, value)
+        gap = relative_gap(solve.decrement + solve.left, value)
+        report(
+            f"newton-cg: iteration {n_iter}, cost {value:.9g}, gap {gap:.2g}, {solve.products} products, "
+            f"{problem.reads:.1f} reads"
+        )
+        if gap <= tol and factor is not None:
+            # Conjugate gradients come to directions of little curvature last, and these may hold most of
+            # what is left: a factor at this point, once, has the last word, and conditions what follows.
+            preconditioner, factor = factor(U), None
+            memory.clear()
+            continue
+        if gap <= tol or n_iter >= max_iter:
+            break
+        found = search(problem, U, value, gradient, solve.x)
+        if found is None:
+            break
+        memory.append(found.U - U, found.gradient - gradient)
+        U, value, gradient = found.U, found.value, found.gradient
+        n_iter += 1
+        history.append(value, problem.gradient_norm(gradient), problem.reads)
+    history.reads[-1] = problem.reads
+    if gap > tol and not trouble:
+        remedy = f"raise max_iter above {max_iter}" if n_iter >= max_iter else "lower C or raise tol"
+        trouble = (
+            f"newton-cg stopped after {n_iter} iterations at a relative suboptimality of {gap:.2g} "
+            f"({kind}), above tol={tol:g}: {remedy}"
+        )
+    return Solution(U, n_iter, gap, kind, history, trouble)
+
+
+def _solve(
+    problem: Problem,
+    U: Float64,
+    gradient: Float64,
+    memory: Memory,
+    preconditioner: Inverse,
+    enough: float,
+    value: float,
+) -> _Solve:
+    """Conjugate gradients on H x = −g, until the rest is worth less than what Newton's step leaves.
+
+    The error of a full Newton step is about δ²/J for a decrement δ: solving further than that, or
+    than ``enough`` nats, is not worth a read.
+    """
+    x = np.zeros_like(gradient)
+    residual = -gradient
+    pairs = []
+    z = memory.solve(preconditioner, residual)
+    direction = z.copy()
+    rho = float(residual @ z)
+    decrement, left = 0.0, 0.5 * rho
+    for products in range(1, _PRODUCTS + 1):  # noqa: B007
+        product = problem.hessian_product(U, direction)
+        curvature = float(direction @ product)
+        if curvature <= _FLAT * value * float(direction @ direction):
+            break
+        alpha = rho / curvature
+        x += alpha * direction
+        residual -= alpha * product
+        decrement += 0.5 * alpha * rho
+        pairs.append((direction, product))
+        z = memory.solve(preconditioner, residual)
+        before, rho = rho, float(residual @ z)
+        left = 0.5 * alpha * rho  # the last step length stands for the curvature that is left
+        newton_error = decrement * min(0.1, decrement / value)
+        if left <= _SETTLED * decrement and left <= max(enough * 0.2, newton_error):
+            break
+        direction = z + (rho / before) * direction
+    for direction, product in pairs:
+        memory.append(direction, product)
+    return _Solve(x, decrement, left, products)

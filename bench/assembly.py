@@ -1,0 +1,115 @@
+"""Are the compiled kernels what we think they are? Counts the vector instructions of each.
+
+    python -m bench.assembly
+
+On a processor with AVX-512 every kernel must multiply in 512-bit registers and call no exponential from
+a library: LLVM falls back to narrower vectors, or to scalar code, without a word, for a changed index
+type or a store that may alias a load. Elsewhere the widest registers that the processor has are counted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+
+from accel_logreg.backends import load_backend
+
+_FMA = re.compile(r"\bvf(?:n?m(?:add|sub))\d*([ps])([sd])\b.*%([xyz])mm")
+_LIBRARY = re.compile(r"\bcall\S*\s+.*\b(expf?|logf?|log1pf?)\b")
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One compiled function: its multiply-adds by width of register, and calls to a math library."""
+
+    name: str
+    signature: str
+    by_width: dict[str, int]
+    library_calls: int
+
+    def widest(self) -> str:
+        return max(self.by_width, key=lambda width: "xyz".index(width[0]), default="none")
+
+
+def count(assembly: str) -> tuple[dict[str, int], int]:
+    """Packed multiply-adds by register ("zmm", "ymm", "xmm"), and calls to exp or log."""
+    by_width: dict[str, int] = {}
+    calls = 0
+    for line in assembly.splitlines():
+        found = _FMA.search(line)
+        if found and found[1] == "p":
+            width = f"{found[3]}mm"
+            by_width[width] = by_width.get(width, 0) + 1
+        calls += bool(_LIBRARY.search(line))
+    return by_width, calls
+
+
+def compiled() -> list[Kernel]:
+    """The hot kernels, for both dtypes of X, in the order of a fit."""
+    from accel_logreg.kernels import numba_jit, numba_jit_hessian, numba_jit_small, numba_rank_update
+
+    backend = load_backend("numba")
+    y = np.tile([0.0, 1.0], 1000)
+    rng = np.random.default_rng(0)
+    for dtype in (np.float32, np.float64):
+        X: Any = rng.standard_normal((2000, 20)).astype(dtype)
+        rows = backend.rows(X, y, None)
+        rows.loss_grad(np.zeros(21))
+        rows.hessian_product(np.zeros(21), np.ones(21))
+        rows.hessian(np.zeros(21), np.zeros(20), np.ones(20))
+        rows.newton(0.1, True, 1e-6, 20)
+    functions: list[Callable[..., Any]] = [
+        numba_jit._gradient_chunk,
+        numba_jit._product_chunk,
+        numba_jit_hessian._fill_tile,
+        numba_jit_small._logits,
+        numba_jit_small._link,
+        numba_jit_small._along,
+        numba_jit_small._gradient,
+        numba_rank_update.add_outer_products_small,
+    ]
+    kernels = []
+    for function in functions:
+        dispatcher: Any = function
+        for signature, assembly in dispatcher.inspect_asm().items():
+            dtypes = "/".join(dict.fromkeys(re.findall(r"float\d\d", str(signature))))
+            kernels.append(Kernel(dispatcher.__name__, dtypes, *count(assembly)))
+    return kernels
+
+
+def main() -> int:
+    # Kernels that come from the cache on disk bring no assembly with them.
+    with tempfile.TemporaryDirectory() as empty:
+        os.environ["NUMBA_CACHE_DIR"] = empty
+        return report(compiled())
+
+
+def report(kernels: list[Kernel]) -> int:
+    """Print a line a kernel; 1 if one of them is not what it should be."""
+    features = llvm.get_host_cpu_features()
+    expected = "zmm" if features.get("avx512f") else "ymm" if features.get("avx2") else "xmm"
+    print(f"{llvm.get_host_cpu_name()}: multiply-adds in {expected} expected\n")
+    failed = 0
+    for kernel in kernels:
+        good = kernel.widest() == expected and kernel.library_calls == 0
+        failed += not good
+        counts = ", ".join(
+            f"{count} {width}" for width, count in sorted(kernel.by_width.items(), reverse=True)
+        )
+        calls = f", {kernel.library_calls} library calls" if kernel.library_calls else ""
+        print(
+            f"{'ok  ' if good else 'FAIL'}  {kernel.name:28} {kernel.signature:18} {counts or 'none'}{calls}"
+        )
+    return min(failed, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""The kernels compiled for the host, once for all test files, and a device that runs them.
+
+A test file asks for them with ``pytest_plugins = ["cuda_host.fixtures"]`` and does not import this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from cuda_host.host_device import (
+    ONE_MULTIPROCESSOR,
+    SANITIZERS,
+    Driver,
+    HostDevice,
+    build,
+    compiler,
+    sanitizers_work,
+)
+
+
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    cxx = compiler()
+    if cxx is None:
+        pytest.skip("no C++ compiler (g++ or clang++) is installed, so the kernels cannot be run on the host")
+    folder = tmp_path_factory.mktemp("cuda_host")
+    driver = build(cxx, folder, SANITIZERS if sanitizers_work(cxx, folder) else ())
+    yield driver
+    driver.close()
+
+
+@pytest.fixture
+def one_device(driver: Driver) -> HostDevice:
+    """One of the two ways, for what the other cannot change."""
+    return HostDevice(driver, ONE_MULTIPROCESSOR)
+
+
+@pytest.fixture(params=["late, ascending", "early, descending"])
+def device(driver: Driver, request: pytest.FixtureRequest) -> HostDevice:
+    """Both ways that a device is free to choose: a right kernel does not notice."""
+    late = request.param.startswith("late")
+    return HostDevice(driver, ONE_MULTIPROCESSOR, late_copies=late, descending=not late)

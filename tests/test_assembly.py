@@ -1,0 +1,34 @@
+"""bench.assembly: it counts what a disassembly shows, and says so when a kernel is not what it should be."""
+
+from __future__ import annotations
+
+import llvmlite.binding as llvm
+import pytest
+
+from bench.assembly import Kernel, count, report
+
+LISTING = """
+    vfmadd231pd  (%rax), %zmm1, %zmm2
+    vfnmadd213ps %ymm1, %ymm2, %ymm3
+    vfmadd231sd  (%rax), %xmm1, %xmm2
+    vmulpd       %zmm1, %zmm2, %zmm3
+    callq        *exp@GOTPCREL(%rip)
+    callq        NRT_Allocate
+"""
+
+
+def test_count() -> None:
+    assert count(LISTING) == ({"zmm": 1, "ymm": 1}, 1)
+
+
+def test_report_fails_for_narrow_vectors_and_library_calls(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: {"avx512f": True, "avx2": True})
+    assert report([Kernel("good", "float64", {"zmm": 4, "ymm": 1}, 0)]) == 0
+    assert report([Kernel("narrow", "float64", {"ymm": 4}, 0)]) == 1
+    assert report([Kernel("slow", "float64", {"zmm": 4}, 2)]) == 1
+    output = capsys.readouterr().out
+    assert "ok    good" in output
+    assert "FAIL  narrow" in output
+    assert "2 library calls" in output
