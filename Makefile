@@ -1,17 +1,18 @@
-# demo · test · lint · bench · gpu: the only commands a person must know.
+# demo · test · lint · bench · peers · gpu: the only commands a person must know.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test lint bench gpu clean
+.PHONY: help demo test lint bench peers gpu clean
 
 help:
 	@echo "make demo    the lesson's task on every engine here, an HTML report in report/ (about 3 minutes)"
 	@echo "make test    everything that must pass: pytest, ruff, mypy (installs the pinned development set)"
 	@echo "make lint    ruff and mypy alone"
 	@echo "make bench   pytest-benchmark suites, JSON under bench/results/ and a table"
+	@echo "make peers   our fits beside other libraries', in .venv-peers (about 25 minutes; QUICK=1: about 5)"
 	@echo "make gpu     GPU tests and GPU benchmarks, with the python that is active (needs a CUDA device)"
 	@echo "make clean   remove $(VENV), the report and caches"
 
@@ -41,10 +42,20 @@ test: lint
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench.run
 
+# The peers need each other's versions, not ours: an environment of their own.
+.venv-peers/.installed: pyproject.toml constraints.txt bench/peers/requirements.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet \
+		--constraint constraints.txt --requirement bench/peers/requirements.txt --editable '.[numba,lab]'
+	@touch $@
+
+peers: .venv-peers/.installed
+	.venv-peers/bin/python -m bench.peers --plots report/peers $(if $(QUICK),--quick)
+
 gpu:
 	PYTHONPATH=. $(PYTHON) -m pytest -m gpu --require-gpu
 	PYTHONPATH=. $(PYTHON) -m bench.run --gpu
 
 clean:
-	rm -rf $(VENV) report .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-peers report .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

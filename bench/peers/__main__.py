@@ -1,0 +1,83 @@
+"""``python -m bench.peers``: our fit beside every peer's, on the same problems, judged by one evaluator."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from accel_logreg.lab import machine
+from bench.peers import document, plots, shapes, solvers
+from bench.peers.compare import compare
+from bench.peers.results import ShapeResult
+from bench.peers.summary import markdown, row, text
+from bench.peers.tables import table
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        results = document.read(options.read) if options.read else _measure(options)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if options.read and not options.markdown:
+        print("\n".join(table(result) for result in results))
+    print(markdown(results) if options.markdown else text(results))
+    if options.plots:
+        for path in plots.save(results, options.plots):
+            print(f"written: {path}", file=sys.stderr)
+    return 1 if any(row(result).failed for result in results) else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench.peers", description=__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="five minutes: strongest peers, fewer tolerances"
+    )
+    parser.add_argument("--shape", nargs="+", action="extend", default=[], metavar="NAME", help="only these")
+    parser.add_argument("--solver", nargs="+", action="extend", default=[], metavar="NAME", help="only these")
+    parser.add_argument("--output", type=Path, help="results file (default of a full run: bench/results/)")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="draw one SVG a shape there")
+    parser.add_argument("--markdown", action="store_true", help="print the summary as the README's table")
+    parser.add_argument(
+        "--read", type=Path, metavar="FILE", help="print and draw a results file; measure nothing"
+    )
+    parser.add_argument("--shrink", type=int, default=1, metavar="K", help="a trial with a K-th of the rows")
+    return parser
+
+
+def _measure(options: argparse.Namespace) -> list[ShapeResult]:
+    if options.shrink < 1:
+        raise ValueError(f"--shrink {options.shrink} must be at least 1")
+    chosen = shapes.named(options.shape)
+    peers = solvers.named(options.solver)
+    description = machine.describe()
+    results: list[ShapeResult] = []
+    try:
+        for shape in chosen:
+            results.append(compare(shape, peers, options.quick, options.shrink, not results, _say))
+            if not options.markdown:
+                print(table(results[-1]), flush=True)
+    except KeyboardInterrupt:
+        _say(f"\ninterrupted: {len(results)} of {len(chosen)} shapes were finished")
+    partial = (
+        options.quick or options.shape or options.solver or options.shrink > 1 or len(results) < len(chosen)
+    )
+    path = options.output or (None if partial else document.default_path(description))
+    if path is None:
+        _say("a partial run: no results file was written (give --output to keep it)")
+    else:
+        document.write(path, results, description)
+        _say(f"written: {path}")
+    return results
+
+
+def _say(line: str) -> None:
+    """Progress goes beside the tables, not into them."""
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,207 @@
+"""One shape: a first look at every solver, then rounds in turns among those that matter.
+
+The first look goes solver after solver, from loose to tight. It ends a sweep where 1e-8 is reached, where
+tightening no longer helps, or where a fit takes several times what the best peer needs. The rounds interleave
+(A, B, C, A, B, C, …): first our fits and every peer near the best, then, as far as the time goes, the others.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.peers.results import PROMISE, TARGET, Run
+from bench.peers.solvers import DEFAULT, OURS, Solver
+from bench.peers.station import Sampling, Station
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long things may take.
+
+    seconds : for the whole shape, more or less: later rounds are cut to it.
+    looking : the share of it that the first look may take.
+    rounds, must : in turns; that many for what is near the best, whatever the time.
+    patience : a peer's fit is ended after this many times the best peer's time,
+    shortest, longest : within these seconds.
+    stop : a peer's sweep ends when it is this close.
+    skip : entries of a sweep's first group left out, the loosest.
+    optimum_seconds : our own Newton is asked for J* if it takes about that long at most.
+    """
+
+    seconds: float
+    looking: float = 0.7
+    rounds: int = 5
+    must: int = 2
+    patience: float = 4.0
+    shortest: float = 3.0
+    longest: float = 40.0
+    stop: float = PROMISE
+    skip: int = 0
+    optimum_seconds: float = 90.0
+    sampling: Sampling = field(default_factory=Sampling)
+
+
+class Contest:
+    """All solvers on one problem, at one pace.
+
+    Parameters
+    ----------
+    strong : tuple of str
+        Names of peers that are looked at first, right after ours, whatever the time.
+    """
+
+    def __init__(
+        self, station: Station, solvers: list[Solver], strong: tuple[str, ...], pace: Pace, say: Say
+    ) -> None:
+        self.station, self.strong, self.pace, self.say = station, strong, pace, say
+        self.solvers = sorted(solvers, key=lambda s: (s.name != OURS, s.name not in strong))
+        self.result = station.result
+        self._by_name = {solver.name: solver for solver in solvers}
+        self._began = time.monotonic()
+
+    def run(self) -> None:
+        for solver in self.solvers:
+            self._look(solver)
+        near = self._near()
+        self._rounds(near, self.pace.must)
+        # By identity: what matters is the entry, and figures of two may be equal.
+        self._rounds([run for run in self._others() if all(run is not n for n in near)], 0)
+        self.station.settle()
+
+    def _look(self, solver: Solver) -> None:
+        """The first look at one solver."""
+        if reason := solver.refuses(self.station.data):
+            self.result.left_out[solver.name] = reason
+        elif solver.name == OURS:
+            self._look_at_ours(solver)
+        elif solver.name not in self.strong and self._late(self.pace.looking):
+            self.result.left_out[solver.name] = "this shape's share of the time was over"
+        else:
+            self._look_at_peer(solver)
+
+    def _look_at_ours(self, solver: Solver) -> None:
+        if self._cold(solver, DEFAULT):
+            for group in solver.sweep:
+                for parameters in group:
+                    self._try(solver, parameters, "")
+
+    def _look_at_peer(self, solver: Solver) -> None:
+        first = solver.sweep[0]
+        first = first[min(self.pace.skip, len(first) - 1) :]
+        if not self._cold(solver, first[0]):
+            return
+        run, threads = self._try(solver, first[0], ""), ""
+        if solver.alone:
+            alone = self._try(solver, first[0], solver.alone)
+            if not alone.trouble and (run.trouble or alone.median < run.median):
+                run, threads = alone, solver.alone
+        if run.trouble:
+            return
+        reached = self._gap(run)
+        for group in (first[1:], *solver.sweep[1:]):
+            idle, previous = 0, math.inf
+            for parameters in group:
+                if reached <= self.pace.stop:
+                    return
+                if self._late(1.0 if solver.name in self.strong else self.pace.looking):
+                    self.result.notes.append(
+                        f"{solver.name}: not tried with {_words(parameters)} and tighter"
+                    )
+                    return
+                run = self._try(solver, parameters, threads)
+                if run.trouble and threads != solver.alone:  # threads that wait for each other, perhaps
+                    threads = solver.alone
+                    run = self._try(solver, parameters, threads)
+                if run.trouble:
+                    return
+                reached = self._gap(run)
+                # Twice the same may be one Newton step more or less; three times is a plateau.
+                idle = idle + 1 if reached > 0.5 * previous else 0
+                previous = reached
+                if idle == 2:
+                    break
+
+    def _cold(self, solver: Solver, parameters: dict[str, Any]) -> bool:
+        """The first fit of a fresh process; whether there was one."""
+        seconds, trouble = self.station.cold(solver, parameters, self._limit(solver))
+        if trouble:
+            self.result.runs.append(Run(solver.name, dict(parameters), trouble=trouble))
+            self.say(f"  {solver.name:29}{_words(parameters):40}{trouble}")
+        else:
+            self.result.cold_seconds[solver.name] = seconds
+        return not trouble
+
+    def _try(self, solver: Solver, parameters: dict[str, Any], alone: str) -> Run:
+        run = Run(solver.name, dict(parameters), alone)
+        self.result.runs.append(run)
+        self.station.measure(solver, run, self._limit(solver))
+        took = run.trouble or f"{run.median * 1e3:10.2f} ms   (J − J*)/J* = {self._gap(run):.1e}"
+        self.say(f"  {solver.name:29}{run.in_words():40}{took}")
+        return run
+
+    def _near(self) -> list[Run]:
+        """Ours, and every peer's run within TARGET and twice the best time.
+
+        These are tried once more with the other number of threads: that was chosen at a loose tolerance.
+        """
+        self.station.settle()
+        for run in self._near_runs():
+            if other := self._other_threads(run):
+                self._try(self._by_name[run.solver], run.parameters, other[0])
+        self.station.settle()
+        return self._near_runs()
+
+    def _near_runs(self) -> list[Run]:
+        best = self.result.best_peer(TARGET)
+        limit = math.inf if best is None else 2.0 * best.median
+        runs = [run for run in self.result.runs if not run.trouble]
+        return [r for r in runs if r.solver == OURS or (r.reaches(TARGET) and r.median <= limit)]
+
+    def _other_threads(self, run: Run) -> list[str]:
+        """The choice of threads that was not tried with these parameters, if there is one."""
+        alone = self._by_name[run.solver].alone
+        same = [r for r in self.result.runs if r.solver == run.solver and r.parameters == run.parameters]
+        return [choice for choice in dict.fromkeys(("", alone)) if all(r.alone != choice for r in same)]
+
+    def _others(self) -> list[Run]:
+        """Each solver's fastest way to each of three gaps, fastest first."""
+        found = {
+            id(run): run
+            for solver in self.solvers
+            for gap in (1e-3, TARGET, PROMISE)
+            if (run := self.result.fastest(solver.name, gap)) is not None
+        }
+        return sorted(found.values(), key=lambda run: run.median)
+
+    def _rounds(self, runs: list[Run], must: int) -> None:
+        expected = {id(run): run.median * max(1, run.calls) for run in runs}
+        for number in range(self.pace.rounds):
+            for run in runs:
+                if number < must or not self._late(1.0, expected[id(run)]):
+                    self.station.measure(self._by_name[run.solver], run, self.pace.longest)
+
+    def _limit(self, solver: Solver) -> float:
+        """Seconds a fit may take: peers that are far slower than the best need not be waited for."""
+        self.station.settle()
+        best = self.result.best_peer(TARGET)
+        if best is None or solver.name == OURS:
+            return self.pace.longest
+        return min(self.pace.longest, max(self.pace.shortest, self.pace.patience * best.median))
+
+    def _gap(self, run: Run) -> float:
+        if run.trouble or not run.values:
+            return math.inf
+        return (run.values[-1] - self.result.optimum.value) / self.result.optimum.value
+
+    def _late(self, share: float, ahead: float = 0.0) -> bool:
+        return time.monotonic() - self._began + ahead > share * self.pace.seconds
+
+
+def _words(parameters: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value:g}" for name, value in parameters.items() if isinstance(value, float))

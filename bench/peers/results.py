@@ -1,0 +1,142 @@
+"""What one comparison measured, and its way to JSON and back."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+from bench.peers.optimum import Optimum
+from bench.peers.solvers import DEFAULT, OURS
+
+_THREADS = {"": [], "BLAS": ["BLAS on 1 thread"], "all": ["1 thread"]}
+TARGET = 1e-6  # a peer has to come this close to be compared with
+PROMISE = 1e-8  # how close our default says it comes
+
+
+@dataclass
+class Run:
+    """One solver with one set of parameters.
+
+    seconds : list of float
+        One figure a round: the median of that round's calls.
+    scouting : bool
+        The only round was the first look, solver after solver, not in turns with the others.
+    alone : str
+        "BLAS" or "all" where that was held to one thread; empty where everything had all cores.
+    values : list of float
+        J of each round's answer, by our own evaluator.
+    reads : int or None
+        Reads of X; None where the solver does not tell.
+    peak_bytes : int or None
+        The most, over rounds, by which resident memory rose during the calls.
+    trouble : str
+        Why there is no answer; empty if there is one.
+    """
+
+    solver: str
+    parameters: dict[str, Any]
+    alone: str = ""
+    seconds: list[float] = field(default_factory=list)
+    calls: int = 0
+    scouting: bool = True
+    values: list[float] = field(default_factory=list)
+    suboptimality: float | None = None
+    iterations: int | None = None
+    reads: int | None = None
+    peak_bytes: int | None = None
+    remark: str = ""
+    warnings: list[str] = field(default_factory=list)
+    trouble: str = ""
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+    def reaches(self, gap: float) -> bool:
+        """Every round's answer was within ``gap`` of J*."""
+        return not self.trouble and self.suboptimality is not None and self.suboptimality <= gap
+
+    def in_words(self) -> str:
+        """column=10, tol=1e-06, BLAS on 1 thread."""
+        words = [f"{name}={value:g}" for name, value in self.parameters.items() if isinstance(value, float)]
+        return ", ".join(words + _THREADS[self.alone])
+
+
+@dataclass
+class ShapeResult:
+    """Everything measured on one shape.
+
+    divided_by : int
+        1 is the shape as named; more is a trial with that fraction of its rows, which no target is for.
+    read_bandwidth : float
+        Bytes per second, measured just before.
+    cold_seconds : dict
+        Solver → import, conversion and first fit in a fresh process that has loaded NumPy, SciPy and X.
+    compile_seconds : float or None
+        The same for ours with an empty compilation cache, as after installation; measured on one shape.
+    conversions : dict
+        Solver → seconds and bytes of its conversion, warm, which no fit's time includes.
+    left_out : dict
+        Solver → why it was not tried.
+    against : str
+        The library that ``target`` is about, empty for all.
+    """
+
+    name: str
+    n: int
+    d: int
+    n_stored: int
+    dtype: str
+    X_bytes: int
+    target: float
+    divided_by: int
+    read_bandwidth: float
+    optimum: Optimum
+    runs: list[Run] = field(default_factory=list)
+    cold_seconds: dict[str, float] = field(default_factory=dict)
+    compile_seconds: float | None = None
+    conversions: dict[str, list[float]] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    against: str = ""
+
+    def judge(self, optimum: Optimum) -> None:
+        """(J − J*)/J* of every run, the worst of its rounds."""
+        self.optimum = optimum
+        for run in self.runs:
+            if run.values:
+                run.suboptimality = max((value - optimum.value) / optimum.value for value in run.values)
+
+    @property
+    def ours(self) -> Run | None:
+        """The default fit."""
+        return next((r for r in self.runs if r.solver == OURS and r.parameters == DEFAULT), None)
+
+    def fastest(self, solver: str, gap: float) -> Run | None:
+        """This solver's fastest run within ``gap``."""
+        return min(
+            (r for r in self.runs if r.solver == solver and r.reaches(gap)),
+            key=lambda r: r.median,
+            default=None,
+        )
+
+    def best_peer(self, gap: float, library: str = "") -> Run | None:
+        """The fastest run of any solver that is not ours, whatever its tolerance, within ``gap``.
+
+        Of one library alone, where given: solvers are named after theirs.
+        """
+        return min(
+            (r for r in self.runs if r.solver != OURS and r.solver.startswith(library) and r.reaches(gap)),
+            key=lambda r: r.median,
+            default=None,
+        )
+
+    @classmethod
+    def from_dict(cls, entry: dict[str, Any]) -> Self:
+        runs = [Run(**run) for run in entry["runs"]]
+        return cls(**{**entry, "optimum": Optimum(**entry["optimum"]), "runs": runs})
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)

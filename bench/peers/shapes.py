@@ -1,0 +1,146 @@
+"""The shapes that are compared, each with its problem, the ratio we are after and its share of the time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from scipy.special import expit
+
+from bench.peers.data import Data
+from bench.problems import SEED, Problem, breast_cancer, correlated, pixels
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One row of the summary.
+
+    name : str
+    build : function
+        Rows divided by a factor → the problem; 1 is the shape as it is named.
+    target : float
+        How many times faster than the best peer we mean to be.
+    seconds : float
+        Its share of the full run; a quick run has QUICK_SECONDS for each shape.
+    strong : tuple of str
+        Its strongest peers, which take part in a quick run.
+    quick_divisor : int
+        A quick run divides the rows by this.
+    against : str
+        The library that the target is about, empty for all.
+    """
+
+    name: str
+    build: Callable[[int], Data]
+    target: float
+    seconds: float
+    strong: tuple[str, ...]
+    quick_divisor: int = 1
+    against: str = ""
+
+
+QUICK_SECONDS = 15.0
+
+
+def sparse_text(n: int, d: int, nonzeros: int) -> Data:
+    """Rows like tf-idf vectors of documents: X (n, d) CSR float64, rows of length 1.
+
+    Word k of d is drawn with probability ∝ 1/(k + 2.7) (Zipf and Mandelbrot), words in the order of a
+    dictionary, documents of unequal length. A fiftieth of the words carries the label, with noise.
+    """
+    rng = np.random.default_rng(SEED)
+    chances = 1.0 / (np.arange(d) + 2.7)
+    cumulative = np.cumsum(chances / chances.sum())
+    dictionary = rng.permutation(d)
+    lengths = rng.lognormal(0.0, 0.5, n)
+
+    def counts(draws: float) -> sparse.csr_matrix:
+        words_in = rng.poisson(lengths * (draws / lengths.sum()))
+        rows = np.repeat(np.arange(n), words_in)
+        ranks = np.minimum(np.searchsorted(cumulative, rng.random(rows.size)), d - 1)
+        cells = np.ones(rows.size), (rows, dictionary[ranks])
+        return sparse.csr_matrix(cells, shape=(n, d))
+
+    # A word that comes twice is one nonzero; a tenth of the draws tells how often that happens.
+    tenth = max(1, n // 10)
+    trial = counts(float(nonzeros))[:tenth]
+    repeats = float(trial.sum()) / trial.nnz
+    X = counts(nonzeros * repeats)
+    used = np.bincount(X.indices, minlength=d)
+    X.data = (1.0 + np.log(X.data)) * np.log((1.0 + n) / (1.0 + used))[X.indices]
+    norms = np.sqrt(np.asarray(X.multiply(X).sum(axis=1)).ravel())
+    X.data /= np.repeat(np.maximum(norms, 1e-300), np.diff(X.indptr))
+    telling = rng.choice(d, size=max(1, d // 50), replace=False, p=chances / chances.sum())
+    w = np.zeros(d)
+    w[dictionary[telling]] = rng.standard_normal(telling.size)
+    z = X @ w
+    z *= 3.0 / z.std()
+    y = (rng.random(n) < expit(z - z.mean() - 0.5)).astype(np.float64)
+    return Data(X, y)
+
+
+def uneven(n: int, d: int, dtype: str) -> Data:
+    """Neighbouring columns correlate at 0.95 and scales run from 0.01 to 100, as raw measurements may."""
+    rng = np.random.default_rng(SEED)
+    X = rng.standard_normal((n, d))
+    for j in range(1, d):
+        X[:, j] = 0.95 * X[:, j - 1] + np.sqrt(1.0 - 0.95**2) * X[:, j]
+    z = X @ rng.standard_normal(d) / np.sqrt(d) - 0.5
+    X *= rng.permutation(np.logspace(-2.0, 2.0, d))
+    return Data(X.astype(dtype), (rng.random(n) < expit(z)).astype(np.float64))
+
+
+def _dense(problem: Problem) -> Data:
+    return Data(problem.X, problem.y)
+
+
+def _tall(n: int, d: int, dtype: str) -> Callable[[int], Data]:
+    return lambda divisor: _dense(correlated(max(n // divisor, 2 * d), d, dtype))
+
+
+_TALL = ("sklearnex lbfgs", "glum irls-ls", "scikit-learn newton-cholesky", "scikit-learn lbfgs")
+_MIDDLE = ("scikit-learn newton-cholesky", "glum lbfgs", "sklearnex lbfgs", "snapml primal")
+_WIDE = ("scikit-learn newton-cg", "snapml primal", "scikit-learn lbfgs", "sklearnex lbfgs")
+_SPARSE = ("snapml dual", "liblinear-multicore", "scikit-learn newton-cg", "scikit-learn liblinear")
+_TINY = ("snapml primal", "liblinear-multicore", "scikit-learn newton-cholesky")
+_ALL = (
+    Shape("1e6x28-float64", _tall(1_000_000, 28, "float64"), 30.0, 75.0, _TALL),
+    Shape("1e6x28-float32", _tall(1_000_000, 28, "float32"), 30.0, 60.0, _TALL),
+    Shape("1e6x28-uneven-float64", lambda k: uneven(1_000_000 // k, 28, "float64"), 30.0, 45.0, _TALL),
+    Shape("2e5x300-float64", _tall(200_000, 300, "float64"), 12.0, 90.0, _MIDDLE, 4),
+    Shape("2e5x300-float32", _tall(200_000, 300, "float32"), 12.0, 70.0, _MIDDLE),
+    Shape("1e5x1000-float32", _tall(100_000, 1_000, "float32"), 8.0, 95.0, _MIDDLE, 4),
+    Shape("2e4x3072-float32", _tall(20_000, 3_072, "float32"), 6.0, 100.0, _WIDE, 2),
+    Shape("209x12288-float64", lambda _: _dense(pixels(209, "float64")), 15.0, 40.0, _WIDE),
+    Shape(
+        "sparse-2e5x5e4",
+        lambda k: sparse_text(200_000 // k, 50_000 // k, 10_000_000 // k),
+        2.5,
+        60.0,
+        _SPARSE,
+    ),
+    Shape(
+        "569x30-float64", lambda _: _dense(breast_cancer("float64")), 8.0, 40.0, _TINY, against="scikit-learn"
+    ),
+    Shape(
+        "1000x20-float64",
+        lambda _: _dense(correlated(1_000, 20, "float64")),
+        8.0,
+        80.0,
+        _TINY,
+        against="scikit-learn",
+    ),
+)
+SHAPES: dict[str, Shape] = {shape.name: shape for shape in _ALL}
+
+
+def named(names: list[str]) -> list[Shape]:
+    """The shapes of these names, in the order of SHAPES; all of them for no names."""
+    for name in names:
+        if name not in SHAPES:
+            raise ValueError(
+                f"shape {name!r} is not known; choose from {', '.join(SHAPES)}, or leave --shape out"
+            )
+    return [shape for name, shape in SHAPES.items() if not names or name in names]

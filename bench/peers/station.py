@@ -1,0 +1,140 @@
+"""Where fits are measured: one process a solver, only one of them working at a time."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from accel_logreg.lab.machine import usable_cores
+from bench.peers.data import Data, Float64
+from bench.peers.messages import Reply, Request, Task
+from bench.peers.optimum import judge
+from bench.peers.process import Process
+from bench.peers.results import Run, ShapeResult
+from bench.peers.score import objective
+from bench.peers.solvers import Solver
+
+_CONVERSION = 120.0  # seconds a conversion may take
+_LOADING = 30.0  # and a library's import with its compilation, besides the first fit
+_ROUNDING = 1e-14  # of J: nearer than this is the same
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """A round of one run is ``calls`` calls, or as many as fit in ``seconds``, after ``rest`` of quiet."""
+
+    calls: int = 50
+    seconds: float = 0.25
+    rest: float = 0.1
+
+
+class Station:
+    """All processes on one problem; a context that ends them.
+
+    Parameters
+    ----------
+    result : ShapeResult
+        Gets conversions, and J* when a run finds a lower J than was known.
+    folder : Path
+        Where the data lie, and where the processes' logs go.
+    """
+
+    def __init__(self, result: ShapeResult, data: Data, folder: Path, sampling: Sampling) -> None:
+        self.result, self.data, self.folder, self.sampling = result, data, folder, sampling
+        self._processes: dict[str, Process] = {}
+        self._lowest: tuple[float, Float64, float] | None = None  # J, w and b of the lowest J since settle()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        for process in self._processes.values():
+            process.close()
+
+    def measure(self, solver: Solver, run: Run, limit: float) -> Run:
+        """Add a round to ``run``. If it fails where earlier ones did not, those stay."""
+        converted = self._ask(solver, self._request(run.parameters, calls=0), _CONVERSION)
+        time.sleep(self.sampling.rest)
+        request = replace(
+            self._request(run.parameters, calls=self.sampling.calls),
+            seconds=self.sampling.seconds,
+            threads=1 if run.alone == "all" else usable_cores(),
+            blas_threads=1 if run.alone else None,
+        )
+        reply = converted if converted.trouble else self._ask(solver, request, limit)
+        run.warnings = list(dict.fromkeys([*run.warnings, *reply.warnings]))
+        if reply.w is None:
+            if run.seconds:
+                self.result.notes.append(f"{run.solver} ({run.in_words()}), a later round: {reply.trouble}")
+            else:
+                run.trouble = reply.trouble
+            return run
+        if run.scouting and run.seconds:  # the first round in turns: it counts, the first look no longer does
+            run.scouting, run.seconds, run.peak_bytes = False, [], None
+        run.seconds.append(statistics.median(reply.seconds))
+        run.calls = max(run.calls, len(reply.seconds))
+        run.iterations, run.reads, run.remark = reply.iterations, reply.reads, reply.remark
+        if reply.peak_bytes is not None:
+            run.peak_bytes = max(reply.peak_bytes, run.peak_bytes or 0)
+        value = objective(self.data, reply.w, reply.b)
+        run.values.append(value)
+        if not math.isfinite(value):
+            run.trouble = "its weights are not finite"
+        elif self._lowest is None or value < self._lowest[0]:
+            self._lowest = (value, reply.w, reply.b)
+        return run
+
+    def cold(self, solver: Solver, parameters: dict[str, Any], limit: float) -> tuple[float, str]:
+        """Seconds of a fresh process's import, conversion and first fit, or why there are none; it stays."""
+        reply = self._ask(solver, replace(self._request(parameters), cold=True), limit + _LOADING)
+        if solver.convert and not reply.trouble:  # once more, warm
+            self._ask(solver, replace(self._request(parameters, calls=0), anew=True), _CONVERSION)
+        return (reply.conversion_seconds or 0.0) + sum(reply.seconds), reply.trouble
+
+    def compiling(self, solver: Solver, parameters: dict[str, Any]) -> float | None:
+        """The same in a process whose cache of compiled kernels is empty, as after installation."""
+        empty = self.folder / "empty-cache"
+        with self._start(solver, (("NUMBA_CACHE_DIR", str(empty)),)) as process:
+            reply = process.ask(replace(self._request(parameters), cold=True), 10.0 * _LOADING)
+        return None if reply.trouble else sum(reply.seconds)
+
+    def point(self, solver: Solver, parameters: dict[str, Any], limit: float) -> Float64 | None:
+        """Where this fit ends, (d + 1,), the intercept last; None if it fails."""
+        reply = self._ask(solver, self._request(parameters), limit + _LOADING)
+        return None if reply.w is None else np.append(reply.w, reply.b)
+
+    def settle(self) -> None:
+        """J* is the lowest J known, whoever found it; every run is judged by it."""
+        optimum, lowest, self._lowest = self.result.optimum, self._lowest, None
+        if lowest is not None and not lowest[0] >= optimum.value * (1.0 - _ROUNDING):
+            better = judge(self.data, lowest[1], lowest[2], "the lowest J of all runs")
+            optimum = better if better.value < optimum.value else optimum
+        self.result.judge(optimum)
+
+    def _ask(self, solver: Solver, request: Request, limit: float) -> Reply:
+        process = self._processes.get(solver.name)
+        if process is None or not process.alive:
+            process = self._start(solver)
+            self._processes[solver.name] = process
+            if process.starting.trouble:
+                return process.starting
+        reply = process.ask(request, limit)
+        if reply.conversion_seconds is not None:  # the last: the first imports and compiles
+            size = float(reply.conversion_bytes or 0)
+            self.result.conversions[solver.name] = [reply.conversion_seconds, size]
+        return reply
+
+    @staticmethod
+    def _request(parameters: dict[str, Any], calls: int = 1) -> Request:
+        return Request(parameters, usable_cores(), calls=calls)
+
+    def _start(self, solver: Solver, environment: tuple[tuple[str, str], ...] = ()) -> Process:
+        task = Task(solver.fit, solver.convert, solver.converts_by, str(self.folder), solver.module)
+        log = self.folder / f"{solver.name.replace(' ', '-')}.log"
+        return Process(task, log, (*solver.environment, *environment))

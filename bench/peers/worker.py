@@ -1,0 +1,126 @@
+"""The process of one solver: loads the data, then fits whenever it is asked, and imports only its library.
+
+``python -m bench.peers.worker DESCRIPTOR``, the number of a connection that it inherits. What a library
+prints goes to the log that stands for standard output.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from bench.peers.data import load
+from bench.peers.memory import Peak
+from bench.peers.messages import Reply, Request, Task
+
+_LONGEST_WARNING = 200  # characters
+
+
+def main() -> None:
+    with Connection(int(sys.argv[1])) as connection:
+        task: Task = connection.recv()
+        worker = Worker(task)
+        connection.send(Reply())  # ready: the data are here
+        while (request := connection.recv()) is not None:
+            connection.send(worker.answer(request))
+
+
+class Worker:
+    """Holds the data, and the last conversion of them."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.data = load(Path(task.folder))
+        self._converted: tuple[tuple[Any, ...], Any] | None = None
+
+    def answer(self, request: Request) -> Reply:
+        """Whatever a library raises becomes a reply: a solver that cannot is a row, not a crash."""
+        reply = Reply()
+        try:
+            with warnings.catch_warnings(record=True) as heard:
+                warnings.simplefilter("always")
+                if self.task.module and not request.cold:
+                    importlib.import_module(self.task.module)  # limits reach a BLAS only once it is loaded
+                reply = self._conversion(request)
+                if request.calls > 0:
+                    reply = self._fit(request, reply)
+        except Exception as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            text = " ".join(str(error).split())[:300]
+            trouble = f"{type(error).__name__}: {text} ({Path(where.filename).name}:{where.lineno})"
+            reply = replace(reply, trouble=trouble)
+        told = (w for w in heard if not issubclass(w.category, (DeprecationWarning, FutureWarning)))
+        different = dict.fromkeys(_first_line(str(w.message)) for w in told)
+        return replace(reply, warnings=tuple(different))
+
+    def _conversion(self, request: Request) -> Reply:
+        if not self.task.convert:
+            return Reply()
+        key = tuple(request.parameters[name] for name in self.task.converts_by)
+        if self._converted is not None and self._converted[0] == key and not request.anew:
+            return Reply()
+        convert = _function(self.task.convert)
+        self._converted = None  # the old one goes before the new one comes
+        peak, start = Peak(), time.perf_counter()
+        converted = convert(self.data.X, self.data.y, request.parameters)
+        seconds = time.perf_counter() - start
+        self._converted = (key, converted)
+        return Reply(conversion_seconds=seconds, conversion_bytes=peak.bytes())
+
+    def _fit(self, request: Request, reply: Reply) -> Reply:
+        fit = _function(self.task.fit)
+        X = self.data.X if self._converted is None else self._converted[1]
+        seconds: list[float] = []
+        with _blas(request.blas_threads):
+            peak = Peak()
+            began = time.perf_counter()
+            while len(seconds) < request.calls:
+                start = time.perf_counter()
+                answer = fit(X, self.data.y, request.parameters, request.threads)
+                seconds.append(time.perf_counter() - start)
+                if time.perf_counter() - began >= request.seconds:
+                    break
+        return replace(
+            reply,
+            seconds=tuple(seconds),
+            w=np.asarray(answer.w, dtype=np.float64).ravel(),
+            b=float(answer.b),
+            iterations=answer.iterations,
+            reads=answer.reads,
+            remark=answer.remark,
+            peak_bytes=peak.bytes(),
+        )
+
+
+def _function(name: str) -> Callable[..., Any]:
+    module, _, function = name.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    return found
+
+
+def _blas(threads: int | None) -> AbstractContextManager[object]:
+    if threads is None:
+        return nullcontext()
+    limits: AbstractContextManager[object] = threadpool_limits(threads, user_api="blas")
+    return limits
+
+
+def _first_line(text: str) -> str:
+    line = text.strip().partition("\n")[0]
+    return line if len(line) <= _LONGEST_WARNING else line[:_LONGEST_WARNING] + "…"
+
+
+if __name__ == "__main__":
+    main()
