@@ -33,7 +33,7 @@ class Kernel:
     name: str
     signature: str
     by_width: dict[str, int]
-    library_calls: int
+    math_calls: int
 
     def widest(self) -> str:
         return max(self.by_width, key=lambda width: "xyz".index(width[0]), default="none")
@@ -99,12 +99,12 @@ def report(kernels: list[Kernel]) -> int:
     print(f"{llvm.get_host_cpu_name()}: multiply-adds in {expected} expected\n")
     failed = 0
     for kernel in kernels:
-        good = kernel.widest() == expected and kernel.library_calls == 0
+        good = kernel.widest() == expected and kernel.math_calls == 0
         failed += not good
         counts = ", ".join(
             f"{count} {width}" for width, count in sorted(kernel.by_width.items(), reverse=True)
         )
-        calls = f", {kernel.library_calls} library calls" if kernel.library_calls else ""
+        calls = f", {kernel.math_calls} calls to a math library" if kernel.math_calls else ""
         print(
             f"{'ok  ' if good else 'FAIL'}  {kernel.name:28} {kernel.signature:18} {counts or 'none'}{calls}"
         )

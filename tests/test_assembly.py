@@ -31,4 +31,4 @@ def test_report_fails_for_narrow_vectors_and_library_calls(
     output = capsys.readouterr().out
     assert "ok    good" in output
     assert "FAIL  narrow" in output
-    assert "2 library calls" in output
+    assert "2 calls to a math library" in output
