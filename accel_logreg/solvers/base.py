@@ -141,3 +141,12 @@ Report = Callable[[str], None]
 def relative_gap(gap: float, value: float) -> float:
     """An absolute gap g as (J − J*)/J*: since J* ≥ J − g, at most g/(J − g)."""
     return gap / (value - gap) if gap < value else math.inf
+
+
+def shortfall(solver: str, n_iter: int, gap: float, kind: str, tol: float, max_iter: int) -> str:
+    """What to say of a Newton solver that stopped above ``tol``, with the remedy."""
+    remedy = f"raise max_iter above {max_iter}" if n_iter >= max_iter else "lower C or raise tol"
+    return (
+        f"{solver} stopped after {n_iter} iterations at a relative suboptimality of {gap:.2g} ({kind}), "
+        f"above tol={tol:g}: {remedy}"
+    )

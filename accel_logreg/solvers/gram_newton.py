@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_logreg.solvers.base import Float64, History, Report, Solution, relative_gap
+from accel_logreg.solvers.base import Float64, History, Report, Solution, relative_gap, shortfall
 from accel_logreg.solvers.gram_space import Point, SampleSpace, Step
 
 _REFINEMENTS = 5
@@ -208,9 +208,5 @@ def gram_newton(
     fit.record(best)
     trouble = ""
     if best.gap > tol:
-        remedy = f"raise max_iter above {max_iter}" if fit.n_iter >= max_iter else "lower C or raise tol"
-        trouble = (
-            f"newton-gram stopped after {fit.n_iter} iterations at a relative suboptimality of "
-            f"{best.gap:.2g} ({best.kind}), above tol={tol:g}: {remedy}"
-        )
+        trouble = shortfall("newton-gram", fit.n_iter, best.gap, best.kind, tol, max_iter)
     return Solution(best.W, fit.n_iter, best.gap, best.kind, fit.history, trouble)

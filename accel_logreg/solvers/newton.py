@@ -25,6 +25,7 @@ from accel_logreg.solvers.base import (
     Solution,
     relative_gap,
     require_finite,
+    shortfall,
 )
 from accel_logreg.solvers.cost import Costs, passes, sampling_rate
 from accel_logreg.solvers.factor import Factor, factorise
@@ -222,11 +223,7 @@ def newton(
         n_iter += 1
         history.append(descent.value, problem.gradient_norm(descent.gradient), problem.reads)
     if gap > tol and not trouble:
-        remedy = f"raise max_iter above {max_iter}" if n_iter >= max_iter else "lower C or raise tol"
-        trouble = (
-            f"newton stopped after {n_iter} iterations at a relative suboptimality of {gap:.2g} "
-            f"(estimated), above tol={tol:g}: {remedy}"
-        )
+        trouble = shortfall("newton", n_iter, gap, kind, tol, max_iter)
     return Solution(descent.U, n_iter, gap, kind, history, trouble)
 
 

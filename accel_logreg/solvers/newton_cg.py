@@ -23,6 +23,7 @@ from accel_logreg.solvers.base import (
     Solution,
     relative_gap,
     require_finite,
+    shortfall,
 )
 from accel_logreg.solvers.line_search import search
 from accel_logreg.solvers.memory import Inverse, Memory
@@ -92,11 +93,7 @@ def newton_cg(
         history.append(value, problem.gradient_norm(gradient), problem.reads)
     history.reads[-1] = problem.reads
     if gap > tol and not trouble:
-        remedy = f"raise max_iter above {max_iter}" if n_iter >= max_iter else "lower C or raise tol"
-        trouble = (
-            f"newton-cg stopped after {n_iter} iterations at a relative suboptimality of {gap:.2g} "
-            f"({kind}), above tol={tol:g}: {remedy}"
-        )
+        trouble = shortfall("newton-cg", n_iter, gap, kind, tol, max_iter)
     return Solution(U, n_iter, gap, kind, history, trouble)
 
 
