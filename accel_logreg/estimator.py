@@ -39,6 +39,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         - "newton": nested random samples, then all rows, preconditioned by a Hessian of some of
           them; for up to a few thousand features.
         - "newton-cg": conjugate gradients on Hessian products; many rows and many features, sparse X.
+          On numba, dense X is copied in 8 bits for that, and exact gradients correct the course.
         - "newton-gram": Newton's method among the rows, through the matrix of their inner
           products; far fewer rows than features, finite C.
         - "lbfgs": the plain baseline.

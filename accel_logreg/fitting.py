@@ -168,6 +168,7 @@ class Fit:
             problem.coordinates(start),
             preconditioner=self._preconditioner(problem, start),
             factor=self._factor_of_all(problem),
+            model=problem.rough(),
             tol=self.tol,
             max_iter=max_iter,
             report=self.report,

@@ -17,6 +17,7 @@ import numpy as np
 
 from accel_logreg.backends.base import Float64, Matrix, Picked
 from accel_logreg.objective import Objective
+from accel_logreg.rough import RoughProblem
 
 # Scales only steer the iterations: a sample finds them, and only a small problem looks at all rows.
 _MOST_ROWS = 4096
@@ -79,6 +80,11 @@ class Standardised:
     def sample(self, picked: Picked) -> Standardised:
         """The same coordinates over the picked rows alone."""
         return Standardised(self._objective.sample(picked), self._mean, self._scale)
+
+    def rough(self) -> RoughProblem | None:
+        """A model of J in these coordinates, where the engine has one."""
+        rough = self._objective.rows.rough(self._mean, self._scale)
+        return None if rough is None else RoughProblem(rough, self._objective, self._scale)
 
     def original(self, U: Float64) -> Float64:
         """W of U."""

@@ -21,7 +21,8 @@ ALLOWED = {
     "validation": {"backends", "labels", "numpy", "scipy", "sklearn"},
     "labels": {"numpy", "sklearn"},
     "sampling": {"backends", "numpy"},
-    "standardise": {"backends", "objective", "numpy"},
+    "rough": {"backends", "objective"},
+    "standardise": {"backends", "objective", "rough", "numpy"},
     "fitting": {
         "backends",
         "objective",

@@ -14,7 +14,7 @@ from hard_problems import CASES, INF, ONLY_FLOAT64, SINGLE, problem, separable, 
 from reference import Problem, assert_promise_kept, excess
 from sklearn.exceptions import ConvergenceWarning
 
-from accel_logreg.backends import load_backend
+from accel_logreg.backends import load_backend, numba_jit
 
 # L-BFGS asks for a decrease of J that rounding hides, and says so: see below.
 BEYOND_LBFGS = ("means of 1e4, no intercept", "means of 1e4, no intercept, C=inf")
@@ -52,6 +52,17 @@ def test_newton_question_by_question(case: str, dtype: str, monkeypatch: pytest.
     rows = type(load_backend("numba").rows(this.X, this.y, None))
     monkeypatch.setattr(rows, "newton", lambda *_arguments: None)
     assert_promise_kept(this, this.fit(dtype, backend="numba", solver="newton"))
+
+
+@pytest.mark.parametrize("dtype", ["float64", SINGLE])
+@pytest.mark.parametrize("case", CASES)
+def test_newton_cg_by_a_copy_in_8_bits(case: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Problems this small get no such copy; here they do."""
+    monkeypatch.setattr(numba_jit, "_LEAST_FOR_ROUGH", 1)
+    this = problem(case)
+    assert_promise_kept(
+        this, this.fit("float64" if case in ONLY_FLOAT64 else dtype, backend="numba", solver="newton-cg")
+    )
 
 
 @pytest.mark.parametrize("engine", ["numpy", "numba"])

@@ -12,6 +12,7 @@ No penalty (except inside ``descend``), tolerance or solver name crosses this li
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -100,6 +101,21 @@ class NewtonRun:
     gradient_norms: Float64
     decrement: float
     bound: float
+
+
+class Rough(ABC):
+    """A copy of X in few bits, in the coordinates x̂ = ((x − centre)/scale, 1) of U (p,).
+
+    Its answers are those of Rows over a matrix near X̂: they steer, and decide nothing.
+    """
+
+    @abstractmethod
+    def loss_grad(self, U: Float64) -> tuple[float, Float64]:
+        """Mean loss in nats, and its gradient (p,)."""
+
+    @abstractmethod
+    def hessian_product(self, U: Float64, V: Float64) -> Float64:
+        """The Hessian of the mean loss at U times V, (p,). Cheapest at the U asked about last."""
 
 
 class Rows(ABC):
@@ -211,6 +227,14 @@ class Rows(ABC):
     def sample(self, picked: Picked) -> Rows:
         """A copy of the picked rows as rows of the same engine, with weights sᵢ × factor."""
 
+    def rough(self, centre: Float64, scale: Float64) -> Rough | None:  # noqa: ARG002
+        """A copy in few bits, for solvers that read X many times; centre and scale are (d,).
+
+        None where the engine has none, where X is too small to be worth one, or cannot be held in one.
+        A pass over the copy counts as many reads as the copy has bytes for each of X's.
+        """
+        return None
+
 
 @dataclass(frozen=True)
 class Rates:
@@ -220,6 +244,7 @@ class Rates:
     tile_entry : of X, centred and scaled for a Hessian
     multiplication : in a Hessian's rank-k update
     call : of any question, before the first row
+    rough_entry : of a copy of dense X in few bits, in a pass over it; infinite where there is none
     """
 
     byte: float
@@ -227,6 +252,7 @@ class Rates:
     tile_entry: float
     multiplication: float
     call: float
+    rough_entry: float = math.inf
 
 
 class Backend(ABC):

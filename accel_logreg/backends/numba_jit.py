@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from accel_logreg.backends.base import (
     Matrix,
     NewtonRun,
     Picked,
+    Rough,
     Rows,
     blas_threads,
 )
@@ -53,6 +55,9 @@ _NARROW = 112  # unknowns up to which a rank-k update in registers beats BLAS's
 # What one thread solves in a few milliseconds, from the L2 cache.
 _SMALL_ENTRIES = 200_000
 _SMALL_FEATURES = 100
+
+# Entries from which a copy in 8 bits is worth making: below, X is in a cache.
+_LEAST_FOR_ROUGH = 1_000_000
 
 
 class NumbaRows(Rows):
@@ -181,9 +186,18 @@ class NumbaRows(Rows):
         self._share_tally(sample)
         return sample
 
+    def rough(self, centre: Float64, scale: Float64) -> Rough | None:
+        if self._X.size < _LEAST_FOR_ROUGH:
+            return None
+        from accel_logreg.backends.numba_jit_rough import round_off
+
+        chunks = _chunks(self._X)
+        return round_off(self._X, self._y, self._s, centre, scale, chunks, self._count)
+
 
 class NumbaBackend(Backend):
     name = "numba"
+    rates = replace(Backend.rates, rough_entry=0.045e-9)
 
     def rows(self, X: Matrix | Csr, y: Labels, sample_weight: Float64 | None) -> Rows:
         if isinstance(X, Csr):

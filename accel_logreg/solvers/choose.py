@@ -8,7 +8,8 @@ from accel_logreg.solvers.cost import Costs, passes, sampling_rate
 
 _USUAL_COST = 0.5  # nats
 _SAMPLED = 0.03  # share of the rows that the nested samples see
-_CG_READS = 40  # gradients and products of a Newton-CG fit: 30 to 50 on problems of moderate condition
+_CG_PASSES = 40  # gradients and products of a Newton-CG fit: 30 to 50 on problems of moderate condition
+_EXACT_PASSES = 5  # of these and to make the copy, where the others read a copy in few bits
 _GRAM_STEPS = 10
 _GRAM_STEP_CALLS = 40e-6  # of NumPy, in one step of gradient descent among the rows
 _DENSE_ENOUGH = 2048  # features up to which sparse rows are scattered into dense tiles
@@ -32,7 +33,7 @@ def choose(n: int, costs: Costs, *, sparse: bool, penalised: bool, tol: float = 
     Each needs what the others do not: newton a Hessian of p² entries, newton-gram a penalty and a Gram
     matrix of n² entries, newton-cg nothing but time.
     """
-    options = [_newton_cg(n, costs)]
+    options = [_newton_cg(n, costs, sparse)]
     if costs.p**2 <= _MOST_ENTRIES and not (sparse and costs.p > _DENSE_ENOUGH):
         options.append(_newton(n, costs, tol))
     if penalised and n < costs.p and n**2 <= _MOST_ENTRIES:
@@ -74,9 +75,14 @@ def _newton(n: int, costs: Costs, tol: float) -> Choice:
     return Choice("newton", f"{p} unknowns: a Hessian of {of} rows is cheap", seconds, reads)
 
 
-def _newton_cg(n: int, costs: Costs) -> Choice:
+def _newton_cg(n: int, costs: Costs, sparse: bool) -> Choice:
     why = f"{costs.p} unknowns: Hessian products cost less than a Hessian"
-    return Choice("newton-cg", why, _CG_READS * costs.gradient(n), float(_CG_READS))
+    gradient, product = costs.gradient(n), costs.gradient(n) if sparse else costs.rough_pass(n)
+    exact, others, share = _CG_PASSES, 0, 1.0
+    if product < gradient:
+        exact, others, share = _EXACT_PASSES, _CG_PASSES, 1.0 / costs.entry_bytes
+    seconds = exact * gradient + others * product
+    return Choice("newton-cg", why, seconds, exact + others * share)
 
 
 def _newton_gram(n: int, costs: Costs) -> Choice:

@@ -24,6 +24,8 @@ class Rates(Protocol):
     def multiplication(self) -> float: ...
     @property
     def call(self) -> float: ...
+    @property
+    def rough_entry(self) -> float: ...
 
 
 # One core's Cholesky factor of a matrix that does not fit its cache: multiplications a second.
@@ -43,6 +45,10 @@ class Costs:
         """One pass over this many rows: at the memory's pace, or the processor's if that is slower."""
         rates = self.rates
         return rows * self.entries * max(self.entry_bytes * rates.byte, rates.entry) + rates.call
+
+    def rough_pass(self, rows: float) -> float:
+        """One pass over a copy in few bits; no longer than a gradient, which takes its place."""
+        return min(rows * self.entries * self.rates.rough_entry + self.rates.call, self.gradient(rows))
 
     def hessian(self, rows: float) -> float:
         """All p² entries from this many rows, by halves: filling the tile, and its rank-k update."""

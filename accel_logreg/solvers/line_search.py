@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from accel_logreg.solvers.base import Float64, Problem
+from accel_logreg.solvers.base import Float64, Smooth
 
 _ROUNDING = 1e-14  # relative decrease of J that rounding hides
 _DECREASE = 1e-4
@@ -21,7 +21,7 @@ class Found:
     gradient: Float64
 
 
-def search(problem: Problem, U: Float64, value: float, gradient: Float64, direction: Float64) -> Found | None:
+def search(problem: Smooth, U: Float64, value: float, gradient: Float64, direction: Float64) -> Found | None:
     """A point on the way down from U, where J and its gradient are given; None where rounding hides it.
 
     A step is taken if J falls by a ten-thousandth of what the slope promises (Armijo 1966) or, where

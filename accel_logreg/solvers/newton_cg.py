@@ -5,6 +5,10 @@ What a solve learns about H is kept: its directions and their products become L-
 inverse Hessian they make preconditions the next solve (Morales and Nocedal 2000), which then starts
 where the last one left off. The solve also measures the gap: its partial sums grow towards the
 Newton decrement ½ gᵀH⁻¹g, so the last one is the stopping test and no product is spent on that alone.
+
+Where the engine has a model of J that is cheap to ask (rough.py), it is minimised first, and every
+Hessian product is the model's: what is exact is J and its gradient, of which three do. A model that
+is no good shows in the contraction from one exact gradient to the next, and is then dropped.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from accel_logreg.solvers.base import (
     History,
     Problem,
     Report,
+    Smooth,
     Solution,
     relative_gap,
     require_finite,
@@ -31,6 +36,10 @@ from accel_logreg.solvers.memory import Inverse, Memory
 _SETTLED = 0.1  # what the residual may still add to the decrement, relative, for it to be believed
 _PRODUCTS = 250  # in one solve
 _FLAT = 1e-15  # curvature along an axis is about J at most; this share of it is rounding
+_PAIRS = 60
+_MODEL_TOL = 3e-3  # relative suboptimality of the model: its optimum is not J's
+_MODEL_STEPS = 30
+_USELESS = 0.5  # contraction of the gradient from which a model is no good
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,7 @@ def newton_cg(
     *,
     preconditioner: Inverse,
     factor: Callable[[Float64], Inverse] | None = None,
+    model: Smooth | None = None,
     tol: float,
     max_iter: int,
     report: Report,
@@ -58,11 +68,16 @@ def newton_cg(
     ``preconditioner`` is a rough inverse of the Hessian near the optimum.
     """
     history = History()
-    memory = Memory(60)
+    memory = Memory(_PAIRS)
+    products: Smooth = problem
+    if model is not None:
+        U = _minimise_model(model, U, memory, preconditioner, max(tol, _MODEL_TOL), report)
+        products = model
     value, gradient = problem.value_grad(U)
     require_finite(value, gradient)
     history.append(value, problem.gradient_norm(gradient), problem.reads)
     n_iter, gap, kind, trouble = 0, math.inf, "estimated", ""
+    before = math.inf
     while True:
         if not gradient.any():
             gap, kind = 0.0, "certified"
@@ -70,8 +85,15 @@ def newton_cg(
         if problem.separates(value):
             gap, kind, trouble = math.inf, "certified", problem.separation
             break
-        solve = _solve(problem, U, gradient, memory, preconditioner, 0.5 * tol * value, value)
-        gap = relative_gap(solve.decrement + solve.left, value)
+        solve = _solve(products, U, gradient, memory, preconditioner, 0.5 * tol * value, value)
+        decrement = solve.decrement + solve.left
+        contraction, before = math.sqrt(decrement / before), decrement
+        if products is not problem and contraction > _USELESS:
+            report(f"newton-cg: the model shrinks the gradient by {contraction:.2g} only, and is dropped")
+            products, before = problem, math.inf
+            memory.clear()
+            continue
+        gap = relative_gap(decrement * _margin(contraction, products is problem), value)
         report(
             f"newton-cg: iteration {n_iter}, cost {value:.9g}, gap {gap:.2g}, {solve.products} products, "
             f"{problem.reads:.1f} reads"
@@ -80,13 +102,18 @@ def newton_cg(
             # Conjugate gradients come to directions of little curvature last, and these may hold most of
             # what is left: a factor at this point, once, has the last word, and conditions what follows.
             preconditioner, factor = factor(U), None
+            products, before = problem, math.inf
             memory.clear()
             continue
         if gap <= tol or n_iter >= max_iter:
             break
         found = search(problem, U, value, gradient, solve.x)
         if found is None:
-            break
+            if products is problem:
+                break
+            products, before = problem, math.inf
+            memory.clear()
+            continue
         memory.append(found.U - U, found.gradient - gradient)
         U, value, gradient = found.U, found.value, found.gradient
         n_iter += 1
@@ -97,8 +124,37 @@ def newton_cg(
     return Solution(U, n_iter, gap, kind, history, trouble)
 
 
+def _minimise_model(
+    model: Smooth, U: Float64, memory: Memory, preconditioner: Inverse, tol: float, report: Report
+) -> Float64:
+    """The model's optimum, to about ``tol``; what is learnt about its Hessian stays in the memory."""
+    value, gradient = model.value_grad(U)
+    for steps in range(_MODEL_STEPS):
+        solve = _solve(model, U, gradient, memory, preconditioner, 0.5 * tol * value, value)
+        gap = relative_gap(solve.decrement + solve.left, value)
+        report(f"newton-cg: model, iteration {steps}, cost {value:.6g}, gap {gap:.2g}")
+        found = search(model, U, value, gradient, solve.x) if gap > tol else None
+        if found is None:
+            break
+        memory.append(found.U - U, found.gradient - gradient)
+        U, value, gradient = found.U, found.value, found.gradient
+    return U
+
+
+def _margin(contraction: float, exact: bool) -> float:
+    """By what factor the decrement may be too low because the products are a model's.
+
+    Where the model's curvature along an axis is H̃ and J's is H, a Newton step leaves 1 − H/H̃ of the
+    gradient there. The axis that shrinks slowest comes to dominate, so H̃/H = 1/(1 − contraction).
+    Before a step has been seen, nothing is known.
+    """
+    if exact:
+        return 1.0
+    return 1.0 / (1.0 - contraction) if contraction > 0.0 else math.inf
+
+
 def _solve(
-    problem: Problem,
+    smooth: Smooth,
     U: Float64,
     gradient: Float64,
     memory: Memory,
@@ -119,7 +175,7 @@ def _solve(
     rho = float(residual @ z)
     decrement, left = 0.0, 0.5 * rho
     for products in range(1, _PRODUCTS + 1):  # noqa: B007
-        product = problem.hessian_product(U, direction)
+        product = smooth.hessian_product(U, direction)
         curvature = float(direction @ product)
         if curvature <= _FLAT * value * float(direction @ direction):
             break
