@@ -54,7 +54,13 @@ def count(assembly: str) -> tuple[dict[str, int], int]:
 
 def compiled() -> list[Kernel]:
     """The hot kernels, for both dtypes of X, in the order of a fit."""
-    from accel_logreg.kernels import numba_jit, numba_jit_hessian, numba_jit_small, numba_rank_update
+    from accel_logreg.kernels import (
+        numba_jit,
+        numba_jit_hessian,
+        numba_jit_rough,
+        numba_jit_small,
+        numba_rank_update,
+    )
 
     backend = load_backend("numba")
     y = np.tile([0.0, 1.0], 1000)
@@ -66,9 +72,15 @@ def compiled() -> list[Kernel]:
         rows.hessian_product(np.zeros(21), np.ones(21))
         rows.hessian(np.zeros(21), np.zeros(20), np.ones(20))
         rows.newton(0.1, True, 1e-6, 20)
+        large: Any = rng.standard_normal((2000, 512)).astype(dtype)
+        rough = backend.rows(large, y, None).rough(np.zeros(512), np.ones(512))
+        assert rough is not None
+        rough.hessian_product(np.zeros(513), np.ones(513))
     functions: list[Callable[..., Any]] = [
         numba_jit._gradient_chunk,
         numba_jit._product_chunk,
+        numba_jit_rough._rough_gradient_chunk,
+        numba_jit_rough._rough_product_chunk,
         numba_jit_hessian._fill_tile,
         numba_jit_small._logits,
         numba_jit_small._link,

@@ -259,8 +259,8 @@ class Backend(ABC):
     """One engine: makes rows, and predicts."""
 
     name: ClassVar[str]
-    # Compiled code on two AVX-512 cores at 26 GB/s, from 28 to 3072 features.
-    rates: ClassVar[Rates] = Rates(1 / 26e9, 0.19e-9, 0.4e-9, 1 / 150e9, 10e-6)
+    # Compiled code on two AVX-512 cores at 31 GB/s, from 28 to 3072 features.
+    rates: ClassVar[Rates] = Rates(1 / 31e9, 0.13e-9, 0.4e-9, 1 / 150e9, 10e-6)
 
     @abstractmethod
     def rows(self, X: Matrix | Csr, y: Labels, sample_weight: Float64 | None) -> Rows:

@@ -197,7 +197,7 @@ class NumbaRows(Rows):
 
 class NumbaBackend(Backend):
     name = "numba"
-    rates = replace(Backend.rates, rough_entry=0.045e-9)
+    rates = replace(Backend.rates, rough_entry=0.032e-9)
 
     def rows(self, X: Matrix | Csr, y: Labels, sample_weight: Float64 | None) -> Rows:
         if isinstance(X, Csr):

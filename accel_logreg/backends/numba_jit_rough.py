@@ -34,7 +34,6 @@ def round_off(
     n, d = X.shape
     Q = np.empty(kernels.shape_of_copy(n, d), dtype=np.int8)
     Q[n:] = 0
-    Q[:, d:] = 0
     step = np.full(d, _REACH / kernels.LARGEST)
     with np.errstate(over="ignore"):
         centre, inverse = centre.astype(X.dtype), (1.0 / (scale * step)).astype(X.dtype)
