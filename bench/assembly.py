@@ -58,7 +58,7 @@ def compiled() -> list[Kernel]:
         numba_jit,
         numba_jit_hessian,
         numba_jit_rough,
-        numba_jit_small,
+        numba_jit_small_passes,
         numba_rank_update,
     )
 
@@ -82,10 +82,10 @@ def compiled() -> list[Kernel]:
         numba_jit_rough._rough_gradient_chunk,
         numba_jit_rough._rough_product_chunk,
         numba_jit_hessian._fill_tile,
-        numba_jit_small._logits,
-        numba_jit_small._link,
-        numba_jit_small._along,
-        numba_jit_small._gradient,
+        numba_jit_small_passes.logits,
+        numba_jit_small_passes.link,
+        numba_jit_small_passes._along,
+        numba_jit_small_passes.gradient,
         numba_rank_update.add_outer_products_small,
     ]
     kernels = []

@@ -30,13 +30,13 @@ _variable: Any = cgutils.alloca_once
 
 @untyped_intrinsic
 def group_dots(
-    _typing_context: Any, X: Any, _width: Any, w: Any, _b: Any, _first: Any, z: Any, _ahead: Any
+    _typing_context: Any, X: Any, _width: Any, w: Any, _b: Any, _first: Any, z: Any, ahead: Any
 ) -> Any:
     """(X, width, w, b, first, z, ahead): z[i] = b + Σ X[first + i, j] w[j] over j < width, for eight rows.
 
     ``width`` is whole steps of 512 bits of w. Where X has fewer columns, w is zero, and what is read is the
     next row. Meanwhile the lines from byte ``ahead`` of X on are asked for, half of what eight rows have:
-    a dot product and a sum bring the next eight. Past X's end that does no harm.
+    a dot product and a sum bring the next eight. Past X's end that does no harm. None asks for nothing.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -65,11 +65,11 @@ def group_dots(
             builder.store(value, builder.gep(z, [_I64(i)]))
         return context.get_dummy_value()
 
-    return types.void(X, types.intp, w, w.dtype, types.intp, z, types.intp), codegen
+    return types.void(X, types.intp, w, w.dtype, types.intp, z, _offset(ahead)), codegen
 
 
 @untyped_intrinsic
-def add_group(_typing_context: Any, X: Any, _width: Any, r: Any, _first: Any, g: Any, _ahead: Any) -> Any:
+def add_group(_typing_context: Any, X: Any, _width: Any, r: Any, _first: Any, g: Any, ahead: Any) -> Any:
     """(X, width, r, first, g, ahead): g[j] += Σ r[i] X[first + i, j] for j < width, as ``group_dots``."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -91,7 +91,7 @@ def add_group(_typing_context: Any, X: Any, _width: Any, r: Any, _first: Any, g:
         _steps(builder, args[1], vector.count, step)
         return context.get_dummy_value()
 
-    return types.void(X, types.intp, r, types.intp, g, types.intp), codegen
+    return types.void(X, types.intp, r, types.intp, g, _offset(ahead)), codegen
 
 
 class _Parts:
@@ -105,7 +105,9 @@ class _Parts:
             builder.gep(matrix.data, [builder.mul(builder.add(first, _I64(i)), d)]) for i in range(GROUP)
         ]
         self._entry = matrix.data.type.pointee
-        self._ahead = builder.gep(builder.bitcast(matrix.data, _BYTES), [ahead])
+        self._ahead = None
+        if signature.args[-1] != types.none:
+            self._ahead = builder.gep(builder.bitcast(matrix.data, _BYTES), [ahead])
 
     def widened(self, row: Any, j: Any, vector: Any) -> Any:
         """The row's entries from j on, as ``vector``."""
@@ -117,6 +119,8 @@ class _Parts:
 
     def prefetch(self, j: Any, lanes: int) -> None:
         """Half as many bytes as the step at j reads, from where the step before it left off."""
+        if self._ahead is None:
+            return
         builder = self._builder
         half = GROUP * _bytes(self._entry) // 2  # bytes a column
         kind = ir.FunctionType(ir.VoidType(), [_BYTES, _I32, _I32, _I32])
@@ -124,6 +128,10 @@ class _Parts:
         for line in range(half * lanes // _LINE):
             offset = builder.add(builder.mul(j, _I64(half)), _I64(line * _LINE))
             builder.call(ask, [builder.gep(self._ahead, [offset]), _I32(0), _I32(3), _I32(1)])
+
+
+def _offset(ahead: Any) -> Any:
+    return ahead if ahead == types.none else types.intp
 
 
 def _steps(builder: Any, stop: Any, size: int, step: Callable[[Any], None]) -> None:

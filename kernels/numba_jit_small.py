@@ -17,201 +17,19 @@ from typing import Any
 import numpy as np
 
 from accel_logreg.kernels.numba_compile import jit, use_wide_vectors
-from accel_logreg.kernels.numba_jit import _exp_negative, _log1p_over_2v
+from accel_logreg.kernels.numba_jit_groups import GROUP
+from accel_logreg.kernels.numba_jit_small_passes import gradient, length, link, logits, standardise
 from accel_logreg.kernels.numba_rank_update import COLUMNS, add_outer_products_small
 
-_GROUP = 8
 _ENOUGH_FOR_FLOAT32 = 1e-5  # smallest pivot of a Hessian with about ones on its diagonal
 _CONTRACTION = 0.02  # a factor that shrinks the decrement this much is used again
 _MANY = 24  # rows an unknown
 _FAR = 0.01  # decrement over J
 _NEAR = 1e-3  # decrement over J below which Newton's full step is the right one
-_LOOKS = 8
 _MARGIN = 4.0
 _ROUNDING = 1e-13
 
 REACHED, UNFINISHED, FAILED = 0, 1, 2
-
-
-@jit()
-def _standardise(
-    X: Any, s: Any, weight_sum: float, l2: float, centred: bool, Z: Any, Z32: Any, scale: Any
-) -> Any:
-    """Z = ((X − mean)/scale, 1, 0 …) with scale² = variance + 4 l2, again in Z32; returns the mean.
-
-    mean and scale are padded like the rows of Z, which are whole groups, the last rows zero.
-    """
-    use_wide_vectors()
-    n, d = X.shape
-    width = Z.shape[1]
-    weighted = s.size > 0
-    mean = np.zeros(width)
-    square = np.zeros(width)
-    for i in range(n):
-        source = X[np.uintp(i)]
-        target = Z[np.uintp(i)]
-        for j in range(d):
-            target[j] = source[j]
-    s0 = s1 = s2 = s3 = 1.0
-    whole = n - n % 4
-    if centred:
-        for i in range(0, whole, 4):
-            k0, k1, k2, k3 = np.uintp(i), np.uintp(i + 1), np.uintp(i + 2), np.uintp(i + 3)
-            if weighted:
-                s0, s1, s2, s3 = s[i], s[i + 1], s[i + 2], s[i + 3]
-            for j in range(width):
-                mean[j] += (s0 * Z[k0, j] + s1 * Z[k1, j]) + (s2 * Z[k2, j] + s3 * Z[k3, j])
-        for i in range(whole, n):
-            for j in range(d):
-                mean[j] += (s[i] if weighted else 1.0) * Z[i, j]
-        for j in range(width):
-            mean[j] /= weight_sum
-    for i in range(0, whole, 4):
-        k0, k1, k2, k3 = np.uintp(i), np.uintp(i + 1), np.uintp(i + 2), np.uintp(i + 3)
-        if weighted:
-            s0, s1, s2, s3 = s[i], s[i + 1], s[i + 2], s[i + 3]
-        for j in range(width):
-            x0, x1 = Z[k0, j] - mean[j], Z[k1, j] - mean[j]
-            x2, x3 = Z[k2, j] - mean[j], Z[k3, j] - mean[j]
-            square[j] += (s0 * x0 * x0 + s1 * x1 * x1) + (s2 * x2 * x2 + s3 * x3 * x3)
-    for i in range(whole, n):
-        for j in range(d):
-            square[j] += (s[i] if weighted else 1.0) * (Z[i, j] - mean[j]) * (Z[i, j] - mean[j])
-    inverse = np.zeros(width)
-    for j in range(d):
-        variance = square[j] / weight_sum
-        if variance <= (1e-12 * mean[j]) * (1e-12 * mean[j]):
-            variance = 0.0
-        scale[j] = np.sqrt(variance + 4.0 * l2)
-        if not scale[j] > 0.0:
-            scale[j] = 1.0
-        inverse[j] = 1.0 / scale[j]
-    for i in range(n):
-        x = Z[np.uintp(i)]
-        for j in range(width):
-            x[j] = (x[j] - mean[j]) * inverse[j]
-        if centred:
-            x[d] = 1.0
-        y = Z32[np.uintp(i)]
-        for j in range(width):
-            y[j] = x[j]
-    return mean
-
-
-@jit()
-def _logits(Z: Any, u: Any, z: Any) -> None:
-    """z = Z u, eight rows at a time."""
-    use_wide_vectors()
-    rows, width = Z.shape
-    for i in range(0, rows, _GROUP):
-        k0, k1, k2, k3 = np.uintp(i), np.uintp(i + 1), np.uintp(i + 2), np.uintp(i + 3)
-        k4, k5, k6, k7 = np.uintp(i + 4), np.uintp(i + 5), np.uintp(i + 6), np.uintp(i + 7)
-        z0 = z1 = z2 = z3 = z4 = z5 = z6 = z7 = 0.0
-        for j in range(width):
-            uj = u[j]
-            z0 += Z[k0, j] * uj
-            z1 += Z[k1, j] * uj
-            z2 += Z[k2, j] * uj
-            z3 += Z[k3, j] * uj
-            z4 += Z[k4, j] * uj
-            z5 += Z[k5, j] * uj
-            z6 += Z[k6, j] * uj
-            z7 += Z[k7, j] * uj
-        z[i], z[i + 1], z[i + 2], z[i + 3] = z0, z1, z2, z3
-        z[i + 4], z[i + 5], z[i + 6], z[i + 7] = z4, z5, z6, z7
-
-
-@jit()
-def _link(z: Any, y: Any, s: Any, residuals: Any, roots: Any) -> tuple[float, float]:
-    """residuals = s (a − y) and roots = √(s h), (n,); returns Σ s ℓ and Σ s h."""
-    use_wide_vectors()
-    weighted = s.size > 0
-    total = 0.0
-    curvature = 0.0
-    for i in range(y.size):
-        zi = z[i]
-        label = np.float64(y[i])
-        half = _exp_negative(-0.5 * abs(zi))
-        e = half * half
-        inverse = 1.0 / ((1.0 + e) * (2.0 + e))
-        v = e * (1.0 + e) * inverse
-        loss = 0.5 * (zi + abs(zi)) - label * zi + 2.0 * v * _log1p_over_2v(v * v)
-        residual = (1.0 if zi >= 0 else e) * (2.0 + e) * inverse - label
-        root = half * (2.0 + e) * inverse
-        if weighted:
-            loss *= s[i]
-            residual *= s[i]
-            root *= np.sqrt(s[i])
-        total += loss
-        curvature += root * root
-        residuals[i] = residual
-        roots[i] = root
-    return total, curvature
-
-
-@jit()
-def _along(z: Any, step: Any, t: float, y: Any, s: Any) -> tuple[float, float]:
-    """First and second derivative of Σ s ℓ(z + t step) by t."""
-    use_wide_vectors()
-    weighted = s.size > 0
-    slope = 0.0
-    curve = 0.0
-    for i in range(y.size):
-        zi = z[i] + t * step[i]
-        e = _exp_negative(-abs(zi))
-        inverse = 1.0 / (1.0 + e)
-        first = ((1.0 if zi >= 0 else e) * inverse - np.float64(y[i])) * step[i]
-        second = e * inverse * inverse * step[i] * step[i]
-        if weighted:
-            first *= s[i]
-            second *= s[i]
-        slope += first
-        curve += second
-    return slope, curve
-
-
-@jit()
-def _length(
-    z: Any, step: Any, y: Any, s: Any, weight_sum: float, slope: float, linear: float, quadratic: float
-) -> float:
-    """t > 0 where the derivative of J along the step has fallen to a few hundredths: Newton in one dimension.
-
-    linear and quadratic are the penalty's: its derivative is linear + t quadratic. Far from the optimum
-    a full step may be three times too short, and a look along the line costs no more than its logits.
-    """
-    low, high = 0.0, np.inf
-    t = 1.0
-    for _ in range(_LOOKS):
-        first, second = _along(z, step, t, y, s)
-        first = first / weight_sum + linear + t * quadratic
-        second = second / weight_sum + quadratic
-        if abs(first) <= 0.03 * abs(slope) or not second > 0.0:
-            break
-        if first < 0.0:
-            low = t
-        else:
-            high = t
-        t -= first / second
-        if t <= low or t >= high:
-            t = 0.5 * (low + high) if high < np.inf else 2.0 * low
-    return t
-
-
-@jit()
-def _gradient(Z: Any, residuals: Any, g: Any) -> None:
-    """g = Σ residualᵢ ẑᵢ."""
-    use_wide_vectors()
-    rows, width = Z.shape
-    g[:] = 0.0
-    for i in range(0, rows, _GROUP):
-        k0, k1, k2, k3 = np.uintp(i), np.uintp(i + 1), np.uintp(i + 2), np.uintp(i + 3)
-        k4, k5, k6, k7 = np.uintp(i + 4), np.uintp(i + 5), np.uintp(i + 6), np.uintp(i + 7)
-        r0, r1, r2, r3 = residuals[i], residuals[i + 1], residuals[i + 2], residuals[i + 3]
-        r4, r5, r6, r7 = residuals[i + 4], residuals[i + 5], residuals[i + 6], residuals[i + 7]
-        for j in range(width):
-            g[j] += ((r0 * Z[k0, j] + r1 * Z[k1, j]) + (r2 * Z[k2, j] + r3 * Z[k3, j])) + (
-                (r4 * Z[k4, j] + r5 * Z[k5, j]) + (r6 * Z[k6, j] + r7 * Z[k7, j])
-            )
 
 
 @jit()
@@ -329,9 +147,9 @@ def newton(
     """
     n, d = X.shape
     p = d + 1 if fit_intercept else d
-    width = (d + 1 + _GROUP - 1) // _GROUP * _GROUP
+    width = (d + 1 + GROUP - 1) // GROUP * GROUP
     wide = (d + 1 + COLUMNS - 1) // COLUMNS * COLUMNS
-    rows = (n + _GROUP - 1) // _GROUP * _GROUP
+    rows = (n + GROUP - 1) // GROUP * GROUP
     Z = np.zeros((rows, width))
     Z32 = np.zeros((n, wide), dtype=np.float32)
     T = np.empty((n, wide), dtype=np.float32)
@@ -342,7 +160,7 @@ def newton(
     residuals = np.zeros(rows)
     roots = np.empty(n)
     scale = np.ones(width)
-    mean = _standardise(X, s, weight_sum, l2, fit_intercept, Z, Z32, scale)
+    mean = standardise(X, s, weight_sum, l2, fit_intercept, Z, Z32, scale)
     penalty = np.zeros(width)
     penalty[:d] = l2 / (scale[:d] * scale[:d])
     u = np.zeros(width)
@@ -364,9 +182,9 @@ def newton(
     status = UNFINISHED
     taken = 0
     while True:
-        loss, curvature = _link(z, y, s, residuals, roots)
+        loss, curvature = link(z, y, s, residuals, roots)
         curvature /= weight_sum
-        _gradient(Z, residuals, g)
+        gradient(Z, residuals, g)
         new = loss / weight_sum
         for j in range(width):
             g[j] = g[j] / weight_sum + penalty[j] * u[j]
@@ -400,19 +218,19 @@ def newton(
         if taken == steps:
             break
         taken += 1
-        _logits(Z, direction, step)
-        length = 1.0
+        logits(Z, direction, step)
+        t = 1.0
         if decrement > _NEAR * value:
             linear = 0.0
             quadratic = 0.0
             for j in range(d):
                 linear += penalty[j] * u[j] * direction[j]
                 quadratic += penalty[j] * direction[j] * direction[j]
-            length = _length(z, step, y, s, weight_sum, -2.0 * decrement, linear, quadratic)
+            t = length(z, step, y, s, weight_sum, -2.0 * decrement, linear, quadratic)
         for j in range(p):
-            u[j] += length * direction[j]
+            u[j] += t * direction[j]
         for i in range(n):
-            z[i] += length * step[i]
+            z[i] += t * step[i]
     intercept = u[d]
     for j in range(d):
         W[j] = u[j] / scale[j]

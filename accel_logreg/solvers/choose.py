@@ -10,6 +10,7 @@ _USUAL_COST = 0.5  # nats
 _SAMPLED = 0.03  # share of the rows that the nested samples see
 _CG_PASSES = 40  # gradients and products of a Newton-CG fit: 30 to 50 on problems of moderate condition
 _EXACT_PASSES = 5  # of these and to make the copy, where the others read a copy in few bits
+_CG_VECTORS = 30e-9  # seconds an unknown, in the vectors of a pass: the memory's pairs
 _GRAM_STEPS = 10
 _GRAM_STEP_CALLS = 40e-6  # of NumPy, in one step of gradient descent among the rows
 _DENSE_ENOUGH = 2048  # features up to which sparse rows are scattered into dense tiles
@@ -78,10 +79,10 @@ def _newton(n: int, costs: Costs, tol: float) -> Choice:
 def _newton_cg(n: int, costs: Costs, sparse: bool) -> Choice:
     why = f"{costs.p} unknowns: Hessian products cost less than a Hessian"
     gradient, product = costs.gradient(n), costs.gradient(n) if sparse else costs.rough_pass(n)
-    exact, others, share = _CG_PASSES, 0, 1.0
+    exact, others, share = float(_CG_PASSES), 0.0, 1.0
     if product < gradient:
-        exact, others, share = _EXACT_PASSES, _CG_PASSES, 1.0 / costs.entry_bytes
-    seconds = exact * gradient + others * product
+        exact, others, share = float(_EXACT_PASSES), float(_CG_PASSES), 1.0 / costs.entry_bytes
+    seconds = exact * gradient + others * product + _CG_PASSES * _CG_VECTORS * costs.p
     return Choice("newton-cg", why, seconds, exact + others * share)
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Protocol
 
+from scipy.linalg.blas import daxpy
+
 from accel_logreg.solvers.base import Float64
 
 
@@ -43,9 +45,9 @@ class Memory:
         shares = []
         for step, change, rho in reversed(self._pairs):
             share = rho * float(step @ q)
-            q -= share * change
+            daxpy(change, q, a=-share)  # q += a change, without a temporary
             shares.append(share)
         r = factor.solve(q)
         for (step, change, rho), share in zip(self._pairs, reversed(shares), strict=True):
-            r += (share - rho * float(change @ r)) * step
+            daxpy(step, r, a=share - rho * float(change @ r))
         return r
