@@ -8,9 +8,12 @@ Answers that are matrices or rows come from cupy_fused_matrices.py.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
+from accel_logreg.kernels.cupy_fused_descent import descend_at_once
+from accel_logreg.kernels.cupy_fused_descent_plan import plan_descent
 from accel_logreg.kernels.cupy_fused_device import Device
 from accel_logreg.kernels.cupy_fused_plan import (
     PLAIN_THREADS,
@@ -74,24 +77,41 @@ def descend(
 ) -> tuple[Float64, Float64, Float64]:
     """``steps`` steps of gradient descent on J + l2/2 ‖w‖²: W (p,), and cost and ‖gradient‖₂ before each.
 
-    Three launches a step, queued without waiting; everything comes back in one copy at the end.
+    One launch where X fits into the multiprocessors' shared memory, three a step elsewhere, queued
+    without waiting; everything comes back in one copy at the end.
     """
     p = data.d + 1
     trace = data.device.upload(np.concatenate([W, np.zeros(2 * steps)]))  # W | costs | norms
     current, costs, norms = trace[:p], trace[p : p + steps], trace[p + steps :]
-    answer = data.device.empty(p + 1)
+    plan = plan_descent(data.n, data.d, data.dtype.itemsize, data.device.limits)
+    if plan is None:
+        _descend_step_by_step(data, alpha, l2, fit_intercept, current, costs, norms)
+    else:
+        descend_at_once(data, plan, alpha, l2, fit_intercept, current, costs, norms)
+    host = data.device.download(trace)
+    return host[:p], host[p : p + steps], host[p + steps :]
+
+
+def descent_reads(data: Resident) -> int:
+    """How often a step of ``descend`` goes over X, be it in shared memory."""
+    plan = plan_descent(data.n, data.d, data.dtype.itemsize, data.device.limits)
+    return data.reads(GRADIENT) if plan is None else 1
+
+
+def _descend_step_by_step(
+    data: Resident, alpha: float, l2: float, fit_intercept: bool, W: Any, costs: Any, norms: Any
+) -> None:
+    answer = data.device.empty(data.d + 2)
     constants = (np.int64(data.d), np.float64(alpha), np.float64(l2), np.int32(fit_intercept))
-    for step in range(steps):
-        data.launch(GRADIENT, current, None, answer)
+    for step in range(len(costs)):
+        data.launch(GRADIENT, W, None, answer)
         data.device.launch(
             "gradient_descent_step",
             (1,),
             STEP_THREADS,
             8 * STEP_THREADS // WARP,
-            (answer, *constants, np.int64(step), current, costs, norms),
+            (answer, *constants, np.int64(step), W, costs, norms),
         )
-    host = data.device.download(trace)
-    return host[:p], host[p : p + steps], host[p + steps :]
 
 
 def largest_entry(data: Resident) -> float:

@@ -32,10 +32,13 @@ class Program:
 
     CuPy keys its cache of compiled kernels by the text it is given and would not notice a changed
     #include, so the text is put together here.
+
+    cooperative : whether the blocks of a launch wait for each other, so that all must be there at once
     """
 
     files: tuple[str, ...]
     kernels: tuple[str, ...]
+    cooperative: bool = False
 
 
 FUSED_KERNELS = _of_both_dtypes("gradient", "hessian_product", "hessian_diagonal")
@@ -70,8 +73,22 @@ MATRICES = Program(
         "mirror_tiles",
     ),
 )
-PROGRAMS = (PASSES, MATRICES)
-KERNELS = (*PASSES.kernels, *MATRICES.kernels)
+DESCENT = Program(
+    (
+        "cupy_fused_machine.cuh",
+        "cupy_fused_math.cuh",
+        "cupy_fused_descent.cuh",
+        "cupy_fused_descent.cu",
+    ),
+    _of_both_dtypes("descend_by_columns", "descend_by_rows"),
+    cooperative=True,
+)
+PROGRAMS = (PASSES, MATRICES, DESCENT)
+KERNELS = tuple(name for program in PROGRAMS for name in program.kernels)
+COOPERATIVE = frozenset(name for program in PROGRAMS if program.cooperative for name in program.kernels)
+# Above 48 KB of shared memory a kernel must opt in; and its plan counts on shared memory, not on
+# first-level cache, when it fills a multiprocessor.
+LARGE_SHARED_MEMORY = (*FUSED_KERNELS, *DESCENT.kernels)
 
 
 class Device(Protocol):
@@ -95,7 +112,10 @@ class Device(Protocol):
     def launch(
         self, kernel: str, grid: tuple[int, ...], threads: int, shared_bytes: int, args: tuple[Any, ...]
     ) -> None:
-        """Start one kernel. Scalars in ``args`` are NumPy scalars of exactly the kernel's types."""
+        """Start one kernel. Scalars in ``args`` are NumPy scalars of exactly the kernel's types.
+
+        One of a cooperative program starts only if all blocks of its grid fit on the device at once.
+        """
 
 
 class CudaDevice:
@@ -120,20 +140,19 @@ class CudaDevice:
             shared_per_multiprocessor=runtime.deviceGetAttribute(
                 runtime.cudaDevAttrMaxSharedMemoryPerMultiprocessor, ordinal
             ),
+            cooperative=bool(runtime.deviceGetAttribute(runtime.cudaDevAttrCooperativeLaunch, ordinal)),
         )
         self._kernels: dict[str, Any] = {}
         self._load(PASSES)
-        for name in FUSED_KERNELS:
-            # Above 48 KB a kernel must opt in; and the plan counts on shared memory, not on
-            # first-level cache, when it puts several blocks on a multiprocessor.
-            self._kernels[name].max_dynamic_shared_size_bytes = self.limits.shared_per_block
-            self._kernels[name].preferred_shared_memory_carveout = 100
 
     def _load(self, program: Program) -> None:
         with self._device:
             module = self._cupy.RawModule(code=source(program), options=OPTIONS)
             module.compile()
             self._kernels |= {name: module.get_function(name) for name in program.kernels}
+            for name in set(program.kernels) & set(LARGE_SHARED_MEMORY):
+                self._kernels[name].max_dynamic_shared_size_bytes = self.limits.shared_per_block
+                self._kernels[name].preferred_shared_memory_carveout = 100
 
     def free_bytes(self) -> int:
         with self._device:
@@ -165,7 +184,13 @@ class CudaDevice:
             self._load(next(program for program in PROGRAMS if kernel in program.kernels))
         pointers = tuple(np.int64(0) if argument is None else argument for argument in args)
         with self._device:
-            self._kernels[kernel](grid, (threads,), pointers, shared_mem=shared_bytes)
+            if kernel in COOPERATIVE:
+                # Not RawModule's enable_cooperative_groups: CuPy 13 then compiles relocatable code and
+                # links a library of the toolkit, for a header that these kernels do without.
+                start = self._kernels[kernel].kernel
+                start(grid, (threads,), pointers, shared_mem=shared_bytes, enable_cooperative_groups=True)
+            else:
+                self._kernels[kernel](grid, (threads,), pointers, shared_mem=shared_bytes)
 
 
 @cache

@@ -54,3 +54,36 @@ __device__ __forceinline__ void wait_for_copies_but()
     asm volatile("cp.async.wait_group %0;" ::"n"(NEWEST) : "memory");
 #endif
 }
+
+// ---- a cooperative grid: all of its blocks are on the device at once ---------------------------------
+
+// Every block waits until all have come; what they wrote before it, all of them read after it, through
+// read_published. arrived[blocks] is zero before the launch, and `epoch` is larger with every barrier.
+//
+// Each block says in a place of its own that it has come, and looks for itself at everybody's: no
+// atomics, and one crossing of the chip where a counter that somebody watches takes two.
+__device__ __forceinline__ void grid_barrier(int64* arrived, int64 epoch)
+{
+    __syncthreads();
+    if (gridDim.x == 1) return;
+    if (threadIdx.x == 0) {
+        __threadfence();  // with the barrier before it, of all that the block has written
+        asm volatile("st.relaxed.gpu.global.s64 [%0], %1;" ::"l"(arrived + blockIdx.x), "l"(epoch) : "memory");
+    }
+    for (unsigned block = threadIdx.x; block < gridDim.x; block += blockDim.x) {
+        int64 seen;
+        do {
+            asm volatile("ld.relaxed.gpu.global.s64 %0, [%1];" : "=l"(seen) : "l"(arrived + block) : "memory");
+        } while (seen < epoch);
+    }
+    __threadfence();
+    __syncthreads();
+}
+
+// What another block wrote before the last grid_barrier: read where all blocks see the same.
+__device__ __forceinline__ double read_published(const double* from)
+{
+    double value;
+    asm volatile("ld.relaxed.gpu.global.f64 %0, [%1];" : "=d"(value) : "l"(from) : "memory");
+    return value;
+}

@@ -25,11 +25,13 @@ class Limits:
     multiprocessors : their number
     shared_per_block : bytes of shared memory that a block may ask for (the opt-in limit)
     shared_per_multiprocessor : bytes of shared memory that a multiprocessor has
+    cooperative : whether a grid can be started whose blocks wait for each other
     """
 
     multiprocessors: int
     shared_per_block: int
     shared_per_multiprocessor: int
+    cooperative: bool = True
 
 
 @dataclass(frozen=True)

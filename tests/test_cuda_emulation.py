@@ -18,6 +18,7 @@ from accel_logreg.kernels.cupy_fused_resident import GRADIENT
 
 pytest_plugins = ["cuda_host.fixtures"]
 
+NOT_COOPERATIVE = Limits(1, 100 << 10, 100 << 10, cooperative=False)
 SHAPES = [  # n, d, and whether the rows have weights
     (1, 1, True),
     (1, 31, False),
@@ -104,9 +105,9 @@ def test_logits_of_800(device: HostDevice, dtype: Any, limits: Limits) -> None:
     compare(device, X, y, None, np.array([1.0, 0.0]), np.array([1.0, 1.0]))
 
 
-@pytest.mark.parametrize("limits", [ONE_MULTIPROCESSOR, NO_ROOM], ids=["one read", "two reads"])
+@pytest.mark.parametrize("limits", [NOT_COOPERATIVE, NO_ROOM], ids=["one read", "two reads"])
 @pytest.mark.parametrize("fit_intercept", [True, False])
-def test_descent(
+def test_descent_launch_after_launch(
     device: HostDevice, dtype: Any, rng: np.random.Generator, limits: Limits, fit_intercept: bool
 ) -> None:
     device.limits = limits
@@ -118,7 +119,8 @@ def test_descent(
     np.testing.assert_allclose(found.W, true.W, rtol=1e-12)
     np.testing.assert_allclose(found.costs, true.costs, rtol=1e-13)
     np.testing.assert_allclose(found.gradient_norms, true.gradient_norms, rtol=1e-12)
-    assert rows.reads == 4 * (1 if limits is ONE_MULTIPROCESSOR else 2)
+    assert rows.reads == 4 * (1 if limits is NOT_COOPERATIVE else 2)
+    assert device.launched.count("gradient_descent_step") == 4
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1000, 3), (37, 31), (5, 1001)], ids=str)

@@ -54,7 +54,7 @@ class PlayedModule:
     def get_function(self, _name: str) -> MagicMock:
         assert self.compiled
         return MagicMock(
-            spec=["__call__", "max_dynamic_shared_size_bytes", "preferred_shared_memory_carveout"]
+            spec=["__call__", "kernel", "max_dynamic_shared_size_bytes", "preferred_shared_memory_carveout"]
         )
 
 
@@ -66,6 +66,7 @@ def test_cuda_device_opts_in_to_large_tiles_and_passes_null(
         runtime.cudaDevAttrMultiProcessorCount: 132,
         runtime.cudaDevAttrMaxSharedMemoryPerBlockOptin: 227 << 10,
         runtime.cudaDevAttrMaxSharedMemoryPerMultiprocessor: 228 << 10,
+        runtime.cudaDevAttrCooperativeLaunch: 1,
     }
     monkeypatch.setattr(runtime, "deviceGetAttribute", lambda attribute, _ordinal: answers[attribute])
     monkeypatch.setattr(cupy, "RawModule", PlayedModule)
@@ -82,6 +83,13 @@ def test_cuda_device_opts_in_to_large_tiles_and_passes_null(
     device.launch("gram_float64", (1,), 256, 0, ())  # of the other program, which is compiled now
     assert set(device._kernels) == {*PASSES.kernels, *MATRICES.kernels}
     assert device._kernels["gradient_float32"] is kernel
+    device.launch("descend_by_rows_float64", (132,), 1024, 200 << 10, (None,))
+    together = device._kernels["descend_by_rows_float64"]
+    assert together.max_dynamic_shared_size_bytes == 227 << 10
+    together.assert_not_called()
+    together.kernel.assert_called_once_with(
+        (132,), (1024,), (np.int64(0),), shared_mem=200 << 10, enable_cooperative_groups=True
+    )
 
 
 # ---- memory ----------------------------------------------------------------------------------------
@@ -197,6 +205,28 @@ def test_answers_are_bitwise_reproducible(
             descent = rows.descend(W, 0.1, 0.01, 3, True)
             answers.add((loss, gradient.tobytes(), descent.W.tobytes(), descent.costs.tobytes()))
     assert len(answers) == 1
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("shape", [(209, 12288), (20_000, 100), (100, 30), (1, 1), (300_000, 28)], ids=str)
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_descent_on_the_device(
+    gpu: Backend, dtype: Any, rng: np.random.Generator, shape: tuple[int, int], fit_intercept: bool
+) -> None:
+    """Slices of columns, of rows, one block, and what no multiprocessors can hold."""
+    n, d = shape
+    X = rng.normal(size=shape).astype(dtype)
+    y, s = (rng.random(n) < 0.5).astype(np.float64), rng.random(n) + 0.5
+    rows, reference = gpu.rows(X, y, s), load_backend("numpy").rows(X, y, s)
+    W = rng.normal(size=d + 1) / np.sqrt(d)
+    found = rows.descend(W, 0.1 / np.sqrt(d), 0.01, 50, fit_intercept)
+    true = reference.descend(W, 0.1 / np.sqrt(d), 0.01, 50, fit_intercept)
+    np.testing.assert_allclose(found.costs, true.costs, rtol=1e-9)
+    np.testing.assert_allclose(found.gradient_norms, true.gradient_norms, rtol=1e-8)
+    np.testing.assert_allclose(found.W, true.W, rtol=1e-8, atol=1e-11)
+    again = rows.descend(W, 0.1 / np.sqrt(d), 0.01, 50, fit_intercept)
+    assert found.W.tobytes() == again.W.tobytes()
+    assert found.costs.tobytes() == again.costs.tobytes()
 
 
 @pytest.mark.gpu

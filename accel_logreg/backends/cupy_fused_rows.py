@@ -37,7 +37,7 @@ class CupyRows(Rows):
     def descend(
         self, W: Float64, learning_rate: float, l2: float, steps: int, fit_intercept: bool
     ) -> Descent:
-        self._count(steps * self._data.reads(GRADIENT))
+        self._count(steps * kernels.descent_reads(self._data))
         return Descent(*kernels.descend(self._data, W, learning_rate, l2, steps, fit_intercept))
 
     def largest_entry(self) -> float:

@@ -1,5 +1,5 @@
-// Runs the blocks of a grid one after the other, each thread of a block as a fiber of its own; which
-// faults it notices is said in cuda_host.h.
+// Runs the blocks of a grid one after the other, or all of them side by side where the launch is
+// cooperative, each thread of a block as a fiber of its own; which faults it notices is said in cuda_host.h.
 
 #pragma once
 
@@ -47,7 +47,7 @@ namespace host {
     _exit(1);
 }
 
-enum class State { ready, at_barrier, at_shuffle, done };
+enum class State { ready, at_barrier, at_grid_barrier, at_shuffle, done };
 
 struct Copy {
     void* to;
@@ -62,12 +62,20 @@ struct Fiber {
     void* fake_stack = nullptr;
     State state = State::done;
     int line = 0;      // of the barrier or shuffle that it waits at
+    long long epoch = 0;  // of the grid's barrier that it waits at
     double value = 0;  // given to a shuffle, and received from it
     int distance = 0;
     std::vector<std::vector<Copy>> groups;  // closed ones, oldest first, and the open one last
 };
 
-inline std::vector<Fiber> fibers;
+// A block that has begun, with its place in the grid.
+struct Block {
+    std::vector<Fiber> fibers;
+    Dimensions index;
+    void* shared = nullptr;
+};
+
+inline std::vector<Fiber> fibers;  // of the block that runs
 inline ucontext_t scheduler;
 inline void* scheduler_fake_stack = nullptr;
 inline const void* scheduler_stack = nullptr;
@@ -77,6 +85,7 @@ inline double* shared = nullptr;
 inline size_t shared_size = 0;
 inline bool late_copies = true;
 inline bool descending = false;
+inline bool cooperative = false;
 
 inline Fiber& current() { return fibers[threadIdx.x]; }
 
@@ -121,6 +130,18 @@ inline void wait(State state, int line)
 // ---- what the kernels call -----------------------------------------------------------------------
 
 inline void barrier(int line) { wait(State::at_barrier, line); }
+
+inline void grid_barrier(long long* arrived, long long epoch, int line)
+{
+    if (!cooperative) fail("a barrier of the grid in a launch that is not cooperative");
+    Fiber& fiber = current();
+    fiber.epoch = epoch;
+    wait(State::at_grid_barrier, line);
+    if (threadIdx.x != 0) return;
+    // A device would not wait for a block that is said to have come already.
+    if (arrived[blockIdx.x] >= epoch) fail("epoch %lld of the grid's barrier, after %lld", epoch, arrived[blockIdx.x]);
+    arrived[blockIdx.x] = epoch;
+}
 
 inline double shuffle_xor(unsigned mask, double value, int distance, int line)
 {
@@ -171,27 +192,34 @@ inline void run_warp(unsigned first)
     } while (shuffle(&fibers[first]));
 }
 
-// Opens the barrier at which every thread of the block waits.
+inline const char* what_it_does(State state)
+{
+    switch (state) {
+    case State::done: return "a thread has ended";
+    case State::at_shuffle: return "a thread waits at a shuffle";
+    case State::at_grid_barrier: return "a thread waits at the grid's barrier";
+    default: return "a thread waits at the block's barrier";
+    }
+}
+
+// Opens the barrier of the block at which every thread of it waits.
 inline void open_barrier()
 {
     for (Fiber& fiber : fibers) {
         threadIdx.x = static_cast<unsigned>(&fiber - fibers.data());
-        if (fiber.state == State::done || fiber.state == State::at_shuffle)
-            fail("%s where others wait, line %d: not all of them reach it",
-                 fiber.state == State::done ? "a thread has ended" : "a thread waits at a shuffle", fiber.line);
+        if (fiber.state != State::at_barrier)
+            fail("%s where others wait, line %d: not all of them reach it", what_it_does(fiber.state), fiber.line);
         if (fiber.line != fibers[0].line) fail("barriers at lines %d and %d met", fibers[0].line, fiber.line);
         fiber.state = State::ready;
     }
 }
 
-inline void run_block(size_t shared_bytes)
+inline void begin(Block& block, Dimensions index, size_t shared_bytes)
 {
-    void* memory = nullptr;
-    if (shared_bytes && posix_memalign(&memory, 16, shared_bytes)) fail("no memory");
-    if (shared_bytes) std::memset(memory, 0xff, shared_bytes);  // NaN as float and as double
-    shared = static_cast<double*>(memory);
-    shared_size = shared_bytes;
-    for (Fiber& fiber : fibers) {
+    block.index = index;
+    if (shared_bytes && posix_memalign(&block.shared, 16, shared_bytes)) fail("no memory");
+    if (shared_bytes) std::memset(block.shared, 0xff, shared_bytes);  // NaN as float and as double
+    for (Fiber& fiber : block.fibers) {
         getcontext(&fiber.context);
         fiber.context.uc_stack.ss_sp = fiber.stack.get();
         fiber.context.uc_stack.ss_size = Fiber::STACK_BYTES;
@@ -200,28 +228,81 @@ inline void run_block(size_t shared_bytes)
         fiber.state = State::ready;
         fiber.groups.assign(1, {});
     }
+}
+
+// Runs a block to its end, or to a barrier of the grid at which all its threads wait; true at its end.
+inline bool run_block(Block& block)
+{
+    fibers.swap(block.fibers);
+    blockIdx = block.index;
+    shared = static_cast<double*>(block.shared);
     const unsigned threads = static_cast<unsigned>(fibers.size());
-    while (true) {
+    bool stopped = false;
+    while (!stopped) {
         for (unsigned warp = 0; warp < threads; warp += 32) run_warp(descending ? threads - 32 - warp : warp);
-        if (all_are(State::done)) break;
-        open_barrier();
+        stopped = all_are(State::done) || all_are(State::at_grid_barrier);
+        if (!stopped) open_barrier();
     }
-    std::free(memory);
+    const bool done = fibers[0].state == State::done;
+    if (done) {
+        std::free(block.shared);
+        block.shared = nullptr;
+    }
     shared = nullptr;
+    fibers.swap(block.fibers);
+    return done;
+}
+
+// ---- a grid ----------------------------------------------------------------------------------------
+
+// Opens the barrier of the grid at which every thread of every block waits.
+inline void open_grid_barrier(std::vector<Block>& blocks, unsigned count)
+{
+    const long long epoch = blocks[0].fibers[0].epoch;
+    for (unsigned block = 0; block < count; ++block)
+        for (Fiber& fiber : blocks[block].fibers) {
+            blockIdx = blocks[block].index;
+            threadIdx.x = static_cast<unsigned>(&fiber - blocks[block].fibers.data());
+            if (fiber.epoch != epoch) fail("epochs %lld and %lld of the grid's barrier met", epoch, fiber.epoch);
+            fiber.state = State::ready;
+        }
+}
+
+// A cooperative launch: every block runs as far as it gets without the others, in turns.
+inline void run_together(std::vector<Block>& blocks, unsigned count, size_t shared_bytes)
+{
+    for (unsigned x = 0; x < count; ++x) begin(blocks[x], {x, 0, 0}, shared_bytes);
+    for (unsigned ended = 0; ended == 0;) {
+        for (unsigned turn = 0; turn < count; ++turn)
+            ended += run_block(blocks[descending ? count - 1 - turn : turn]);
+        if (ended == 0)
+            open_grid_barrier(blocks, count);
+        else if (ended < count)
+            fail("a block has ended where others wait at the grid's barrier: not all of them reach it");
+    }
 }
 
 inline void run_grid(Dimensions grid, unsigned threads, size_t shared_bytes, std::function<void()> body)
 {
     if (threads == 0 || threads > 1024 || threads % 32) fail("a block of %u threads", threads);
+    if (cooperative && grid.y != 1) fail("a cooperative grid of two dimensions");
     gridDim = grid;
     blockDim = {threads, 1, 1};
     kernel = std::move(body);
-    static std::map<unsigned, std::vector<Fiber>> kept;  // of earlier launches: stacks take time to get
-    fibers.swap(kept[threads]);
-    fibers.resize(threads);
-    for (blockIdx.y = 0; blockIdx.y < grid.y; ++blockIdx.y)
-        for (blockIdx.x = 0; blockIdx.x < grid.x; ++blockIdx.x) run_block(shared_bytes);
-    fibers.swap(kept[threads]);
+    shared_size = shared_bytes;
+    static std::map<unsigned, std::vector<Block>> kept;  // of earlier launches: stacks take time to get
+    std::vector<Block>& blocks = kept[threads];
+    blocks.resize(std::max<size_t>(blocks.size(), cooperative ? grid.x : 1));
+    for (Block& block : blocks) block.fibers.resize(threads);
+    if (cooperative) {
+        run_together(blocks, grid.x, shared_bytes);
+        return;
+    }
+    for (unsigned y = 0; y < grid.y; ++y)
+        for (unsigned x = 0; x < grid.x; ++x) {
+            begin(blocks[0], {x, y, 0}, shared_bytes);
+            if (!run_block(blocks[0])) fail("the end was not reached");
+        }
 }
 
 }  // namespace host

@@ -1,14 +1,15 @@
-// Plays the part of CUDA that the kernels use, on the host: one block after the other, each thread of
-// a block a fiber of its own, so that barriers and shuffles really meet. It stands in for
+// Plays the part of CUDA that the kernels use, on the host: one block after the other (all in turns where
+// the launch is cooperative), each thread of a block a fiber of its own, so that barriers and shuffles really meet. It stands in for
 // kernels/cupy_fused_machine.cuh and the CUDA compiler's own words, and is stricter than a device:
 //
 //  - shared memory is a fresh allocation of exactly the bytes of the launch, full of NaN, so that the
 //    address sanitizer sees an overrun and an answer shows an element that was never written;
 //  - a barrier must be reached by every thread of the block, at the same line; a shuffle by every lane
-//    of the warp, at the same line and distance, with the whole-warp mask;
+//    of the warp, at the same line and distance, with the whole-warp mask; a barrier of the grid by
+//    every thread of every block of a cooperative launch, in the same epoch;
 //  - asynchronous copies land as late as they may (at the wait) or as early (at the start), and
-//    warps run in ascending or descending order, each as far as it gets alone: an answer that depends
-//    on any of it is wrong.
+//    warps run in ascending or descending order, each as far as it gets alone, and so do the blocks of
+//    a cooperative launch: an answer that depends on any of it is wrong.
 
 #pragma once
 
@@ -58,3 +59,9 @@ void wait_for_copies_but()
         groups.erase(groups.begin());
     }
 }
+
+// ---- a cooperative grid ------------------------------------------------------------------------------
+
+#define grid_barrier(arrived, epoch) host::grid_barrier(arrived, epoch, __LINE__)
+
+inline double read_published(const double* from) { return *from; }

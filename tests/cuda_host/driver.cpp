@@ -1,7 +1,7 @@
 // Runs kernel launches read from standard input, one after the other, and writes what each of them wrote
 // to standard output.
 //
-//   kernel grid_x grid_y threads shared_bytes late|early ascending|descending arguments
+//   kernel grid_x grid_y threads shared_bytes late|early ascending|descending alone|together arguments
 //   then one line an argument:   null
 //                                int32 7 | int64 7 | float64 0x1.8p+1
 //                                array float64 <bytes> <address modulo 16>, a newline, the bytes
@@ -113,6 +113,7 @@ static void launch(const std::string& name)
     const size_t shared_bytes = std::stoul(word());
     host::late_copies = word() == "late";
     host::descending = word() == "descending";
+    host::cooperative = word() == "together";
     const std::vector<Argument> arguments(std::stoul(word()));  // each reads itself
 #define RUN(ENTRY) \
     if (name == #ENTRY) return run(ENTRY, grid, threads, shared_bytes, arguments);

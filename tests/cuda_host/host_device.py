@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_logreg.kernels import cupy_fused_device
-from accel_logreg.kernels.cupy_fused_device import KERNELS, PROGRAMS
+from accel_logreg.kernels.cupy_fused_device import COOPERATIVE, KERNELS, PROGRAMS
 from accel_logreg.kernels.cupy_fused_plan import Limits
 
 HERE = Path(__file__).parent
@@ -32,6 +32,12 @@ BROKEN_KERNELS = (
     "diverging_shuffle",
     "copy_without_wait",
     "misaligned_copy",
+)
+BROKEN_COOPERATIVE_KERNELS = (
+    "missing_grid_barrier",
+    "diverging_grid_barrier",
+    "torn_grid_barrier",
+    "repeated_epoch",
 )
 ONE_MULTIPROCESSOR = Limits(1, 100 << 10, 100 << 10)  # a grid of up to four blocks
 NO_ROOM = Limits(1, 2 << 10, 2 << 10)  # no tile fits: every pass takes two reads
@@ -91,7 +97,7 @@ def build(cxx: str, folder: Path, options: tuple[str, ...]) -> Driver:
     """Compile the driver with every kernel, and the broken ones, into ``folder``."""
     files = dict.fromkeys(name for program in PROGRAMS for name in program.files)  # each once
     includes = [f'#include "{name}"' for name in files if name != MACHINE_FILE]
-    entries = " ".join(f"RUN({name})" for name in (*KERNELS, *BROKEN_KERNELS))
+    entries = " ".join(f"RUN({name})" for name in (*KERNELS, *BROKEN_KERNELS, *BROKEN_COOPERATIVE_KERNELS))
     lines = [*includes, '#include "broken.cuh"', f"#define ENTRY_POINTS(RUN) {entries}", ""]
     (folder / "kernels.inc").write_text("\n".join(lines))
     program = folder / "driver"
@@ -144,7 +150,8 @@ class HostDevice:
         x, y = (*grid, 1)[:2]
         when = "late" if self.late_copies else "early"
         order = "descending" if self.descending else "ascending"
-        head = f"{kernel} {x} {y} {threads} {shared_bytes} {when} {order} {len(args)}\n"
+        how = "together" if kernel in (*COOPERATIVE, *BROKEN_COOPERATIVE_KERNELS) else "alone"
+        head = f"{kernel} {x} {y} {threads} {shared_bytes} {when} {order} {how} {len(args)}\n"
         answer = self.driver.ask(head.encode() + b"".join(map(_encoded, args)))
         self._store(answer, args, len(answer))
 
