@@ -134,13 +134,26 @@ struct Exchange {
         return parts + blockIdx.x * static_cast<int64>(entries + EXTRAS);
     }
 
-    // By `lanes` neighbouring threads; every one gets the sum.
+    // By `lanes` neighbouring threads; every one gets the sum. The reads of a batch are all under way at
+    // once, the last batch's too: one after the other they would be most of a step's time.
     __device__ __forceinline__ double sum(int entry, int lane, int lanes) const
     {
+        constexpr int BATCH = 8;
+        const int blocks = gridDim.x;
+        const int64 stride = entries + EXTRAS;
         double sum = 0.0;
-#pragma unroll 4
-        for (int block = lane; block < static_cast<int>(gridDim.x); block += lanes)
-            sum += read_published(parts + block * static_cast<int64>(entries + EXTRAS) + entry);
+#pragma unroll 1
+        for (int base = lane; base < blocks; base += BATCH * lanes) {
+            double part[BATCH];
+#pragma unroll
+            for (int k = 0; k < BATCH; ++k) {
+                const int block = base + k * lanes;
+                part[k] = 0.0;
+                if (block < blocks) part[k] = read_published(parts + block * stride + entry);
+            }
+#pragma unroll
+            for (int k = 0; k < BATCH; ++k) sum += part[k];
+        }
         return warp_reduce<Add>(sum, lanes);
     }
 

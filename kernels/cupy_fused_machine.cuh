@@ -67,7 +67,7 @@ __device__ __forceinline__ void grid_barrier(int64* arrived, int64 epoch)
     __syncthreads();
     if (gridDim.x == 1) return;
     if (threadIdx.x == 0) {
-        __threadfence();  // with the barrier before it, of all that the block has written
+        asm volatile("fence.acq_rel.gpu;" ::: "memory");  // after the barrier: for all that the block has written
         asm volatile("st.relaxed.gpu.global.s64 [%0], %1;" ::"l"(arrived + blockIdx.x), "l"(epoch) : "memory");
     }
     for (unsigned block = threadIdx.x; block < gridDim.x; block += blockDim.x) {
@@ -76,7 +76,7 @@ __device__ __forceinline__ void grid_barrier(int64* arrived, int64 epoch)
             asm volatile("ld.relaxed.gpu.global.s64 %0, [%1];" : "=l"(seen) : "l"(arrived + block) : "memory");
         } while (seen < epoch);
     }
-    __threadfence();
+    if (threadIdx.x < gridDim.x) asm volatile("fence.acq_rel.gpu;" ::: "memory");
     __syncthreads();
 }
 
