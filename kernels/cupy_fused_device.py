@@ -63,12 +63,14 @@ MATRICES = Program(
         "cupy_fused_machine.cuh",
         "cupy_fused_math.cuh",
         "cupy_fused_rank.cuh",
+        "cupy_fused_tensor.cuh",
         "cupy_fused_hessian.cuh",
         "cupy_fused_gram.cuh",
         "cupy_fused_matrices.cu",
     ),
     (
         *_of_both_dtypes("hessian_roots", "scale_roots", "hessian_narrow", "hessian_wide"),
+        *_of_both_dtypes("hessian_tensor"),
         *_of_both_dtypes("precise_hessian_narrow", "precise_hessian_wide", "gram", "gather_rows"),
         "mirror_tiles",
     ),
@@ -141,6 +143,7 @@ class CudaDevice:
                 runtime.cudaDevAttrMaxSharedMemoryPerMultiprocessor, ordinal
             ),
             cooperative=bool(runtime.deviceGetAttribute(runtime.cudaDevAttrCooperativeLaunch, ordinal)),
+            tf32=int(self._device.compute_capability) >= 80,
         )
         self._kernels: dict[str, Any] = {}
         self._load(PASSES)

@@ -159,6 +159,6 @@ struct HessianOperand {
 #pragma unroll
         for (int k = 0; k < SHARE; ++k)
             strip[(threadIdx.x / Shape::EDGE + k * ROWS_AT_A_TIME) * Shape::PITCH + threadIdx.x % Shape::EDGE] =
-                coordinate.of(x[k]) * root[k];
+                Shape::rounded(coordinate.of(x[k]) * root[k]);
     }
 };

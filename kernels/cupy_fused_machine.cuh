@@ -87,3 +87,34 @@ __device__ __forceinline__ double read_published(const double* from)
     asm volatile("ld.relaxed.gpu.global.f64 %0, [%1];" : "=d"(value) : "l"(from) : "memory");
     return value;
 }
+
+// ---- tensor cores, from compute capability 8.0 -------------------------------------------------------
+
+// To the nearest TF32 number, ties away from zero: 10 bits after the leading one.
+__device__ __forceinline__ float round_to_tf32(float value)
+{
+#if __CUDA_ARCH__ >= 800
+    unsigned bits;
+    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(value));
+    return __uint_as_float(bits);
+#else
+    return value;
+#endif
+}
+
+// C += A B by a whole warp, with A (16, 8), B (8, 8) of TF32 numbers and C (16, 8) of float32.
+// Lane l = 4 major + minor holds a = A[major, minor], A[major + 8, minor], A[major, minor + 4],
+// A[major + 8, minor + 4]; b = B[minor, major], B[minor + 4, major]; and c = C[major, 2 minor],
+// C[major, 2 minor + 1], C[major + 8, 2 minor], C[major + 8, 2 minor + 1].
+__device__ __forceinline__ void multiply_tf32(float (&c)[4], const float (&a)[4], const float (&b)[2])
+{
+#if __CUDA_ARCH__ >= 800
+    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
+                 "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+                 : "r"(__float_as_uint(a[0])), "r"(__float_as_uint(a[1])), "r"(__float_as_uint(a[2])),
+                   "r"(__float_as_uint(a[3])), "r"(__float_as_uint(b[0])), "r"(__float_as_uint(b[1])));
+#else
+    __trap();  // the plan asks for them only where they are
+#endif
+}

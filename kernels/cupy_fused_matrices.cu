@@ -17,6 +17,7 @@
 #define FOR_DTYPE(DTYPE, T)                                                                                        \
     HESSIAN(hessian_narrow_##DTYPE, T, NarrowFloat32, 8)                                                           \
     HESSIAN(hessian_wide_##DTYPE, T, WideFloat32, 2)                                                               \
+    HESSIAN(hessian_tensor_##DTYPE, T, TensorFloat32, 1)                                                           \
     HESSIAN(precise_hessian_narrow_##DTYPE, T, NarrowFloat64, 8)                                                   \
     HESSIAN(precise_hessian_wide_##DTYPE, T, WideFloat64, 2)                                                       \
     extern "C" __global__ void __launch_bounds__(256) hessian_roots_##DTYPE(                                       \

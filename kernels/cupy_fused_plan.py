@@ -26,12 +26,14 @@ class Limits:
     shared_per_block : bytes of shared memory that a block may ask for (the opt-in limit)
     shared_per_multiprocessor : bytes of shared memory that a multiprocessor has
     cooperative : whether a grid can be started whose blocks wait for each other
+    tf32 : whether the tensor cores multiply TF32 numbers
     """
 
     multiprocessors: int
     shared_per_block: int
     shared_per_multiprocessor: int
     cooperative: bool = True
+    tf32: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@
 //     tile and one for its columns; a tile on the diagonal needs one strip only. What an entry of uₖ
 //     is, the Operand says, so that this file serves the Hessian and the Gram matrix alike.
 //  3. A thread keeps MICRO × MICRO entries of the tile in registers: 2 MICRO loads from shared memory
-//     feed MICRO² multiplications. The loads are 16 bytes wide.
+//     feed MICRO² multiplications. The loads are 16 bytes wide. (The tile of cupy_fused_tensor.cuh leaves
+//     the multiplications to the tensor cores instead.)
 //  4. The next strips are read into registers before the present ones are multiplied, and go to the
 //     other of two stages after that: one barrier a step, and the read's latency is hidden.
 //  5. float32 sums are added to a float64 tile in device memory every SPAN terms, which keeps them
@@ -15,10 +16,14 @@
 
 constexpr int SPAN = 2048;  // terms in a float32 sum
 
+template <class Shape>
+struct ThreadTile;
+
 // What a block computes: threads side by side, entries a thread, terms a step, and the type of a product.
 template <typename SUM, int MICRO_, int SIDE_, int STEP_>
 struct TileShape {
     using Sum = SUM;
+    using Tile = ThreadTile<TileShape>;
     static constexpr int MICRO = MICRO_;
     static constexpr int SIDE = SIDE_;
     static constexpr int STEP = STEP_;
@@ -28,6 +33,8 @@ struct TileShape {
     static constexpr int PITCH = EDGE + WIDE;      // between terms in shared memory; off the banks' stride
     static constexpr int STRIP = STEP * PITCH;
     static_assert(MICRO % WIDE == 0 && SPAN % STEP == 0, "whole loads, and steps that end with a span");
+
+    static __device__ __forceinline__ Sum rounded(Sum entry) { return entry; }  // as the products take it
 };
 // cupy_fused_rank_plan.py knows these numbers too.
 using NarrowFloat32 = TileShape<float, 4, 8, 16>;
@@ -61,39 +68,42 @@ __device__ __forceinline__ void load_edge(const typename Shape::Sum* term, int t
     }
 }
 
-// tile[i][j] += Σ over the STEP terms in the two strips.
+// A thread's MICRO × MICRO entries of the tile.
 template <class Shape>
-__device__ __forceinline__ void multiply_strips(const typename Shape::Sum* rows, const typename Shape::Sum* columns,
-                                                typename Shape::Sum (&tile)[Shape::MICRO][Shape::MICRO])
-{
+struct ThreadTile {
+    using Sum = typename Shape::Sum;
+    Sum entry[Shape::MICRO][Shape::MICRO] = {};
+
+    // += Σ over the STEP terms in the two strips.
+    __device__ __forceinline__ void multiply(const Sum* rows, const Sum* columns)
+    {
 #pragma unroll 2  // more costs registers that the tile needs
-    for (int k = 0; k < Shape::STEP; ++k) {
-        typename Shape::Sum u[Shape::MICRO];
-        typename Shape::Sum v[Shape::MICRO];
-        load_edge<Shape>(rows + k * Shape::PITCH, threadIdx.x / Shape::SIDE, u);
-        load_edge<Shape>(columns + k * Shape::PITCH, threadIdx.x % Shape::SIDE, v);
+        for (int k = 0; k < Shape::STEP; ++k) {
+            Sum u[Shape::MICRO];
+            Sum v[Shape::MICRO];
+            load_edge<Shape>(rows + k * Shape::PITCH, threadIdx.x / Shape::SIDE, u);
+            load_edge<Shape>(columns + k * Shape::PITCH, threadIdx.x % Shape::SIDE, v);
+#pragma unroll
+            for (int i = 0; i < Shape::MICRO; ++i)
+#pragma unroll
+                for (int j = 0; j < Shape::MICRO; ++j) entry[i][j] += u[i] * v[j];
+        }
+    }
+
+    // Moves the entries to the partial tile in device memory and starts again from zero.
+    __device__ __forceinline__ void empty(bool first, double* __restrict__ partial)
+    {
 #pragma unroll
         for (int i = 0; i < Shape::MICRO; ++i)
 #pragma unroll
-            for (int j = 0; j < Shape::MICRO; ++j) tile[i][j] += u[i] * v[j];
+            for (int j = 0; j < Shape::MICRO; ++j) {
+                double* const to = partial + edge_entry<Shape>(threadIdx.x / Shape::SIDE, i) * Shape::EDGE +
+                                   edge_entry<Shape>(threadIdx.x % Shape::SIDE, j);
+                *to = first ? entry[i][j] : *to + entry[i][j];
+                entry[i][j] = 0;
+            }
     }
-}
-
-// Moves the thread's entries to the partial tile in device memory and starts again from zero.
-template <class Shape>
-__device__ __forceinline__ void empty_tile(typename Shape::Sum (&tile)[Shape::MICRO][Shape::MICRO], bool first,
-                                           double* __restrict__ partial)
-{
-#pragma unroll
-    for (int i = 0; i < Shape::MICRO; ++i)
-#pragma unroll
-        for (int j = 0; j < Shape::MICRO; ++j) {
-            double* const entry = partial + edge_entry<Shape>(threadIdx.x / Shape::SIDE, i) * Shape::EDGE +
-                                  edge_entry<Shape>(threadIdx.x % Shape::SIDE, j);
-            *entry = first ? tile[i][j] : *entry + tile[i][j];
-            tile[i][j] = 0;
-        }
-}
+};
 
 // Tile number t of the lower triangle, counted row by row: t = row (row + 1) / 2 + column.
 struct TilePlace {
@@ -126,7 +136,7 @@ __device__ __forceinline__ void rank_update(const Inputs& inputs, int64 terms, i
     double* const partial =
         partials + (blockIdx.y * static_cast<int64>(gridDim.x) + blockIdx.x) * (Shape::EDGE * Shape::EDGE);
 
-    Sum tile[Shape::MICRO][Shape::MICRO] = {};
+    typename Shape::Tile tile;
     Operand rows(inputs, place.row * static_cast<int64>(Shape::EDGE));
     Operand columns(inputs, place.column * static_cast<int64>(Shape::EDGE));
     bool nothing_moved = true;
@@ -145,10 +155,10 @@ __device__ __forceinline__ void rank_update(const Inputs& inputs, int64 terms, i
             rows.fetch(inputs, next, last);
             if (!diagonal) columns.fetch(inputs, next, last);
         }
-        multiply_strips<Shape>(strips, diagonal ? strips : strips + Shape::STRIP, tile);
+        tile.multiply(strips, diagonal ? strips : strips + Shape::STRIP);
         summed += Shape::STEP;
         if (next >= last || (sizeof(Sum) < sizeof(double) && summed == SPAN)) {
-            empty_tile<Shape>(tile, nothing_moved, partial);
+            tile.empty(nothing_moved, partial);
             nothing_moved = false;
             summed = 0;
         }

@@ -1,6 +1,7 @@
 """How a symmetric rank-k update is cut into tiles and slices, from numbers alone, and what it takes.
 
-The sizes of a tile are those of the ``TileShape``s in cupy_fused_rank.cuh; the host check of the kernels
+The sizes of a tile are those of the ``TileShape``s in cupy_fused_rank.cuh and of ``TensorFloat32`` in
+cupy_fused_tensor.cuh; the host check of the kernels
 holds the bytes of shared memory against each other.
 """
 
@@ -18,34 +19,28 @@ SLICE_OVERHEAD = 100
 
 @dataclass(frozen=True)
 class TileShape:
-    """One instance of the kernel: ``side`` × ``side`` threads with ``micro`` × ``micro`` entries each.
+    """One instance of the kernel: a block of ``threads`` for ``edge`` × ``edge`` entries.
 
     itemsize : bytes of a product
     step : terms staged at a time
     blocks : at once on a multiprocessor, by its registers
-    price : of an entry, relative to the shape with the most entries a thread
+    price : of an entry, relative to the shape with the most entries a thread; by data sheets, not measured
+    padding : bytes between the terms in shared memory
     """
 
     name: str
     itemsize: int
-    micro: int
-    side: int
+    edge: int
+    threads: int
     step: int
     blocks: int
     price: float
-
-    @property
-    def edge(self) -> int:
-        return self.micro * self.side
-
-    @property
-    def threads(self) -> int:
-        return self.side * self.side
+    padding: int = 16
 
     @property
     def shared_bytes(self) -> int:
-        """Two stages of two strips; every term ends with 16 bytes of padding."""
-        return 4 * self.step * (self.edge * self.itemsize + 16)
+        """Two stages of two strips."""
+        return 4 * self.step * (self.edge * self.itemsize + self.padding)
 
     def tiles(self, size: int) -> int:
         """Tiles on and below the diagonal of a matrix of this size."""
@@ -53,10 +48,11 @@ class TileShape:
         return strips * (strips + 1) // 2
 
 
-NARROW_FLOAT32 = TileShape("narrow", 4, 4, 8, 16, 8, 2.0)
-WIDE_FLOAT32 = TileShape("wide", 4, 8, 16, 8, 2, 1.0)
-NARROW_FLOAT64 = TileShape("narrow", 8, 4, 8, 8, 8, 2.0)
-WIDE_FLOAT64 = TileShape("wide", 8, 4, 16, 8, 2, 1.0)
+NARROW_FLOAT32 = TileShape("narrow", 4, 32, 64, 16, 8, 2.0)
+WIDE_FLOAT32 = TileShape("wide", 4, 128, 256, 8, 2, 1.0)
+TENSOR_FLOAT32 = TileShape("tensor", 4, 128, 512, 16, 1, 0.6, padding=32)
+NARROW_FLOAT64 = TileShape("narrow", 8, 32, 64, 8, 8, 2.0)
+WIDE_FLOAT64 = TileShape("wide", 8, 64, 256, 8, 2, 1.0)
 
 
 @dataclass(frozen=True)
@@ -106,8 +102,9 @@ def plan_rank_update(
 
 
 def plan_hessian(p: int, rows: int, precise: bool, limits: Limits) -> RankPlan:
-    """(p, p) from rows; products in float64 if precise."""
-    shapes = (NARROW_FLOAT64, WIDE_FLOAT64) if precise else (NARROW_FLOAT32, WIDE_FLOAT32)
+    """(p, p) from rows; products in float64 if precise, on the tensor cores if wide and there are any."""
+    wide = TENSOR_FLOAT32 if limits.tf32 else WIDE_FLOAT32
+    shapes = (NARROW_FLOAT64, WIDE_FLOAT64) if precise else (NARROW_FLOAT32, wide)
     return plan_rank_update(p, rows, shapes, LARGEST_TILES_BYTES, limits)
 
 

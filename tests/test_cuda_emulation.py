@@ -178,6 +178,7 @@ def test_every_kernel_was_named(driver: Driver) -> None:
         ("diverging_shuffle", "a thread waits at a shuffle where others"),
         ("copy_without_wait", "never waited for"),
         ("misaligned_copy", "not aligned"),
+        ("unrounded_factor", r"0x1.002p\+0 is no TF32 number"),
     ],
 )
 def test_the_check_notices(driver: Driver, tmp_path: Path, kernel: str, message: str) -> None:

@@ -58,6 +58,15 @@ class PlayedModule:
         )
 
 
+class PlayedDevice(nullcontext[None]):
+    """cupy.cuda.Device without a device."""
+
+    compute_capability = "90"
+
+    def __init__(self, _ordinal: int) -> None:
+        super().__init__()
+
+
 def test_cuda_device_opts_in_to_large_tiles_and_passes_null(
     cupy: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,9 +79,9 @@ def test_cuda_device_opts_in_to_large_tiles_and_passes_null(
     }
     monkeypatch.setattr(runtime, "deviceGetAttribute", lambda attribute, _ordinal: answers[attribute])
     monkeypatch.setattr(cupy, "RawModule", PlayedModule)
-    monkeypatch.setattr(cupy.cuda, "Device", lambda _ordinal: nullcontext())
+    monkeypatch.setattr(cupy.cuda, "Device", PlayedDevice)
     device = CudaDevice(0)
-    assert device.limits == Limits(132, 227 << 10, 228 << 10)
+    assert device.limits == Limits(132, 227 << 10, 228 << 10, cooperative=True, tf32=True)
     assert set(device._kernels) == set(PASSES.kernels)
     for name in FUSED_KERNELS:
         assert device._kernels[name].max_dynamic_shared_size_bytes == 227 << 10
@@ -248,8 +257,9 @@ def test_hessians_on_the_device(
         expected = reference.hessian(W, centre, scale, picked=which, precise=True)
         np.testing.assert_array_equal(H, H.T)
         np.testing.assert_array_equal(H, rows.hessian(W, centre, scale, picked=which, precise=precise))
-        largest = np.diag(expected).max()
-        np.testing.assert_allclose(H, expected, rtol=0, atol=(1e-11 if precise else 3e-6) * largest)
+        # Wide Hessians have TF32 factors from compute capability 8.0; their sums may be truncated.
+        tolerance = 1e-11 if precise else 2.0**-10 + 1e-4 if d > 60 else 3e-6
+        np.testing.assert_allclose(H, expected, rtol=0, atol=tolerance * np.diag(expected).max())
 
 
 @pytest.mark.gpu

@@ -11,6 +11,7 @@ from accel_logreg.kernels.cupy_fused_rank_plan import (
     LARGEST_TILES_BYTES,
     NARROW_FLOAT32,
     NARROW_FLOAT64,
+    TENSOR_FLOAT32,
     WIDE_FLOAT32,
     WIDE_FLOAT64,
     RankPlan,
@@ -23,7 +24,10 @@ from accel_logreg.kernels.cupy_fused_rank_plan import (
 
 TURING = Limits(72, 64 << 10, 64 << 10)
 HOPPER = Limits(132, 227 << 10, 228 << 10)
-DEVICES = pytest.mark.parametrize("limits", [TURING, HOPPER], ids=["Turing", "Hopper"])
+TENSOR_CORES = Limits(132, 227 << 10, 228 << 10, tf32=True)
+DEVICES = pytest.mark.parametrize(
+    "limits", [TURING, HOPPER, TENSOR_CORES], ids=["Turing", "Hopper", "tensor cores"]
+)
 SIZES = (1, 2, 29, 32, 33, 64, 65, 128, 129, 301, 3073, 12289)
 TERMS = (1, 2, 7, 8, 9, 209, 1_000, 99_999, 10**6, 10**10)
 
@@ -66,6 +70,21 @@ def test_every_plan_covers_the_terms_and_fits(limits: Limits) -> None:
 )
 def test_the_shape_with_the_least_waste(p: int, precise: bool, shape: object) -> None:
     assert plan_hessian(p, 10**5, precise, HOPPER).shape is shape
+
+
+@pytest.mark.parametrize(
+    ("p", "precise", "shape"),
+    [
+        (29, False, NARROW_FLOAT32),
+        (64, False, NARROW_FLOAT32),
+        (65, False, TENSOR_FLOAT32),
+        (129, False, TENSOR_FLOAT32),
+        (3073, False, TENSOR_FLOAT32),
+        (3073, True, WIDE_FLOAT64),
+    ],
+)
+def test_tensor_cores_take_what_is_wide_and_not_precise(p: int, precise: bool, shape: object) -> None:
+    assert plan_hessian(p, 10**5, precise, TENSOR_CORES).shape is shape
 
 
 def test_slices_fill_the_device() -> None:

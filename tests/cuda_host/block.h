@@ -49,6 +49,8 @@ namespace host {
 
 enum class State { ready, at_barrier, at_grid_barrier, at_shuffle, done };
 
+constexpr int TENSOR_PRODUCT = -1;
+
 struct Copy {
     void* to;
     const void* from;
@@ -64,7 +66,9 @@ struct Fiber {
     int line = 0;      // of the barrier or shuffle that it waits at
     long long epoch = 0;  // of the grid's barrier that it waits at
     double value = 0;  // given to a shuffle, and received from it
-    int distance = 0;
+    int distance = 0;  // of the shuffle; TENSOR_PRODUCT where the warp multiplies fragments
+    float* product = nullptr;
+    const float* factors[2] = {};
     std::vector<std::vector<Copy>> groups;  // closed ones, oldest first, and the open one last
 };
 
@@ -152,6 +156,26 @@ inline double shuffle_xor(unsigned mask, double value, int distance, int line)
     return current().value;
 }
 
+// A factor must be rounded already: a device would cut its low bits off in silence.
+inline void require_tf32(float value, int line)
+{
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    if (bits & 0x1fff && std::isfinite(value)) fail("line %d: %a is no TF32 number", line, value);
+}
+
+inline void multiply_tf32(float* c, const float* a, const float* b, int line)
+{
+    for (int k = 0; k < 4; ++k) require_tf32(a[k], line);
+    for (int k = 0; k < 2; ++k) require_tf32(b[k], line);
+    Fiber& fiber = current();
+    fiber.product = c;
+    fiber.factors[0] = a;
+    fiber.factors[1] = b;
+    fiber.distance = TENSOR_PRODUCT;
+    wait(State::at_shuffle, line);
+}
+
 inline void perform(const std::vector<Copy>& group)
 {
     for (const Copy& copy : group) std::memcpy(copy.to, copy.from, copy.bytes);
@@ -164,16 +188,38 @@ inline bool all_are(State state)
     return std::all_of(fibers.begin(), fibers.end(), [=](const Fiber& f) { return f.state == state; });
 }
 
+// What the lanes of a warp hold of A (16, 8), B (8, 8) and C (16, 8), as PTX lays out mma.m16n8k8 for
+// .tf32: C += A B, the products exact and the sum cut off towards zero, as tensor cores do.
+inline void multiply_fragments(Fiber* lanes)
+{
+    float A[16][8], B[8][8];
+    for (int lane = 0; lane < 32; ++lane) {
+        const int major = lane / 4, minor = lane % 4;
+        for (int k = 0; k < 4; ++k) A[major + k % 2 * 8][minor + k / 2 * 4] = lanes[lane].factors[0][k];
+        for (int k = 0; k < 2; ++k) B[minor + k * 4][major] = lanes[lane].factors[1][k];
+    }
+    for (int lane = 0; lane < 32; ++lane)
+        for (int k = 0; k < 4; ++k) {
+            const int row = lane / 4 + k / 2 * 8, column = lane % 4 * 2 + k % 2;
+            double sum = lanes[lane].product[k];
+            for (int i = 0; i < 8; ++i) sum += static_cast<double>(A[row][i]) * B[i][column];
+            const float nearest = static_cast<float>(sum);
+            const bool too_large = std::fabs(static_cast<double>(nearest)) > std::fabs(sum);
+            lanes[lane].product[k] = too_large ? std::nextafter(nearest, 0.0f) : nearest;
+        }
+}
+
 // Exchanges the values of a warp whose lanes all wait at a shuffle; false if they do not.
 inline bool shuffle(Fiber* lanes)
 {
     if (!std::all_of(lanes, lanes + 32, [](const Fiber& f) { return f.state == State::at_shuffle; })) return false;
-    double values[32];
+    double values[32] = {};
     for (int lane = 0; lane < 32; ++lane) {
         if (lanes[lane].line != lanes[0].line || lanes[lane].distance != lanes[0].distance)
             fail("different shuffles met: lines %d and %d", lanes[0].line, lanes[lane].line);
-        values[lane] = lanes[lane ^ lanes[0].distance].value;
+        if (lanes[0].distance != TENSOR_PRODUCT) values[lane] = lanes[lane ^ lanes[0].distance].value;
     }
+    if (lanes[0].distance == TENSOR_PRODUCT) multiply_fragments(lanes);
     for (int lane = 0; lane < 32; ++lane) {
         lanes[lane].value = values[lane];
         lanes[lane].state = State::ready;

@@ -77,3 +77,12 @@ extern "C" __global__ void repeated_epoch(double* out, long long* arrived)
     grid_barrier(arrived, 1);
     out[blockIdx.x * blockDim.x + threadIdx.x] = 0.0;
 }
+
+extern "C" __global__ void unrounded_factor(double* out)
+{
+    float c[4] = {};
+    const float a[4] = {1.0f, 1.0f + 0x1p-11f, 1.0f, 1.0f};
+    const float b[2] = {1.0f, 1.0f};
+    multiply_tf32(c, a, b);
+    out[threadIdx.x] = c[0];
+}

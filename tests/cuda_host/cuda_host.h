@@ -65,3 +65,16 @@ void wait_for_copies_but()
 #define grid_barrier(arrived, epoch) host::grid_barrier(arrived, epoch, __LINE__)
 
 inline double read_published(const double* from) { return *from; }
+
+// ---- tensor cores ----------------------------------------------------------------------------------
+
+#define multiply_tf32(c, a, b) host::multiply_tf32(c, a, b, __LINE__)
+
+inline float round_to_tf32(float value)
+{
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    if (std::isfinite(value)) bits = (bits + 0x1000) & ~0x1fffu;  // half a unit up, in magnitude
+    std::memcpy(&value, &bits, sizeof bits);
+    return value;
+}

@@ -32,6 +32,7 @@ BROKEN_KERNELS = (
     "diverging_shuffle",
     "copy_without_wait",
     "misaligned_copy",
+    "unrounded_factor",
 )
 BROKEN_COOPERATIVE_KERNELS = (
     "missing_grid_barrier",
