@@ -206,8 +206,9 @@ class Rows(ABC):
         (1/S) Σ sᵢ hᵢ x̂ᵢ x̂ᵢᵀ, with zᵢ from W and xᵢ as they are. Over the picked rows, where given,
         with weights sᵢ × factor, divided by their sum.
 
-        Products may be rounded to float32, in these coordinates, unless ``precise``: the answer
-        conditions a solver's steps, it does not decide where they end. centre and scale are (d,);
+        Products may be rounded to float32 and their factors to TF32 (10 bits after the leading one), in
+        these coordinates, unless ``precise``: the answer conditions a solver's steps, it does not
+        decide where they end. centre and scale are (d,);
         for CSR rows centre must be zero.
         """
 

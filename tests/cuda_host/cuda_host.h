@@ -13,7 +13,7 @@
 
 #pragma once
 
-#include "block.h"
+#include "grid.h"
 
 #define __global__
 #define __device__
