@@ -22,7 +22,7 @@ class PlayedCupyBackend(CupyBackend):
     """The engine without its probe of the machine."""
 
     def __init__(self, driver: Driver) -> None:
-        self._device = HostDevice(driver, Limits(2, 100 << 10, 100 << 10))
+        self._device = HostDevice(driver, Limits(2, 100 << 10, 100 << 10, tf32=True))
 
 
 def pytest_configure(config: pytest.Config) -> None:
