@@ -4,7 +4,12 @@
 imports neither numba nor cupy; an engine loads on first use.
 """
 
-from accel_logreg.backends import BackendUnavailableError, available_backends, backend_status
+from accel_logreg.backends import (
+    BackendUnavailableError,
+    available_backends,
+    backend_status,
+    release_memory,
+)
 from accel_logreg.estimator import LogisticRegression
 from accel_logreg.gradient_check import check_gradient
 from accel_logreg.model_file import ModelFileError, load_model, save_model
@@ -19,6 +24,7 @@ __all__ = [
     "backend_status",
     "check_gradient",
     "load_model",
+    "release_memory",
     "save_model",
 ]
 __version__ = "0.1.0"

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import traceback
 import warnings
 from typing import Any, Literal, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, log_expit
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted
 
-from accel_logreg.backends import BackendUnavailableError, load_backend, resolve
+from accel_logreg.backends import resolve
 from accel_logreg.backends.base import Backend, Float64
 from accel_logreg.fitting import Fit
+from accel_logreg.prediction import LinearPrediction
 from accel_logreg.solvers.base import Solution
-from accel_logreg.validation import TrainingData, check_parameters, check_prediction_data, check_training_data
+from accel_logreg.validation import check_parameters, check_training_data
 
 
-class LogisticRegression(ClassifierMixin, BaseEstimator):
+class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
     """Exact binary logistic regression on one of four engines.
 
     Minimises J(w, b) = (1/S) Σ sᵢ ℓ(zᵢ, yᵢ) + λ/2 ‖w‖², with z = X w + b,
@@ -30,8 +30,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     backend : {"auto", "python", "numpy", "numba", "cupy"}, default "auto"
-        The engine. "auto" takes numba, or numpy where numba cannot load. A named engine that cannot
-        run raises; it never falls back.
+        The engine. "auto" takes cupy for an X on a GPU, else numba, or numpy where numba cannot load. A
+        named engine that cannot run raises; it never falls back.
     solver : {"auto", "newton", "newton-cg", "newton-gram", "lbfgs", "gradient-descent"}, default "auto"
         "auto" takes what is predicted to be quickest of the first three; ``verbose=1`` says which and
         why. All but the last stop by ``tol`` and find the same optimum.
@@ -141,26 +141,37 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         self.n_threads = n_threads
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit to X (n, d), float32 or float64 (other numbers become float64), and labels y (n,).
 
         X is an array, a data frame or a scipy.sparse matrix; C-contiguous arrays and CSR matrices of
         float32 or float64 are read where they are, without a copy.
 
+        X may lie on a GPU: a CuPy array, a torch CUDA tensor, or any array with DLPack or
+        ``__cuda_array_interface__``, on whichever device. C-contiguous float32 and float64 are read in
+        place; another layout is copied on the device, float16 becomes float32 there, and any other dtype
+        is a TypeError. A tensor that requires grad is read as its detached values. y and the weights are
+        n small numbers: they come to the host from wherever they are. ``coef_`` and all else that is
+        learnt is on the host: what was fitted on a GPU pickles, and serves without one.
+
         sample_weight (n,) of 0 or above: weight 2 equals the row twice, weight 0 the row left out.
         """
         before = vars(self).copy()
+        backend: Backend | None = None
         try:
             check_parameters(vars(self))
             backend = resolve(self.backend, X)
-            data = check_training_data(self, X, y, sample_weight, self.class_weight)
-            solution, solver = self._solve(backend, data)
-        except BaseException:  # Ctrl-C included: a fit that did not finish did not happen
+            solution, solver, classes = self._solve(backend, X, y, sample_weight)
+        except BaseException as error:  # Ctrl-C included: a fit that did not finish did not happen
             self.__dict__ = before
+            _let_go(error)
             raise
+        finally:
+            if backend is not None:
+                backend.after_fit()
         self.coef_: Float64 = solution.W[np.newaxis, :-1].copy()
         self.intercept_: Float64 = solution.W[-1:].copy()
-        self.classes_: NDArray[Any] = data.classes
+        self.classes_: NDArray[Any] = classes
         self.n_iter_: NDArray[np.int64] = np.array([solution.n_iter], dtype=np.int64)
         self.backend_ = backend.name
         self.solver_ = solver
@@ -171,13 +182,19 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
             warnings.warn(solution.trouble, ConvergenceWarning, stacklevel=2)
         return self
 
-    def _solve(self, backend: Backend, data: TrainingData) -> tuple[Solution, str]:
+    def _solve(
+        self, backend: Backend, X: Any, y: Any, sample_weight: Any
+    ) -> tuple[Solution, str, NDArray[Any]]:
+        """The solution, the solver that found it, and the classes; nothing else of the fit outlives this."""
+        data = check_training_data(self, backend, X, y, sample_weight, self.class_weight)
         start = self._warm_start(data.X.shape[1])
         try:
             # NaN and infinity in an X that nobody has looked at yet are named below.
             with np.errstate(over="ignore", invalid="ignore"):
-                return Fit(backend, data, vars(self), start, print if self.verbose else _quiet).solve()
-        except FloatingPointError:
+                fit = Fit(backend, data, vars(self), start, print if self.verbose else _quiet)
+                return *fit.solve(), data.classes
+        except FloatingPointError as error:
+            _let_go(error)
             data.check_finite()
             raise ValueError(
                 "the values of X are too large: sums over its rows overflow float64. Scale X down"
@@ -193,38 +210,6 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
             )
         return np.append(self.coef_[0], self.intercept_[0] if self.fit_intercept else 0.0)
 
-    def decision_function(self, X: Any) -> Float64:
-        """z = X w + b for X (m, d): (m,) float64, positive for ``classes_[1]``."""
-        check_is_fitted(self)
-        checked = check_prediction_data(self, X)
-        W = np.append(self.coef_[0], self.intercept_[0])
-        backend = self._prediction_backend()
-        with backend.threads(self.n_threads):
-            return backend.logits(checked, W)
-
-    def _prediction_backend(self) -> Backend:
-        """The engine that fitted; for a GPU, whose memory X is not in, or one not here, NumPy."""
-        try:
-            return load_backend("numpy" if self.backend_ == "cupy" else self.backend_)
-        except BackendUnavailableError:  # fitted with Numba elsewhere, serving here
-            return load_backend("numpy")
-
-    def predict_proba(self, X: Any) -> Float64:
-        """Probability of each class, in the order of ``classes_``: (m, 2) float64."""
-        z = self.decision_function(X)
-        return np.column_stack([expit(-z), expit(z)])
-
-    def predict_log_proba(self, X: Any) -> Float64:
-        """Logarithm of ``predict_proba``, (m, 2) float64, finite where the probability rounds to 0."""
-        z = self.decision_function(X)
-        return np.column_stack([log_expit(-z), log_expit(z)])
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """The more probable class of each row: (m,), labels from ``classes_``."""
-        z = self.decision_function(X)  # first: it says when the estimator is not fitted
-        labels: NDArray[Any] = self.classes_[(z > 0).astype(np.intp)]
-        return labels
-
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_class = False
@@ -234,3 +219,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
 
 def _quiet(_line: str) -> None:
     pass
+
+
+def _let_go(error: BaseException) -> None:
+    """Drop what the frames that raised hold: a GPU's memory would stay taken for as long as the traceback."""
+    traceback.clear_frames(error.__traceback__)

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from accel_logreg.backends.base import Backend, Csr, Float64
+from accel_logreg.backends.base import Backend, Csr, Float64, Rows
+from accel_logreg.backends.device_matrix import DeviceMatrix
 from accel_logreg.objective import Objective
 from accel_logreg.sampling import Sampler
 from accel_logreg.solvers.base import History, Report, Solution, relative_gap
@@ -46,7 +47,7 @@ class Fit:
     ) -> None:
         self.backend, self.data, self.parameters = backend, data, parameters
         self.start, self.report = start, report
-        self.rows = backend.rows(data.X, data.y, data.sample_weight)
+        self.rows = self._rows()
         C = parameters["C"]
         self.objective = Objective(
             self.rows,
@@ -60,6 +61,10 @@ class Fit:
         n, d = data.X.shape
         entries = len(data.X.data) / n if isinstance(data.X, Csr) else float(d)
         self.costs = Costs(backend.rates, d + 1, entries, data.X.nbytes / max(1.0, n * entries))
+
+    def _rows(self) -> Rows:
+        X, y, s = self.data.X, self.data.y, self.data.sample_weight
+        return X.rows(y, s) if isinstance(X, DeviceMatrix) else self.backend.rows(X, y, s)
 
     def solve(self) -> tuple[Solution, str]:
         """The solution and the name of the solver that found it."""
@@ -224,7 +229,8 @@ class Fit:
         return np.full(n, 1.0 / n) if s is None else s / s.sum()
 
     def _logits(self, W: Float64) -> Float64:
-        return self.backend.logits(self.data.X, W)
+        X = self.data.X
+        return X.logits(W) if isinstance(X, DeviceMatrix) else self.backend.logits(X, W)
 
     def _lbfgs(self, max_iter: int) -> Solution:
         problem = self._standardised()

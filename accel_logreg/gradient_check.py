@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from accel_logreg.backends import BACKENDS, available_backends, load_backend
-from accel_logreg.backends.base import Csr, Float64, Rows
+from accel_logreg.backends.base import Float64, Rows
+from accel_logreg.device_arrays import to_host
 from accel_logreg.estimator import LogisticRegression
 from accel_logreg.kernels import python_loop
 from accel_logreg.validation import check_training_data
@@ -69,7 +70,7 @@ def check_gradient(
 
     Parameters
     ----------
-    X : (n, d) float32 or float64
+    X : (n, d) float32 or float64; from a GPU it is copied to the host, where every engine can take it
     y : (n,) of two classes
     backend : an engine's name, or None for every engine that can run here
     sample_weight : (n,), optional
@@ -86,8 +87,9 @@ def check_gradient(
     names = available_backends() if backend is None else [backend]
     if backend is not None and backend not in BACKENDS:
         raise ValueError(f"backend={backend!r} is unknown; allowed: None, {', '.join(map(repr, BACKENDS))}")
-    data = check_training_data(LogisticRegression(), X, y, sample_weight, None)
-    if isinstance(data.X, Csr):
+    engine = load_backend(names[0])  # any: X is on the host
+    data = check_training_data(LogisticRegression(), engine, to_host(X), y, sample_weight, None)
+    if not isinstance(data.X, np.ndarray):
         raise TypeError("check_gradient takes a dense X; pass X.toarray(), or some of its rows")
     generator = np.random.default_rng(random_state)
     W = generator.standard_normal(data.X.shape[1] + 1)

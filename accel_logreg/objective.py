@@ -122,6 +122,11 @@ class Objective:
         h = a(1 − a) is largest, 1/4, at z = 0. Descent with a fixed learning rate decreases J for
         any rate below 2/L. Power iteration approaches L from below; it stops when a step adds less
         than a thousandth.
+
+        Raises
+        ------
+        FloatingPointError
+            X has a NaN or an infinity, or is too large.
         """
         origin = np.zeros(self.size)
         direction = check_random_state(random_state).standard_normal(self.size)
@@ -132,6 +137,8 @@ class Objective:
         for _ in range(100):
             product = self.hessian_product(origin, direction)
             length = float(np.linalg.norm(product))
+            if not math.isfinite(length):
+                raise FloatingPointError("a Hessian product is not finite")
             if length == 0.0:  # X and λ are zero and there is no intercept: J is flat
                 return 1.0
             direction = product / length

@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from accel_logreg.backends.base import Float64, Matrix, Picked
+from accel_logreg.backends.device_matrix import DeviceMatrix
 from accel_logreg.objective import Objective
 from accel_logreg.rough import RoughProblem
 
@@ -26,7 +27,7 @@ _LEAST_ROWS = 256
 
 
 def column_scales(
-    X: Matrix, sample_weight: Float64 | None, *, l2: float, centred: bool
+    X: Matrix | DeviceMatrix, sample_weight: Float64 | None, *, l2: float, centred: bool
 ) -> tuple[Float64, Float64]:
     """μ and σ, each (d,), of evenly spaced rows of X (n, d); σ is 1 where there is no curvature.
 

@@ -14,7 +14,11 @@ from scipy.sparse import issparse
 from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from accel_logreg.backends.base import Csr, Float64, Labels, Matrix
+from accel_logreg.backends import load_backend
+from accel_logreg.backends.base import Backend, Csr, Float64, Labels, Matrix
+from accel_logreg.backends.device_matrix import DeviceMatrix
+from accel_logreg.device_arrays import on_gpu, to_host
+from accel_logreg.device_checks import check_device_data, device_matrix
 from accel_logreg.labels import encode
 
 SOLVERS = ("auto", "newton", "newton-cg", "newton-gram", "lbfgs", "gradient-descent")
@@ -24,14 +28,14 @@ _SMALL = 1_000_000  # entries of X up to which a look at all of them costs nothi
 
 @dataclass(frozen=True)
 class TrainingData:
-    """X (n, d) float32 or float64, C-contiguous or CSR; y (n,) 0 or 1; weights (n,) or None.
+    """X (n, d) float32 or float64, C-contiguous, CSR or on a GPU; y (n,) 0 or 1; weights (n,) or None.
 
     ``finite`` is False where X has not been looked at: NaN and infinity reach the first pass over it,
     whose answer they turn into NaN or infinity, and ``check_finite`` then names them. Looking first
     would cost as much as that pass.
     """
 
-    X: Matrix | Csr
+    X: Matrix | Csr | DeviceMatrix
     y: Labels
     sample_weight: Float64 | None
     classes: NDArray[Any]
@@ -39,13 +43,23 @@ class TrainingData:
 
     def check_finite(self) -> None:
         """Raise scikit-learn's ValueError if X has a NaN or an infinity."""
-        assert_all_finite(self.X.data if isinstance(self.X, Csr) else self.X, input_name="X")
+        check_finite(self.X)
 
     @property
     def smallest_weight(self) -> float:
         """The smallest positive sample weight."""
         s = self.sample_weight
         return 1.0 if s is None else float(s[s > 0].min())
+
+
+def check_finite(X: Matrix | Csr | DeviceMatrix, estimator_name: str | None = None) -> None:
+    """Raise scikit-learn's ValueError if X has a NaN or an infinity."""
+    if isinstance(X, DeviceMatrix):
+        row = X.row_that_is_not_finite()
+        if row is None:
+            return
+        X = row
+    assert_all_finite(X.data if isinstance(X, Csr) else X, input_name="X", estimator_name=estimator_name)
 
 
 def check_parameters(parameters: Mapping[str, Any]) -> None:
@@ -100,31 +114,28 @@ def _integer(p: Mapping[str, Any], name: str, least: int) -> None:
         raise ValueError(f"{name}={value!r} must be at least {least}")
 
 
-def check_host_array(X: Any) -> None:
-    """Refuse arrays that live on a GPU: fitting them where they lie is not supported yet."""
-    if hasattr(X, "__cuda_array_interface__"):
-        raise TypeError(
-            f"X is a {type(X).__module__}.{type(X).__name__} on a GPU; this version takes host arrays and "
-            "copies them to the device once. Pass cupy.asnumpy(X), or X.cpu().numpy() for a torch tensor"
-        )
-
-
 def check_training_data(
-    estimator: Any, X: Any, y: Any, sample_weight: ArrayLike | None, class_weight: Any
+    estimator: Any, backend: Backend, X: Any, y: Any, sample_weight: Any, class_weight: Any
 ) -> TrainingData:
     """Validate with scikit-learn's own checks and encode the labels.
 
-    Sets ``n_features_in_`` and ``feature_names_in_`` on the estimator.
+    Sets ``n_features_in_`` and ``feature_names_in_`` on the estimator. X may lie on a GPU if ``backend``
+    reads it there; y and the weights may lie on one in any case.
 
     Raises
     ------
     ValueError
         NaN, infinity, empty, wrong shapes, one class, more than two classes, continuous labels,
         negative, all-zero or non-finite weights, a class whose weights sum to zero.
+    TypeError
+        X lies on a GPU and the engine reads host memory, or is of a dtype that is not read there.
     """
-    check_host_array(X)
+    y, sample_weight = to_host(y), to_host(sample_weight)
     finite = True
-    if _is_plain(X, y):
+    if on_gpu(X):
+        X, y = check_device_data(estimator, backend, X, y)
+        finite = False
+    elif _is_plain(X, y):
         estimator.n_features_in_ = X.shape[1]
         if hasattr(estimator, "feature_names_in_"):  # of an earlier fit
             del estimator.feature_names_in_
@@ -227,9 +238,12 @@ def _class_weights(class_weight: Any, classes: NDArray[Any], codes: Labels, s: F
     return np.asarray(s.sum() / (2.0 * np.where(sums > 0, sums, 1.0)), dtype=np.float64)
 
 
-def check_prediction_data(estimator: Any, X: Any) -> Matrix | Csr:
-    """Validate X (m, d) against the fitted estimator."""
-    check_host_array(X)
+def check_prediction_data(estimator: Any, X: Any) -> Matrix | Csr | DeviceMatrix:
+    """Validate X (m, d) against the fitted estimator. On a GPU it stays there, whatever engine fitted."""
+    if on_gpu(X):
+        matrix = device_matrix(estimator, load_backend("cupy"), X, least_rows=1)
+        validate_data(estimator, matrix, reset=False, skip_check_array=True)
+        return matrix
     checked = validate_data(
         estimator,
         X,

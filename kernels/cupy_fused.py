@@ -18,10 +18,10 @@ from accel_logreg.kernels.cupy_fused_device import Device
 from accel_logreg.kernels.cupy_fused_plan import (
     PLAIN_THREADS,
     WARP,
-    narrow_lanes,
     plain_blocks,
     plan_columns,
 )
+from accel_logreg.kernels.cupy_fused_predict import launch_logits
 from accel_logreg.kernels.cupy_fused_resident import (
     GRADIENT,
     HESSIAN_DIAGONAL,
@@ -133,18 +133,11 @@ def logits(device: Device, X: Matrix, W: Float64) -> Float64:
     """z = X w + b, (m,), for host X (m, d); X goes through the device in pieces of LOGITS_BYTES."""
     m, d = X.shape
     weights = device.upload(W)
-    lanes = narrow_lanes(d)
     z = np.empty(m)
     for rows in _pieces(m, max(1, LOGITS_BYTES // (d * X.itemsize))):
         piece = X[rows]
         out = device.empty(len(piece))
-        device.launch(
-            f"logits_{X.dtype.name}",
-            (plain_blocks(len(piece) * lanes, device.limits),),
-            PLAIN_THREADS,
-            0,
-            (device.upload(piece), weights, np.int64(len(piece)), np.int64(d), np.int32(lanes), out),
-        )
+        launch_logits(device, device.upload(piece), weights, out)
         z[rows] = device.download(out)
     return z
 

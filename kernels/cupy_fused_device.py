@@ -6,6 +6,8 @@ the same kernels compiled for the host. CuPy is imported when a CudaDevice is ma
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from accel_logreg.kernels.cupy_fused_memory import DeviceMemory
 from accel_logreg.kernels.cupy_fused_plan import Limits
 
 OPTIONS = ("-std=c++17",)
@@ -85,7 +88,11 @@ DESCENT = Program(
     _of_both_dtypes("descend_by_columns", "descend_by_rows"),
     cooperative=True,
 )
-PROGRAMS = (PASSES, MATRICES, DESCENT)
+PREDICTIONS = Program(
+    ("cupy_fused_machine.cuh", "cupy_fused_math.cuh", "cupy_fused_predict.cu"),
+    ("probabilities", "labels", "not_finite", *_of_both_dtypes("take_rows")),
+)
+PROGRAMS = (PASSES, MATRICES, DESCENT, PREDICTIONS)
 KERNELS = tuple(name for program in PROGRAMS for name in program.kernels)
 COOPERATIVE = frozenset(name for program in PROGRAMS if program.cooperative for name in program.kernels)
 # Above 48 KB of shared memory a kernel must opt in; and its plan counts on shared memory, not on
@@ -104,6 +111,18 @@ class Device(Protocol):
 
     def empty(self, size: int, dtype: Any = np.float64) -> Any:
         """An uninitialised array (size,); a slice of it is a valid argument."""
+
+    def for_user(self, size: int, dtype: Any) -> Any:
+        """As ``empty``, from the caller's own allocator, for an array that is handed out."""
+
+    def contiguous(self, array: Any, dtype: Any) -> Any:
+        """An array of this device as C-contiguous of this dtype: itself where it is, else a copy."""
+
+    def after_fit(self) -> None:
+        """Return most of the memory that is not in use."""
+
+    def release_memory(self) -> None:
+        """Return all memory that is not in use."""
 
     def upload(self, array: NDArray[Any]) -> Any:
         """A C-contiguous host array copied to the device."""
@@ -133,6 +152,7 @@ class CudaDevice:
 
         self._cupy = cupy
         self._device = cupy.cuda.Device(ordinal)
+        self.memory = DeviceMemory(cupy)
         runtime = cupy.cuda.runtime
         self.limits = Limits(
             multiprocessors=runtime.deviceGetAttribute(runtime.cudaDevAttrMultiProcessorCount, ordinal),
@@ -159,17 +179,47 @@ class CudaDevice:
 
     def free_bytes(self) -> int:
         with self._device:
-            free, _total = self._cupy.cuda.runtime.memGetInfo()
-            return int(free) + int(self._cupy.get_default_memory_pool().free_bytes())
+            return self.memory.free_bytes()
 
     def empty(self, size: int, dtype: Any = np.float64) -> Any:
+        return self._array((size,), dtype, self.memory.malloc)
+
+    def for_user(self, size: int, dtype: Any) -> Any:
+        return self._array((size,), dtype, self.memory.malloc_for_user)
+
+    def _array(self, shape: tuple[int, ...], dtype: Any, malloc: Callable[[int], Any]) -> Any:
         with self._device:
-            return self._cupy.empty(size, dtype)
+            return self._cupy.ndarray(shape, dtype, malloc(math.prod(shape) * np.dtype(dtype).itemsize))
+
+    def contiguous(self, array: Any, dtype: Any) -> Any:
+        if array.flags.c_contiguous and array.dtype == dtype:
+            return array
+        copy = self._array(array.shape, dtype, self.memory.malloc)
+        try:
+            with self._device:
+                copy[...] = array
+        except self._cupy.cuda.compiler.CompileException as error:
+            # This kernel is CuPy's, and includes what ours do without.
+            raise RuntimeError(
+                "CuPy cannot compile the copy of an X that is not C-contiguous float32 or float64: the "
+                "CUDA headers are missing, or of another version than NVRTC. They come with: pip install "
+                '"accel_logreg[cuda13]" (or cuda12, as is CuPy). Or pass a C-contiguous X of one '
+                "of these dtypes: it is not copied."
+            ) from error
+        return copy
+
+    def after_fit(self) -> None:
+        with self._device:
+            self.memory.after_fit()
+
+    def release_memory(self) -> None:
+        with self._device:
+            self.memory.release()
 
     def upload(self, array: NDArray[Any]) -> Any:
         # Not cupy.asarray: that stages the whole array in pinned host memory, a second copy of X.
+        copy = self._array(array.shape, array.dtype, self.memory.malloc)
         with self._device:
-            copy = self._cupy.empty(array.shape, array.dtype)
             copy.set(array)
             # ``set`` may return before it has read all of the array, which may be a temporary.
             self._cupy.cuda.get_current_stream().synchronize()
@@ -196,10 +246,19 @@ class CudaDevice:
                 self._kernels[kernel](grid, (threads,), pointers, shared_mem=shared_bytes)
 
 
-@cache
+_devices: dict[int, CudaDevice] = {}
+
+
 def cuda_device(ordinal: int) -> CudaDevice:
     """The device with this number, its kernels compiled once per process."""
-    return CudaDevice(ordinal)
+    if ordinal not in _devices:
+        _devices[ordinal] = CudaDevice(ordinal)
+    return _devices[ordinal]
+
+
+def cuda_devices_in_use() -> list[CudaDevice]:
+    """The devices that have been asked for."""
+    return list(_devices.values())
 
 
 @cache

@@ -62,10 +62,15 @@ class Resident:
     @classmethod
     def upload(cls, device: Device, X: Matrix, y: Labels, s: Float64 | None) -> Resident:
         """Copy a training set to the device."""
-        weight_sum = float(len(X)) if s is None else float(s.sum())
+        return cls.around(device, device.upload(X), y, s)
+
+    @classmethod
+    def around(cls, device: Device, X: Any, y: Labels, s: Float64 | None) -> Resident:
+        """Take X (n, d), which is on the device, as it is, and copy host y and s to it."""
+        weight_sum = float(X.shape[0]) if s is None else float(s.sum())
         weights = None if s is None else device.upload(s)
         labels = device.upload(np.ascontiguousarray(y, np.int8))
-        return cls(device, (X.shape[0], X.shape[1]), device.upload(X), labels, weights, weight_sum)
+        return cls(device, (X.shape[0], X.shape[1]), X, labels, weights, weight_sum)
 
     def launch(self, question: Question, W: Any, V: Any | None, answer: Any) -> None:
         """W, V: device (p,). answer: device (d + 2,), written. Returns before the device is done."""

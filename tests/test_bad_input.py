@@ -79,7 +79,7 @@ class OnGpu:
         (X * 1j, Y, "Complex data not supported"),
         (X, np.array([0, 1, np.nan, 1, 1, 0]), "NaN"),
         (X, None, "requires y to be passed"),
-        (OnGpu(), Y, "on a GPU; this version takes host arrays"),
+        (OnGpu(), Y, r"OnGpu on a GPU, and backend='numpy' reads host memory\. Use backend='cupy'"),
     ],
 )
 def test_bad_data(X: Any, y: Any, message: str) -> None:

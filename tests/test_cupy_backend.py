@@ -6,6 +6,7 @@ import gc
 import weakref
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -17,6 +18,7 @@ from accel_logreg.backends import load_backend
 from accel_logreg.backends.base import Backend, Csr, Picked
 from accel_logreg.backends.cupy_fused import CupyBackend
 from accel_logreg.backends.cupy_fused_rows import upload_rows
+from accel_logreg.kernels import cupy_fused_interchange as interchange
 from accel_logreg.kernels.cupy_fused_device import (
     FUSED_KERNELS,
     MATRICES,
@@ -99,6 +101,31 @@ def test_cuda_device_opts_in_to_large_tiles_and_passes_null(
     together.kernel.assert_called_once_with(
         (132,), (1024,), (np.int64(0),), shared_mem=200 << 10, enable_cooperative_groups=True
     )
+
+
+def test_arrays_are_cupys_own_around_memory_of_the_pool(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CuPy's ndarray is real here, its memory is an address that nobody reads."""
+
+    def malloc(size: int) -> Any:
+        asked.append(size)
+        return cupy.cuda.MemoryPointer(cupy.cuda.UnownedMemory(1 << 20, size, None, 3), 0)
+
+    asked: list[int] = []
+    device = object.__new__(CudaDevice)
+    device._cupy, device._device = cupy, nullcontext()
+    device.memory = SimpleNamespace(malloc=malloc, malloc_for_user=malloc)  # type: ignore[assignment]
+    array = device.empty(12, np.float32)
+    assert (array.shape, array.dtype, array.nbytes) == ((12,), np.float32, 48)
+    assert device.for_user(6, np.int8).dtype == np.int8
+    assert device.empty(5).dtype == np.float64
+    assert asked == [48, 6, 40]
+    X = array.reshape(3, 4)
+    assert device.contiguous(X, np.dtype(np.float32)) is X
+    monkeypatch.setattr(interchange, "cuda_device", lambda ordinal: f"device {ordinal}")
+    assert interchange.CupyInterchange().adopt(X) == ("device 3", X)
+    assert not X.T.flags.c_contiguous
+    assert device.for_user(16, np.int8).view(np.dtype(np.int64)).shape == (2,)
+    assert device.for_user(4, np.int8).view(np.dtype(bool)).dtype == bool
 
 
 # ---- memory ----------------------------------------------------------------------------------------
@@ -281,10 +308,10 @@ def test_gram_and_samples_on_the_device(gpu: Backend, dtype: Any, rng: np.random
 
 
 @pytest.mark.gpu
-def test_device_memory_is_not_held_after_the_rows_are_gone(gpu: Backend, cupy: Any) -> None:
-    pool = cupy.get_default_memory_pool()
-    before = pool.used_bytes()
+def test_device_memory_is_not_held_after_the_rows_are_gone(gpu: Backend) -> None:
+    memory = gpu._device.memory  # type: ignore[attr-defined]
+    before = memory.used_bytes()
     rows = gpu.rows(np.ones((1000, 100)), np.ones(1000), None)
-    assert pool.used_bytes() > before
+    assert memory.used_bytes() > before
     del rows
-    assert pool.used_bytes() == before
+    assert memory.used_bytes() == before

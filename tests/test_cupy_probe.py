@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -123,14 +125,65 @@ def test_nvrtc_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("fresh_probe", "cupy")
 def test_the_kernels_do_not_compile(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing() -> None:
-        raise RuntimeError("cannot open source file cuda_fp16.h")
-
-    monkeypatch.setattr(engine, "_driver", lambda: None)
-    monkeypatch.setattr(engine, "_current_device", missing)
-    error = refusal()
+    error = refusal_without_kernels(monkeypatch, RuntimeError("cannot open source file cuda_fp16.h"))
     assert "cuda_fp16.h" in error.reason
     assert "CUDA headers" in error.reason
+    assert 'pip install "accel_logreg[cuda' in error.remedy
+
+
+def refusal_without_kernels(monkeypatch: pytest.MonkeyPatch, why: Exception) -> BackendUnavailableError:
+    def no_kernels() -> None:
+        raise why
+
+    for name in ("_driver", "_architecture"):
+        monkeypatch.setattr(engine, name, lambda: None)
+    monkeypatch.setattr(engine, "_current_device", no_kernels)
+    return refusal()
+
+
+@pytest.mark.usefixtures("fresh_probe", "cupy")
+def test_the_gpu_does_not_load_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    why = RuntimeError("CUDA_ERROR_ILLEGAL_ADDRESS: an illegal memory access was encountered")
+    error = refusal_without_kernels(monkeypatch, why)
+    assert "does not load the kernels (RuntimeError: CUDA_ERROR_ILLEGAL_ADDRESS" in error.reason
+    assert "headers" not in error.reason
+    assert "nvidia-smi" in error.remedy
+
+
+@pytest.mark.usefixtures("fresh_probe", "cupy")
+@pytest.mark.parametrize(
+    "why", [MemoryError("none left"), RuntimeError("cudaErrorMemoryAllocation: out of memory")]
+)
+def test_no_memory_left_for_the_kernels_is_not_remembered(
+    monkeypatch: pytest.MonkeyPatch, why: Exception
+) -> None:
+    error = refusal_without_kernels(monkeypatch, why)
+    assert "no memory left to load the kernels" in error.reason
+    assert "nvidia-smi" in error.remedy
+    monkeypatch.setattr(engine, "_current_device", lambda: "device")
+    assert engine.CupyBackend()._device == "device"
+
+
+@pytest.mark.usefixtures("fresh_probe")
+@pytest.mark.parametrize(
+    ("cuda", "remedy"), [(13020, r"accel_logreg\[cuda12\].*backend='numba'"), (12090, "Choose a CPU engine")]
+)
+def test_the_gpu_is_too_old(cupy: Any, monkeypatch: pytest.MonkeyPatch, cuda: int, remedy: str) -> None:
+    from cupy_backends.cuda.libs import nvrtc
+
+    gpu = SimpleNamespace(compute_capability="61")
+    monkeypatch.setattr(engine, "_driver", lambda: None)
+    monkeypatch.setattr(engine, "_compiler", lambda: None)
+    monkeypatch.setattr(engine, "_kernels", lambda: None)
+    monkeypatch.setattr(cupy.cuda, "Device", lambda: gpu)
+    monkeypatch.setattr(cupy.cuda.runtime, "runtimeGetVersion", lambda: cuda)
+    monkeypatch.setattr(nvrtc, "getSupportedArchs", lambda: (75, 80, 90))
+    error = refusal()
+    assert "compute capability 6.1" in error.reason
+    assert "for 7.5 and newer" in error.reason
+    assert re.search(remedy, error.remedy)
+    gpu.compute_capability = "75"
+    assert engine._architecture() is None
 
 
 @pytest.mark.usefixtures("fresh_probe")

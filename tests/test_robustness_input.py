@@ -28,7 +28,7 @@ WIDE = data(300, 4_000)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("solver", ["newton", "newton-cg", "lbfgs"])
+@pytest.mark.parametrize("solver", ["newton", "newton-cg", "lbfgs", "gradient-descent"])
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(("row", "value"), [(0, np.nan), (31_234, INF), (31_234, np.nan), (59_999, -INF)])
 def test_one_bad_entry_in_a_large_array(row: int, value: float, engine: str, solver: str, dtype: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from accel_logreg.backends.base import Backend, BackendUnavailableError
+from accel_logreg.device_arrays import on_gpu
 
 __all__ = [
     "BACKENDS",
@@ -13,6 +14,7 @@ __all__ = [
     "available_backends",
     "backend_status",
     "load_backend",
+    "release_memory",
     "resolve",
 ]
 
@@ -94,9 +96,20 @@ def resolve(name: str, X: Any) -> Backend:
     """
     if name != "auto":
         return load_backend(name)
-    if hasattr(X, "__cuda_array_interface__"):
+    if on_gpu(X):
         return load_backend("cupy")
     try:
         return load_backend("numba")
     except BackendUnavailableError:
         return load_backend("numpy")
+
+
+def release_memory() -> None:
+    """Give GPU memory that is kept for later, and not in use, back to the driver.
+
+    After a fit the cupy engine keeps at most 32 MiB a device for the next one; this returns them, and
+    the free blocks of CuPy's default pools (of device and of pinned host memory) as well, on the devices
+    that the engine has used. Arrays in use stay. Nothing happens where the engine has not run.
+    """
+    for backend in list(_loaded.values()):
+        backend.release_memory()

@@ -17,11 +17,16 @@ from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
+
+from accel_logreg.device_arrays import kind_of
+
+if TYPE_CHECKING:
+    from accel_logreg.backends.device_matrix import DeviceMatrix
 
 Float64 = NDArray[np.float64]
 Matrix = NDArray[np.float32] | NDArray[np.float64]
@@ -270,6 +275,26 @@ class Backend(ABC):
     @abstractmethod
     def logits(self, X: Matrix | Csr, W: Float64) -> Float64:
         """z = X W[:d] + W[d] for host X (m, d): host float64 (m,)."""
+
+    def adopt(self, X: Any) -> DeviceMatrix:
+        """X (n, d), an array on a GPU, read where it lies. An engine of the CPU refuses it by name.
+
+        Raises
+        ------
+        TypeError
+            This engine reads host memory, or X is of a dtype or layout that cannot be read in place.
+        """
+        raise TypeError(
+            f"X is a {kind_of(X)} on a GPU, and backend={self.name!r} reads host memory. Use backend='cupy' "
+            "or 'auto', which read X where it lies, or pass a host array: cupy.asnumpy(X), or "
+            "X.cpu().numpy() for a torch tensor"
+        )
+
+    def after_fit(self) -> None:  # noqa: B027
+        """Give back what a fit needed beside its rows, but for a little that spares the next one time."""
+
+    def release_memory(self) -> None:  # noqa: B027
+        """Give back all memory that is kept for later and not in use; nothing on engines that keep none."""
 
     def threads(self, n_threads: int | None) -> AbstractContextManager[object]:
         """A context that bounds this engine's threads and gives every setting back after."""

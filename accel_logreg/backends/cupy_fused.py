@@ -1,4 +1,4 @@
-"""The CuPy engine: X copied to the device once, fused kernels there, p numbers back per question.
+"""The CuPy engine: X copied to the device once, or read where it lies there; p numbers back per question.
 
 CuPy is imported when a CupyBackend is made, not before. Making one probes the machine; what is missing
 becomes a BackendUnavailableError with its own reason and the command that mends it.
@@ -6,15 +6,29 @@ becomes a BackendUnavailableError with its own reason and the command that mends
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from accel_logreg.backends.base import Backend, BackendUnavailableError, Csr, Float64, Labels, Matrix, Rates
-from accel_logreg.backends.cupy_fused_rows import CupyRows, upload_rows
+from accel_logreg.backends.base import (
+    Backend,
+    BackendUnavailableError,
+    Csr,
+    Float64,
+    Labels,
+    Matrix,
+    Rates,
+    Rows,
+)
+from accel_logreg.backends.cupy_fused_given import GivenMatrix, given_matrix
+from accel_logreg.backends.cupy_fused_rows import upload_rows
+from accel_logreg.backends.device_matrix import DeviceMatrix
+from accel_logreg.device_arrays import on_gpu
 from accel_logreg.kernels import cupy_fused as kernels
-from accel_logreg.kernels.cupy_fused_device import Device, cuda_device
+from accel_logreg.kernels.cupy_fused_device import Device, cuda_device, cuda_devices_in_use
+from accel_logreg.kernels.cupy_fused_interchange import CupyInterchange, Interchange
 
 INSTALL = (
     'Install the CuPy for your driver: pip install "accel_logreg[cuda13]" (driver 580 or newer), '
@@ -33,7 +47,9 @@ CUDA_ERROR_NO_DEVICE = 100
 
 
 class CupyBackend(Backend):
-    """The current CUDA device. Making it compiles the kernels, or loads them from CuPy's cache on disk.
+    """The current CUDA device, and for an X on a GPU the one that it lies on.
+
+    Making it compiles the kernels, or loads them from CuPy's cache on disk.
 
     Raises
     ------
@@ -42,6 +58,7 @@ class CupyBackend(Backend):
     """
 
     name = "cupy"
+    _interchange: Interchange = CupyInterchange()
     # Reckoned from data sheets of current cards, not measured: they only order the solvers.
     rates = Rates(1 / 2e12, 1 / 1e12, 1 / 1e12, 1 / 5e12, 50e-6)
 
@@ -51,11 +68,37 @@ class CupyBackend(Backend):
             raise BackendUnavailableError(self.name, *obstacle)
         self._device: Device = _current_device()
 
-    def rows(self, X: Matrix | Csr, y: Labels, sample_weight: Float64 | None) -> CupyRows:
+    def rows(self, X: Matrix | Csr | DeviceMatrix, y: Labels, sample_weight: Float64 | None) -> Rows:
+        """As in ``Backend``; X may also be an array on a GPU, adopted or not, which is not copied."""
+        if on_gpu(X):
+            X = self.adopt(X)
+        if isinstance(X, DeviceMatrix):
+            return X.rows(y, sample_weight)
         return upload_rows(self._device, _dense(X), y, sample_weight)
 
-    def logits(self, X: Matrix | Csr, W: Float64) -> Float64:
+    def logits(self, X: Matrix | Csr | DeviceMatrix, W: Float64) -> Float64:
+        """As in ``Backend``; X may also be an array on a GPU, adopted or not."""
+        if on_gpu(X):
+            X = self.adopt(X)
+        if isinstance(X, DeviceMatrix):
+            return X.logits(W)
         return kernels.logits(self._device, _dense(X), W)
+
+    def adopt(self, X: Any) -> GivenMatrix:
+        """As in ``Backend``, and on whichever device X lies."""
+        return given_matrix(self._interchange, X)
+
+    def after_fit(self) -> None:
+        for device in self._devices():
+            device.after_fit()
+
+    def release_memory(self) -> None:
+        for device in self._devices():
+            device.release_memory()
+
+    def _devices(self) -> Iterable[Device]:
+        """Every device that has been used: arrays may lie on several."""
+        return cuda_devices_in_use()
 
 
 def _dense(X: Matrix | Csr) -> Matrix:
@@ -77,7 +120,7 @@ class Obstacle(NamedTuple):
 @cache
 def find_obstacle() -> Obstacle | None:
     """What keeps the engine from running here, None if nothing does; found out once per process."""
-    return _packages() or _driver() or _compiler()
+    return _packages() or _driver() or _compiler() or _architecture() or _kernels()
 
 
 def cupy_distributions() -> list[str]:
@@ -140,33 +183,76 @@ def _insufficient_driver(driver: int, runtime: int) -> Obstacle:
             "Run nvidia-smi: if it fails, install the NVIDIA driver; in a container, start it with access "
             "to the GPU (docker run --gpus all). On a machine without an NVIDIA GPU choose backend='numba'.",
         )
-    uninstall = f"pip uninstall -y {' '.join(cupy_distributions())}"
     return Obstacle(
         f"the NVIDIA driver is too old: it supports CUDA {_version(driver)} and this CuPy needs "
         f"{_version(runtime)} (cudaErrorInsufficientDriver).",
         "Update the driver (nvidia-smi shows its version), or install a CuPy that it supports: "
-        f'{uninstall} && pip install "accel_logreg[cuda{driver // 1000}]".',
+        f'{_uninstall()} && pip install "accel_logreg[cuda{driver // 1000}]".',
     )
 
 
 def _compiler() -> Obstacle | None:
-    from cupy.cuda import runtime
     from cupy_backends.cuda.libs import nvrtc
 
-    mend = f'It comes with: pip install "accel_logreg[cuda{runtime.runtimeGetVersion() // 1000}]".'
     try:
         nvrtc.getVersion()
     except Exception as error:  # RuntimeError, OSError or ImportError, by version of CuPy
-        return Obstacle(f"NVRTC, CUDA's run-time compiler, does not load: {_last_line(error)}.", mend)
+        return Obstacle(f"NVRTC, CUDA's run-time compiler, does not load: {_last_line(error)}.", _with_cuda())
+    return None
+
+
+def _architecture() -> Obstacle | None:
+    import cupy
+    from cupy.cuda import runtime
+    from cupy_backends.cuda.libs import nvrtc
+
+    capability, oldest = int(cupy.cuda.Device().compute_capability), min(nvrtc.getSupportedArchs())
+    if capability >= oldest:
+        return None
+    cuda = runtime.runtimeGetVersion()
+    older = f'Install the CuPy for CUDA 12: {_uninstall()} && pip install "accel_logreg[cuda12]", or choose'
+    return Obstacle(
+        f"the GPU is too old: it has compute capability {capability / 10:.1f}, and CUDA {_version(cuda)} "
+        f"compiles for {oldest / 10:.1f} and newer.",
+        f"{older if cuda >= 13000 else 'Choose'} a CPU engine: backend='numba'.",
+    )
+
+
+def _kernels() -> Obstacle | None:
     try:
         _current_device()
     except Exception as error:  # CompileException is no relative of RuntimeError
+        said = f"{type(error).__name__}: {_last_line(error)}"
+        if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+            # Raised, not returned: what is returned is remembered, and memory comes and goes.
+            raise BackendUnavailableError(
+                "cupy",
+                f"the GPU has no memory left to load the kernels ({said}).",
+                "Run nvidia-smi to see what uses it, end that or choose another GPU with "
+                "CUDA_VISIBLE_DEVICES, and try again.",
+            ) from error
+        if "CUDA_ERROR" in said or "cudaError" in said:
+            return Obstacle(
+                f"the GPU does not load the kernels ({said}).",
+                "Run nvidia-smi to see the state of the GPU and its driver; after an error of another "
+                "kernel start a new process.",
+            )
         return Obstacle(
-            f"the kernels do not compile on this machine ({type(error).__name__}: {_last_line(error)}), most "
-            "often because the CUDA headers are missing or of another version than NVRTC.",
-            mend,
+            f"the kernels do not compile on this machine ({said}), most often because the CUDA headers are "
+            "missing or of another version than NVRTC.",
+            _with_cuda(),
         )
     return None
+
+
+def _with_cuda() -> str:
+    from cupy.cuda import runtime
+
+    return f'It comes with: pip install "accel_logreg[cuda{runtime.runtimeGetVersion() // 1000}]".'
+
+
+def _uninstall() -> str:
+    return f"pip uninstall -y {' '.join(cupy_distributions())}"
 
 
 def _current_device() -> Device:

@@ -42,6 +42,8 @@ def gradient_descent(
     DivergenceError
         The cost is not finite, is a hundred times the first one, has not fallen at the end, or still
         goes up and down then.
+    FloatingPointError
+        J or its gradient is not finite at the start: X is not, or is too large.
     """
     history = History()
     alpha = 1.0 / problem.lipschitz(random_state) if learning_rate is None else learning_rate
@@ -58,6 +60,8 @@ def gradient_descent(
         history.gradient_norm.extend(descent.gradient_norms.tolist())
         history.seconds.extend((began + seconds * share).tolist())
         history.reads.extend((reads + np.round((problem.reads - reads) * share)).astype(int).tolist())
+        if not math.isfinite(history.cost[0] + history.gradient_norm[0]):  # no step has been made yet
+            raise FloatingPointError("J or its gradient is not finite")
         W = descent.W
         done += steps
         cost = history.cost[-1]

@@ -6,7 +6,9 @@ A test file asks for them with ``pytest_plugins = ["cuda_host.fixtures"]`` and d
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import pytest
 from cuda_host.host_device import (
     ONE_MULTIPROCESSOR,
@@ -17,6 +19,9 @@ from cuda_host.host_device import (
     compiler,
     sanitizers_work,
 )
+from cuda_host.play_engine import PlayedCupyBackend
+
+from accel_logreg import backends
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +46,18 @@ def device(driver: Driver, request: pytest.FixtureRequest) -> HostDevice:
     """Both ways that a device is free to choose: a right kernel does not notice."""
     late = request.param.startswith("late")
     return HostDevice(driver, ONE_MULTIPROCESSOR, late_copies=late, descending=not late)
+
+
+@pytest.fixture
+def played_engine(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> PlayedCupyBackend:
+    """The CuPy engine with its kernels on the host, where the estimator finds it."""
+    played = PlayedCupyBackend(driver)
+    monkeypatch.setitem(backends._loaded, "cupy", played)
+    return played
+
+
+@pytest.fixture
+def small_problem(rng: np.random.Generator, dtype: Any) -> tuple[Any, Any]:
+    """X (90, 4) and y of 0 and 1, not separable."""
+    X = rng.normal(size=(90, 4)).astype(dtype)
+    return X, (X[:, 0] + rng.normal(size=90) > 0).astype(np.int64)

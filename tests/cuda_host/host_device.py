@@ -134,6 +134,18 @@ class HostDevice:
     def empty(self, size: int, dtype: Any = np.float64) -> NDArray[Any]:
         return np.frombuffer(bytearray(b"\xff" * (size * np.dtype(dtype).itemsize)), dtype)  # NaN, or −1
 
+    def for_user(self, size: int, dtype: Any) -> NDArray[Any]:
+        return self.empty(size, dtype)
+
+    def contiguous(self, array: NDArray[Any], dtype: Any) -> NDArray[Any]:
+        return array.astype(dtype, order="C", copy=False)
+
+    def after_fit(self) -> None:
+        pass
+
+    def release_memory(self) -> None:
+        pass
+
     def upload(self, array: NDArray[Any]) -> NDArray[Any]:
         assert array.flags.c_contiguous
         wider = np.empty(array.size + self.misaligned, array.dtype)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from cuda_host.host_device import SANITIZERS, Driver, HostDevice, build, compiler, sanitizers_work
+from cuda_host.played_arrays import HostInterchange
 
 from accel_logreg import backends
 from accel_logreg.backends.cupy_fused import CupyBackend
@@ -19,10 +20,15 @@ from accel_logreg.kernels.cupy_fused_plan import Limits
 
 
 class PlayedCupyBackend(CupyBackend):
-    """The engine without its probe of the machine."""
+    """The engine without its probe of the machine, and two devices, of which the first is current."""
 
     def __init__(self, driver: Driver) -> None:
-        self._device = HostDevice(driver, Limits(2, 100 << 10, 100 << 10, tf32=True))
+        self._played = [HostDevice(driver, Limits(2, 100 << 10, 100 << 10, tf32=True)) for _ in range(2)]
+        self._device = self._played[0]
+        self._interchange = HostInterchange(self._played.__getitem__)
+
+    def _devices(self) -> list[HostDevice]:
+        return self._played
 
 
 def pytest_configure(config: pytest.Config) -> None:

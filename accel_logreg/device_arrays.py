@@ -1,0 +1,73 @@
+"""Arrays that lie on a GPU, recognised by what they say of themselves: no GPU library is imported.
+
+Two protocols say where an array lies: DLPack (https://dmlc.github.io/dlpack) and the CUDA array
+interface (https://numba.readthedocs.io/en/stable/cuda/cuda_array_interface.html).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_CUDA_DEVICES = (2, 13)  # kDLCUDA and kDLCUDAManaged in dlpack.h
+
+
+def on_gpu(X: Any) -> bool:
+    """Whether X is an array on a CUDA device: CuPy's, torch's, or any other that says so."""
+    if type(X) is np.ndarray:
+        return False
+    if sparse_on_gpu(X):  # it speaks no protocol
+        return True
+    # DLPack first: to ask a tensor that requires grad for its CUDA array interface raises.
+    device = getattr(X, "__dlpack_device__", None)
+    if device is None:
+        return hasattr(X, "__cuda_array_interface__")
+    try:
+        return int(device()[0]) in _CUDA_DEVICES
+    except (BufferError, RuntimeError, TypeError, ValueError):  # it cannot be exchanged: no CUDA array
+        return False
+
+
+def sparse_on_gpu(X: Any) -> bool:
+    """Whether X is one of CuPy's sparse matrices."""
+    return type(X).__module__.startswith("cupyx.scipy.sparse")
+
+
+def kind_of(X: Any) -> str:
+    """The type of X for a message, such as "torch.Tensor"."""
+    return f"{type(X).__module__}.{type(X).__name__}"
+
+
+def shape_of(X: Any) -> tuple[int, ...] | None:
+    """The shape of an array on a GPU; None where only its memory would tell."""
+    shape = getattr(X, "shape", None)
+    if shape is None:
+        shape = getattr(X, "__cuda_array_interface__", {}).get("shape")
+    return None if shape is None else tuple(map(int, shape))
+
+
+def to_host(array: Any) -> Any:
+    """A NumPy copy of an array on a GPU, made by the array's own library; anything else as it is.
+
+    Raises
+    ------
+    TypeError
+        The array's type has no way to the host that is known here.
+    """
+    if not on_gpu(array):
+        return array
+    if hasattr(array, "detach"):  # torch
+        host: NDArray[Any] = array.detach().cpu().numpy()
+        return host
+    for way in ("to_numpy", "copy_to_host", "get"):  # cuDF, Numba, CuPy
+        if hasattr(array, way):
+            return getattr(array, way)()
+    try:
+        return np.asarray(array)  # JAX
+    except Exception as error:
+        raise TypeError(
+            f"a {kind_of(array)} on a GPU cannot be copied to the host ({error}). Pass a NumPy array, or "
+            "cupy.asarray(array)"
+        ) from None
