@@ -213,7 +213,7 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_class = False
-        tags.input_tags.sparse = self.backend != "cupy"
+        tags.input_tags.sparse = True
         return tags
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,12 +26,6 @@ class Measured:
         self.flags, self.reshape = X.data.flags, X.data.reshape
 
 
-@pytest.fixture(params=["python", "numpy", "numba"])
-def sparse_engine(request: pytest.FixtureRequest, require: Callable[[str], Backend]) -> Backend:
-    """Each engine that takes sparse rows."""
-    return require(request.param)
-
-
 def build(engine: Backend, size: str, dtype: str) -> SparseProblem:
     if engine.name == "python" and size != FOR_THE_LOOP:
         pytest.skip(f"the Python loop takes seconds a pass on {size}; it runs on {FOR_THE_LOOP}")
@@ -41,8 +34,8 @@ def build(engine: Backend, size: str, dtype: str) -> SparseProblem:
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("size", SIZES)
-def bench_sparse_gradient(measure: Any, sparse_engine: Backend, size: str, dtype: str) -> None:
-    problem = build(sparse_engine, size, dtype)
+def bench_sparse_gradient(measure: Any, engine: Backend, size: str, dtype: str) -> None:
+    problem = build(engine, size, dtype)
     W = problem.weights
     loss, gradient = loss_grad(problem, W)
 
@@ -50,12 +43,12 @@ def bench_sparse_gradient(measure: Any, sparse_engine: Backend, size: str, dtype
         np.testing.assert_allclose(answer[0], loss, rtol=1e-11)
         np.testing.assert_allclose(answer[1], gradient, rtol=1e-8, atol=1e-11 * np.abs(gradient).max())
 
-    with sparse_engine.threads(None):
-        rows = sparse_engine.rows(problem.X, problem.y, None)
+    with engine.threads(None):
+        rows = engine.rows(problem.X, problem.y, None)
         measure(
             lambda: rows.loss_grad(W),
             check,
-            engine=sparse_engine,
+            engine=engine,
             X=Measured(problem.X),
             group=f"sparse gradient {problem.shape} {dtype}",
             reads=1,
@@ -64,20 +57,20 @@ def bench_sparse_gradient(measure: Any, sparse_engine: Backend, size: str, dtype
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("size", SIZES)
-def bench_sparse_hessian_product(measure: Any, sparse_engine: Backend, size: str, dtype: str) -> None:
+def bench_sparse_hessian_product(measure: Any, engine: Backend, size: str, dtype: str) -> None:
     """At one W, as a conjugate-gradient solve asks: what an engine keeps for that W, it may use."""
-    problem = build(sparse_engine, size, dtype)
+    problem = build(engine, size, dtype)
     W = problem.weights
     V = np.roll(W, 1)
     product = hessian_product(problem, W, V)
-    with sparse_engine.threads(None):
-        rows = sparse_engine.rows(problem.X, problem.y, None)
+    with engine.threads(None):
+        rows = engine.rows(problem.X, problem.y, None)
         measure(
             lambda: rows.hessian_product(W, V),
             lambda answer: np.testing.assert_allclose(
                 answer, product, rtol=1e-8, atol=1e-11 * np.abs(product).max()
             ),
-            engine=sparse_engine,
+            engine=engine,
             X=Measured(problem.X),
             group=f"sparse Hessian product {problem.shape} {dtype}",
             reads=1,

@@ -92,7 +92,23 @@ PREDICTIONS = Program(
     ("cupy_fused_machine.cuh", "cupy_fused_math.cuh", "cupy_fused_predict.cu"),
     ("probabilities", "labels", "not_finite", *_of_both_dtypes("take_rows")),
 )
-PROGRAMS = (PASSES, MATRICES, DESCENT, PREDICTIONS)
+SPARSE = Program(
+    (
+        "cupy_fused_machine.cuh",
+        "cupy_fused_math.cuh",
+        "cupy_fused_csr.cuh",
+        "cupy_fused_csr_copies.cuh",
+        "cupy_fused_csr_matrices.cuh",
+        "cupy_fused_csr.cu",
+    ),
+    (
+        *_of_both_dtypes("segment_sums", "segment_square_sums", "transpose", "gather_csr_rows"),
+        *_of_both_dtypes("fill_zeros", "scatter_rows", "gram_batch"),
+        *("sum_segments", "csr_gradient_factors", "csr_product_factors"),
+        *("column_starts", "row_lengths", "csr_roots", "add_slices"),
+    ),
+)
+PROGRAMS = (PASSES, MATRICES, DESCENT, PREDICTIONS, SPARSE)
 KERNELS = tuple(name for program in PROGRAMS for name in program.kernels)
 COOPERATIVE = frozenset(name for program in PROGRAMS if program.cooperative for name in program.kernels)
 # Above 48 KB of shared memory a kernel must opt in; and its plan counts on shared memory, not on
@@ -129,6 +145,9 @@ class Device(Protocol):
 
     def download(self, array: Any) -> NDArray[Any]:
         """A device array copied to the host, once everything launched before is done."""
+
+    def stable_order(self, keys: Any) -> Any:
+        """The places (int64) of the keys in increasing order, equal ones in the order they had."""
 
     def launch(
         self, kernel: str, grid: tuple[int, ...], threads: int, shared_bytes: int, args: tuple[Any, ...]
@@ -229,6 +248,10 @@ class CudaDevice:
         with self._device:
             host: NDArray[Any] = array.get()
             return host
+
+    def stable_order(self, keys: Any) -> Any:
+        with self._device:
+            return self._cupy.argsort(keys)  # always stable
 
     def launch(
         self, kernel: str, grid: tuple[int, ...], threads: int, shared_bytes: int, args: tuple[Any, ...]

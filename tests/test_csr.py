@@ -15,20 +15,12 @@ from accel_logreg.backends import load_backend
 from accel_logreg.backends.base import Backend, Csr, Picked
 from accel_logreg.backends.python_loop import PythonRows
 
-ENGINES = ["python", "numpy", "numba"]
-
-
-@pytest.fixture(params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> Backend:
-    """Each engine that takes sparse rows."""
-    return load_backend(request.param)
-
 
 @pytest.mark.parametrize("index", ["int32", "int64"])
 @pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
 def test_answers_equal_the_dense_loop(
-    engine: Backend,
+    backend: Backend,
     shape: tuple[int, int, float],
     dtype: type[np.floating],
     index: str,
@@ -36,22 +28,22 @@ def test_answers_equal_the_dense_loop(
     rng: np.random.Generator,
 ) -> None:
     X, y, s = problem(rng, *shape, dtype, weighted)
-    rows, loop = engine.rows(sparse(X, index), y, s), PythonRows(X, y, s)
+    rows, loop = backend.rows(sparse(X, index), y, s), PythonRows(X, y, s)
     assert_same_rows(rows, loop, rng)
     W = rng.standard_normal(shape[1] + 1)
     z = X.astype(np.float64) @ W[:-1] + W[-1]
-    np.testing.assert_allclose(engine.logits(sparse(X, index), W), z, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(backend.logits(sparse(X, index), W), z, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("d", [3000, 70_000])
 @pytest.mark.parametrize("index", ["int32", "int64"])
 def test_many_columns(
-    engine: Backend, dtype: type[np.floating], d: int, index: str, rng: np.random.Generator
+    backend: Backend, dtype: type[np.floating], d: int, index: str, rng: np.random.Generator
 ) -> None:
     """More columns than the L1 cache holds weights of, and more than uint16 can number."""
     X, y, s = problem(rng, 9, d, 0.01, dtype, True)
     X[:, [0, d - 1]] = 1.5
-    rows, loop = engine.rows(sparse(X, index), y, s), PythonRows(X, y, s)
+    rows, loop = backend.rows(sparse(X, index), y, s), PythonRows(X, y, s)
     W, V = rng.standard_normal((2, d + 1))
     assert_same_answers(rows, loop, W, V)
     np.testing.assert_allclose(rows.hessian_diagonal(W), loop.hessian_diagonal(W), rtol=1e-12, atol=1e-300)
@@ -59,12 +51,12 @@ def test_many_columns(
     sample, expected = rows.sample(picked), loop.sample(picked)
     assert_same_answers(sample, expected, W, V)
     np.testing.assert_allclose(sample.combination(np.ones(6)), expected.combination(np.ones(6)), rtol=1e-6)
-    np.testing.assert_allclose(engine.logits(sparse(X, index), W), X @ W[:-1] + W[-1], rtol=1e-5)
+    np.testing.assert_allclose(backend.logits(sparse(X, index), W), X @ W[:-1] + W[-1], rtol=1e-5)
 
 
-def test_a_sample_is_those_rows(engine: Backend, dtype: type[np.floating], rng: np.random.Generator) -> None:
+def test_a_sample_is_those_rows(backend: Backend, dtype: type[np.floating], rng: np.random.Generator) -> None:
     X, y, s = problem(rng, 30, 12, 0.3, dtype, True)
-    rows, loop = engine.rows(sparse(X), y, s), PythonRows(X, y, s)
+    rows, loop = backend.rows(sparse(X), y, s), PythonRows(X, y, s)
     picked = Picked(rng.integers(0, 30, 41), 0.5 + rng.random(41))
     sample = rows.sample(picked)
     assert_same_rows(sample, loop.sample(picked), rng)
@@ -72,27 +64,29 @@ def test_a_sample_is_those_rows(engine: Backend, dtype: type[np.floating], rng: 
     assert_same_rows(sample.sample(again), loop.sample(picked).sample(again), rng)
 
 
-def test_a_sample_shares_the_count_of_reads(engine: Backend, rng: np.random.Generator) -> None:
+def test_a_sample_shares_the_count_of_reads(backend: Backend, rng: np.random.Generator) -> None:
     X, y, _ = problem(rng, 20, 6, 0.4, np.float64, False)
-    rows = engine.rows(sparse(X), y, None)
+    rows = backend.rows(sparse(X), y, None)
     W = np.zeros(7)
     rows.loss_grad(W)
     one = rows.reads
     assert one >= 1
     sample = rows.sample(Picked(np.arange(5), np.ones(5)))
+    copied = rows.reads - one
+    assert copied >= 0.25
     sample.loss_grad(W)
-    assert rows.reads == sample.reads == pytest.approx(1.25 * one + 0.25)
+    assert rows.reads == sample.reads == pytest.approx(1.25 * one + copied)
 
 
 @pytest.mark.parametrize("z", [30.0, 700.0, 800.0])
 @pytest.mark.parametrize("sign", [-1.0, 1.0])
-def test_extreme_logits(engine: Backend, dtype: type[np.floating], z: float, sign: float) -> None:
+def test_extreme_logits(backend: Backend, dtype: type[np.floating], z: float, sign: float) -> None:
     X = np.zeros((17, 3), dtype=dtype)
     X[:, 1] = sign * z
     W, V = np.array([0.0, 1.0, 0.0, 0.0]), np.array([0.0, 1.0, 2.0, -0.5])
     for label in (0.0, 1.0):
         y = np.full(17, label)
-        rows, loop = engine.rows(sparse(X), y, None), PythonRows(X, y, None)
+        rows, loop = backend.rows(sparse(X), y, None), PythonRows(X, y, None)
         loss, gradient = rows.loss_grad(W)
         expected_loss, expected = loop.loss_grad(W)
         # e^-708 = 3e-308 is the smallest exponential of some engines.
@@ -103,8 +97,8 @@ def test_extreme_logits(engine: Backend, dtype: type[np.floating], z: float, sig
         )
 
 
-def test_nan_weights_are_not_hidden(engine: Backend) -> None:
-    rows = engine.rows(sparse(np.ones((20, 3))), np.ones(20), None)
+def test_nan_weights_are_not_hidden(backend: Backend) -> None:
+    rows = backend.rows(sparse(np.ones((20, 3))), np.ones(20), None)
     W = np.array([np.nan, 0.0, 0.0, 0.0])
     loss, gradient = rows.loss_grad(W)
     assert np.isnan(loss)
@@ -112,9 +106,9 @@ def test_nan_weights_are_not_hidden(engine: Backend) -> None:
     assert np.isnan(rows.hessian_product(W, np.ones(4))).all()
 
 
-def test_a_centre_is_refused(engine: Backend, rng: np.random.Generator) -> None:
+def test_a_centre_is_refused(backend: Backend, rng: np.random.Generator) -> None:
     X, y, _ = problem(rng, 12, 3, 0.5, np.float64, False)
-    rows = engine.rows(sparse(X), y, None)
+    rows = backend.rows(sparse(X), y, None)
     for each in (rows, rows.sample(Picked(np.arange(4), np.ones(4)))):
         with pytest.raises(ValueError, match=r"centre must be zero for sparse X.* 2 of its 3 entries"):
             each.hessian(np.zeros(4), np.array([1.0, 0.0, 2.0]), np.ones(3))
@@ -122,10 +116,10 @@ def test_a_centre_is_refused(engine: Backend, rng: np.random.Generator) -> None:
             each.gram(np.ones(3))
 
 
-def test_products_follow_their_weights(engine: Backend, rng: np.random.Generator) -> None:
+def test_products_follow_their_weights(backend: Backend, rng: np.random.Generator) -> None:
     """Whatever an engine keeps from the last W, an answer is for the W that it is asked at."""
     X, y, s = problem(rng, 40, 6, 0.5, np.float64, True)
-    rows, loop = engine.rows(sparse(X), y, s), PythonRows(X, y, s)
+    rows, loop = backend.rows(sparse(X), y, s), PythonRows(X, y, s)
     W, U, V = rng.standard_normal((3, 7))
 
     def check(at: Any) -> None:
@@ -145,11 +139,11 @@ def test_products_follow_their_weights(engine: Backend, rng: np.random.Generator
 
 @pytest.mark.parametrize("d", [50, 5000])
 def test_same_data_same_bits(
-    engine: Backend, dtype: type[np.floating], d: int, rng: np.random.Generator
+    backend: Backend, dtype: type[np.floating], d: int, rng: np.random.Generator
 ) -> None:
-    X, y, s = problem(rng, 50 if engine.name == "python" else 1500, d, 0.05, dtype, True)
+    X, y, s = problem(rng, 50 if backend.name == "python" else 1500, d, 0.05, dtype, True)
     W, V = rng.standard_normal((2, d + 1))
-    first, second = engine.rows(sparse(X), y, s), engine.rows(sparse(X), y, s)
+    first, second = backend.rows(sparse(X), y, s), backend.rows(sparse(X), y, s)
     for ask in (
         lambda rows: rows.loss_grad(W)[1],
         lambda rows: rows.hessian_product(W, V),
@@ -159,9 +153,11 @@ def test_same_data_same_bits(
         np.testing.assert_array_equal(ask(first), ask(second))
 
 
-def test_many_blocks_and_threads(engine: Backend, dtype: type[np.floating], rng: np.random.Generator) -> None:
+def test_many_blocks_and_threads(
+    backend: Backend, dtype: type[np.floating], rng: np.random.Generator
+) -> None:
     """Rows of very different lengths, more than one thread's share, compared with dense NumPy."""
-    n = 301 if engine.name == "python" else 20_011
+    n = 301 if backend.name == "python" else 20_011
     d = 40
     share = np.where(np.arange(n) % 50 == 0, 1.0, 0.2)[:, np.newaxis]
     X = (rng.standard_normal((n, d)) * (rng.random((n, d)) < share)).astype(dtype)
@@ -172,7 +168,7 @@ def test_many_blocks_and_threads(engine: Backend, dtype: type[np.floating], rng:
     a = 1.0 / (1.0 + np.exp(-dense @ W))
     sh = s * a * (1.0 - a) / s.sum()
     for index in ("int32", "int64"):
-        rows = engine.rows(sparse(X, index), y, s)
+        rows = backend.rows(sparse(X, index), y, s)
         gradient = rows.loss_grad(W)[1]
         np.testing.assert_allclose(gradient, (s * (a - y)) @ dense / s.sum(), rtol=1e-9, atol=1e-13)
         np.testing.assert_allclose(
@@ -182,12 +178,12 @@ def test_many_blocks_and_threads(engine: Backend, dtype: type[np.floating], rng:
         np.testing.assert_allclose(H, (dense.T * sh) @ dense, rtol=1e-9, atol=1e-13)
         np.testing.assert_allclose(rows.hessian_diagonal(W), np.diag(H), rtol=1e-9)
         np.testing.assert_allclose(rows.combination(s), s @ dense[:, :-1], rtol=1e-9, atol=1e-10)
-        np.testing.assert_allclose(engine.logits(sparse(X, index), W), dense @ W, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(backend.logits(sparse(X, index), W), dense @ W, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("d", [6, 3000])
 def test_inputs_are_read_and_not_written(
-    engine: Backend, dtype: type[np.floating], d: int, rng: np.random.Generator
+    backend: Backend, dtype: type[np.floating], d: int, rng: np.random.Generator
 ) -> None:
     dense, y, s = problem(rng, 20, d, 0.3, dtype, True)
     assert s is not None
@@ -196,7 +192,7 @@ def test_inputs_are_read_and_not_written(
     copies = [array.copy() for array in arrays]
     for array in arrays:
         array.flags.writeable = False
-    rows = engine.rows(Csr(X.data, X.indices, X.indptr, X.shape), y, s)
+    rows = backend.rows(Csr(X.data, X.indices, X.indptr, X.shape), y, s)
     W, centre, scale = np.ones(d + 1), np.zeros(d), np.full(d, 2.0)
     for array in (W, centre, scale):
         array.flags.writeable = False
@@ -210,7 +206,7 @@ def test_inputs_are_read_and_not_written(
         rows.hessian(W, centre, scale)
         rows.hessian(W, centre, scale, picked=Picked(np.arange(20), np.ones(20)))
         rows.gram(centre)
-    engine.logits(X, W)
+    backend.logits(X, W)
     for array, copy in zip(arrays, copies, strict=True):
         np.testing.assert_array_equal(array, copy)
 
@@ -234,13 +230,13 @@ def test_values_are_not_copied(rng: np.random.Generator) -> None:
     seed=st.integers(0, 2**32 - 1),
 )
 def test_any_sparse_problem_equals_the_dense_loop(
-    engine: Backend, n: int, d: int, share: float, index: str, single: bool, weighted: bool, seed: int
+    backend: Backend, n: int, d: int, share: float, index: str, single: bool, weighted: bool, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
     X, y, s = problem(rng, n, d, share, np.float32 if single else np.float64, weighted)
     if X.any():
         X[X != 0] *= np.float32(3.0)
     W, V = rng.standard_normal((2, d + 1))
-    rows, loop = engine.rows(sparse(X, index), y, s), PythonRows(X, y, s)
+    rows, loop = backend.rows(sparse(X, index), y, s), PythonRows(X, y, s)
     assert_same_answers(rows, loop, W, V, rtol=1e-11)
     np.testing.assert_allclose(rows.hessian_diagonal(W), loop.hessian_diagonal(W), rtol=1e-11, atol=1e-300)

@@ -15,8 +15,7 @@ import pytest
 from cuda_host.host_device import Driver, HostDevice
 
 from accel_logreg.backends import load_backend
-from accel_logreg.backends.base import Backend, Csr, Picked
-from accel_logreg.backends.cupy_fused import CupyBackend
+from accel_logreg.backends.base import Backend, Picked
 from accel_logreg.backends.cupy_fused_rows import upload_rows
 from accel_logreg.kernels import cupy_fused_interchange as interchange
 from accel_logreg.kernels.cupy_fused_device import (
@@ -91,7 +90,7 @@ def test_cuda_device_opts_in_to_large_tiles_and_passes_null(
     device.launch("gradient_float32", (7,), 256, 4096, (None, np.int64(3)))
     kernel = device._kernels["gradient_float32"]
     kernel.assert_called_once_with((7,), (256,), (np.int64(0), np.int64(3)), shared_mem=4096)
-    device.launch("gram_float64", (1,), 256, 0, ())  # of the other program, which is compiled now
+    device.launch("gram_float64", (1,), 256, 0, ())  # of another program, which is compiled now
     assert set(device._kernels) == {*PASSES.kernels, *MATRICES.kernels}
     assert device._kernels["gradient_float32"] is kernel
     device.launch("descend_by_rows_float64", (132,), 1024, 200 << 10, (None,))
@@ -172,19 +171,6 @@ def test_rows_that_are_not_there_are_refused(
         resident.sample(picked)
     with pytest.raises(error, match=message):
         resident.hessian(np.zeros(3), np.zeros(2), np.ones(2), picked=picked)
-
-
-def test_sparse_rows_are_refused_by_name() -> None:
-    X = Csr(np.ones(2), np.array([0, 1], np.int32), np.array([0, 1, 2], np.int32), (2, 5))
-    backend = object.__new__(CupyBackend)  # without its probe of this machine
-    backend._device = HostDevice(Driver(Path("never launched")), LIMITS)
-    message = (
-        r"CSR matrix of shape \(2, 5\): backend='cupy' takes dense X.*backend='numba', or pass X.toarray"
-    )
-    with pytest.raises(TypeError, match=message):
-        backend.rows(X, np.ones(2), None)
-    with pytest.raises(TypeError, match=message):
-        backend.logits(X, np.zeros(6))
 
 
 def test_device_memory_is_given_back_without_the_garbage_collector() -> None:

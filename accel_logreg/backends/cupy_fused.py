@@ -22,6 +22,7 @@ from accel_logreg.backends.base import (
     Rates,
     Rows,
 )
+from accel_logreg.backends.cupy_fused_csr import csr_logits, upload_csr_rows
 from accel_logreg.backends.cupy_fused_given import GivenMatrix, given_matrix
 from accel_logreg.backends.cupy_fused_rows import upload_rows
 from accel_logreg.backends.device_matrix import DeviceMatrix
@@ -74,7 +75,9 @@ class CupyBackend(Backend):
             X = self.adopt(X)
         if isinstance(X, DeviceMatrix):
             return X.rows(y, sample_weight)
-        return upload_rows(self._device, _dense(X), y, sample_weight)
+        if isinstance(X, Csr):
+            return upload_csr_rows(self._device, X, y, sample_weight)
+        return upload_rows(self._device, X, y, sample_weight)
 
     def logits(self, X: Matrix | Csr | DeviceMatrix, W: Float64) -> Float64:
         """As in ``Backend``; X may also be an array on a GPU, adopted or not."""
@@ -82,7 +85,9 @@ class CupyBackend(Backend):
             X = self.adopt(X)
         if isinstance(X, DeviceMatrix):
             return X.logits(W)
-        return kernels.logits(self._device, _dense(X), W)
+        if isinstance(X, Csr):
+            return csr_logits(self._device, X, W)
+        return kernels.logits(self._device, X, W)
 
     def adopt(self, X: Any) -> GivenMatrix:
         """As in ``Backend``, and on whichever device X lies."""
@@ -99,15 +104,6 @@ class CupyBackend(Backend):
     def _devices(self) -> Iterable[Device]:
         """Every device that has been used: arrays may lie on several."""
         return cuda_devices_in_use()
-
-
-def _dense(X: Matrix | Csr) -> Matrix:
-    if isinstance(X, Csr):
-        raise TypeError(
-            f"X is a sparse CSR matrix of shape {X.shape}: backend='cupy' takes dense X in this version, "
-            "float32 or float64. Use backend='numba', or pass X.toarray()."
-        )
-    return X
 
 
 class Obstacle(NamedTuple):

@@ -156,6 +156,9 @@ class HostDevice:
     def download(self, array: NDArray[Any]) -> NDArray[Any]:
         return array.copy()
 
+    def stable_order(self, keys: NDArray[Any]) -> NDArray[Any]:
+        return np.argsort(keys, kind="stable")
+
     def launch(
         self, kernel: str, grid: tuple[int, ...], threads: int, shared_bytes: int, args: tuple[Any, ...]
     ) -> None:
