@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -39,6 +39,18 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             temporary.unlink()
             raise
     _sync_folder(target.parent)
+
+
+def publish(output: Path, contents: Mapping[str, bytes], last: str) -> None:
+    """Write all files of a report, or none: each is whole on the disk before the first gets its name.
+
+    ``last`` is the file that gets its name when all else is there: the page.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        # Left in reverse order: what is entered first gets its name last.
+        for name in sorted(contents, key=lambda name: name != last):
+            stack.enter_context(atomic_write(output / name)).write(contents[name])
 
 
 def _sync_folder(folder: Path) -> None:

@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 import accel_logreg
+from accel_logreg.cli_kernels import kernels
 from accel_logreg.cli_lab import check, doctor, speedup
 from accel_logreg.cli_predict import predict
+from accel_logreg.cli_profile import profile
 from accel_logreg.cli_train import train
 
 app = typer.Typer(
@@ -16,7 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (doctor, train, predict, speedup, check):
+for command in (doctor, train, predict, speedup, profile, kernels, check):
     app.command()(command)
 
 

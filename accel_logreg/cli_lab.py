@@ -11,8 +11,6 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from rich.markup import escape
-from rich.table import Table
 from sklearn.model_selection import train_test_split
 
 from accel_logreg import check_gradient
@@ -20,7 +18,9 @@ from accel_logreg.cli_common import Engine, Precision, out, reports_errors
 from accel_logreg.data_checks import Matrix
 from accel_logreg.lab.doctor import Section, examine, runs_fast
 from accel_logreg.lab.machine import describe
+from accel_logreg.lab.table import Table, show
 from accel_logreg.tables import read_training_data
+from accel_logreg.terminal import escape
 
 GRAPH_LIMIT = 1e-9
 DIFFERENCES_LIMIT = 1e-6
@@ -91,8 +91,9 @@ def speedup(
     try:
         from accel_logreg.lab.speedup import run_speedup
     except ImportError as error:
+        package = (error.name or str(error)).partition(".")[0]
         raise ImportError(
-            f'speedup needs {error.name}, which is missing: pip install "accel_logreg[lab]"', name=error.name
+            f'speedup needs {package}, which is missing: pip install "accel_logreg[lab]"', name=package
         ) from error
     run_speedup(
         output=output,
@@ -126,17 +127,17 @@ def check(
     """
     X, y = _small_problem() if data is None else _sample(data, target)
     name = None if backend is Engine.AUTO else backend.value
-    table = Table("engine", "dtype", "backward graph", "central differences", "")
+    rows = []
     failures = 0
     for dtype in Precision:
         for engine in check_gradient(X.astype(dtype.dtype), y, backend=name, verbose=False).engines:
             graph, differences = engine.error_backward_graph, engine.error_central_differences
             good = graph <= GRAPH_LIMIT and differences <= DIFFERENCES_LIMIT  # NaN is not good
             failures += not good
-            mark = _MARKS["ok" if good else "trouble"]
-            table.add_row(engine.backend, engine.dtype, f"{graph:.1e}", f"{differences:.1e}", mark)
-    out.print(f"Largest relative error of the gradient on {X.shape[0]:,} rows of {X.shape[1]:,} features")
-    out.print(table)
+            mark = "✓" if good else "✗"
+            rows.append((engine.backend, engine.dtype, f"{graph:.1e}", f"{differences:.1e}", mark))
+    title = f"Largest relative error of the gradient on {X.shape[0]:,} rows of {X.shape[1]:,} features"
+    show(out, Table(title, ("engine", "dtype", "backward graph", "central differences", ""), tuple(rows)))
     if failures:
         raise ArithmeticError(f"{failures} gradients are beyond {GRAPH_LIMIT:g} or {DIFFERENCES_LIMIT:g}")
 

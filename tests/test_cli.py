@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import numpy as np
@@ -74,13 +75,37 @@ def test_speedup_passes_its_options_on(tmp_path: Path, monkeypatch: pytest.Monke
         assert f"'{bad}' is not a whole number" in refused("speedup", "--sizes", bad)
 
 
-@pytest.mark.parametrize("package", ["typer", "rich"])
-def test_without_the_extra(package: str) -> None:
-    code = f"import sys; sys.modules[{package!r}] = None; from accel_logreg import cli; sys.exit(cli.main())"
-    result = python("-c", code)
+def without(package: str, *arguments: str) -> CompletedProcess[str]:
+    code = (
+        f"import sys; sys.modules[{package!r}] = None; sys.argv[1:] = {arguments!r}; "
+        "from accel_logreg import cli; sys.exit(cli.main())"
+    )
+    return python("-c", code)
+
+
+def test_without_typer() -> None:
+    result = without("typer")
     assert result.returncode == 1
     remedy = 'pip install "accel_logreg[lab]"'
-    assert result.stderr == f"accel-logreg needs {package}, which is missing: {remedy}\n"
+    assert result.stderr == f"accel-logreg needs typer, which is missing: {remedy}\n"
+
+
+def test_without_rich_the_text_is_plain() -> None:
+    result = without("rich", "doctor", "--no-bandwidth")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "  ✓ numpy runs" in result.stdout.splitlines()[2]
+    result = without("rich", "check", *NUMPY)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[1].split() == [
+        "engine", "dtype", "backward", "graph", "central", "differences",
+    ]  # fmt: skip
+    result = without("rich", "check", "no [such] file.csv", "--target", "y")
+    assert result.returncode == 2
+    assert result.stderr == "accel-logreg: no [such] file.csv: No such file or directory\n"
+    assert "Usage:" in without("rich", "train", "--help").stdout
+    result = without("rich", "speedup")
+    assert result.returncode == 1
+    assert "speedup needs rich, which is missing" in result.stderr
 
 
 def test_the_library_needs_nothing_of_the_extra() -> None:
@@ -102,7 +127,7 @@ def test_python_m(tmp_path: Path) -> None:
     assert bad.stderr == f"accel-logreg: {tmp_path / 'm.json'}: No such file or directory\n"
 
 
-@pytest.mark.parametrize("command", ["doctor", "train", "predict", "speedup", "check"])
+@pytest.mark.parametrize("command", ["doctor", "train", "predict", "speedup", "profile", "kernels", "check"])
 def test_every_option_has_a_help_text(command: str) -> None:
     from typer.main import get_command
 

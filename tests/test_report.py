@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from accel_logreg.atomic import publish
 from accel_logreg.backends.base import BackendUnavailableError
 from accel_logreg.lab import findings, report
 from accel_logreg.lab.clock import Clock
@@ -21,6 +22,7 @@ from accel_logreg.lab.crops import make_crops
 from accel_logreg.lab.descent import train
 from accel_logreg.lab.dot import measure_dot
 from accel_logreg.lab.results import Results, headlines
+from accel_logreg.lab.table import show
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
 LOADING = {"src", "href", "srcset", "data", "action", "poster", "background"}
@@ -151,8 +153,8 @@ def test_the_page_says_what_the_task_is_and_is_not(html: str) -> None:
 def test_the_terminal_shows_brackets_as_they_are(results: Results) -> None:
     text = io.StringIO()
     console = Console(file=text, width=80)
-    report.show(console, findings.engine_table(results.status, ["numpy"]))
-    report.show(console, findings.dot_table(results.dot))
+    show(console, findings.engine_table(results.status, ["numpy"]))
+    show(console, findings.dot_table(results.dot))
     assert '"accel_logreg[cuda12]"' in text.getvalue()
     assert "a[i] * b[i]" in text.getvalue()
 
@@ -180,8 +182,8 @@ def test_json_holds_every_sample_and_cost_but_not_the_weights(results: Results) 
 
 
 def test_publishing_replaces_all_files(tmp_path: Path) -> None:
-    report.publish(tmp_path / "a" / "b", {"x.png": b"1", report.PAGE: b"2"})
-    report.publish(tmp_path / "a" / "b", {"x.png": b"3", report.PAGE: b"4"})
+    publish(tmp_path / "a" / "b", {"x.png": b"1", report.PAGE: b"2"}, report.PAGE)
+    publish(tmp_path / "a" / "b", {"x.png": b"3", report.PAGE: b"4"}, report.PAGE)
     assert {path.name: path.read_bytes() for path in (tmp_path / "a" / "b").iterdir()} == {
         "x.png": b"3",
         report.PAGE: b"4",
@@ -189,10 +191,10 @@ def test_publishing_replaces_all_files(tmp_path: Path) -> None:
 
 
 def test_publishing_that_fails_leaves_the_old_report(tmp_path: Path) -> None:
-    report.publish(tmp_path, {"x.png": b"old", report.PAGE: b"old"})
+    publish(tmp_path, {"x.png": b"old", report.PAGE: b"old"}, report.PAGE)
     (tmp_path / "y.png").mkdir()  # a folder where a file should go
     with pytest.raises(IsADirectoryError):
-        report.publish(tmp_path, {"x.png": b"new", "y.png": b"new", report.PAGE: b"new"})
+        publish(tmp_path, {"x.png": b"new", "y.png": b"new", report.PAGE: b"new"}, report.PAGE)
     assert (tmp_path / "x.png").read_bytes() == b"old"
     assert (tmp_path / report.PAGE).read_bytes() == b"old"
     assert {path.name for path in tmp_path.iterdir()} == {"x.png", "y.png", report.PAGE}

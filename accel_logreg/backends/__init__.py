@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from accel_logreg.backends.base import Backend, BackendUnavailableError
@@ -16,6 +17,7 @@ __all__ = [
     "load_backend",
     "release_memory",
     "resolve",
+    "stand_in",
 ]
 
 
@@ -69,6 +71,20 @@ def load_backend(name: str) -> Backend:
     if name not in _loaded:
         _loaded[name] = _LOADERS[name]()
     return _loaded[name]
+
+
+@contextmanager
+def stand_in(backend: Backend) -> Iterator[None]:
+    """Until the block ends, ``load_backend(backend.name)`` gives this one: an engine with a clock in it."""
+    before = _loaded.get(backend.name)
+    _loaded[backend.name] = backend
+    try:
+        yield
+    finally:
+        if before is None:
+            del _loaded[backend.name]
+        else:
+            _loaded[backend.name] = before
 
 
 def backend_status() -> dict[str, BackendUnavailableError | None]:

@@ -1,11 +1,6 @@
-"""What the speed-up study found, as tables.
-
-They are made once, as text, and shown both on the terminal and in the page, so the two cannot differ.
-"""
+"""What the speed-up study found, as tables."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 from accel_logreg.backends import BackendUnavailableError
 from accel_logreg.lab.clock import in_words, significant
@@ -20,14 +15,7 @@ from accel_logreg.lab.dot import (
     DotStudy,
 )
 from accel_logreg.lab.results import Results
-
-
-@dataclass(frozen=True)
-class Table:
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...] = ()
+from accel_logreg.lab.table import Table
 
 
 def engine_table(status: dict[str, BackendUnavailableError | None], measured: list[str]) -> Table:

@@ -27,6 +27,8 @@ from accel_logreg.lab.cuda_driver import Gpu, ask_driver
 
 PACKAGES = ("accel_logreg", "numpy", "scipy", "scikit-learn", "threadpoolctl", "numba", "llvmlite")
 _CGROUP_CPU = Path("/sys/fs/cgroup/cpu.max")
+_CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")
+_MEMINFO = Path("/proc/meminfo")
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -162,6 +164,22 @@ def read_bandwidth(n_threads: int | None = None, *, megabytes: int = 512, repeat
         return _median_rate(lambda: array_sum(x.ravel(), chunks), expected, x.nbytes, repeats)
 
 
+def free_memory() -> int | None:
+    """Bytes that this process can still take without swapping; None where the system does not tell.
+
+    What the kernel calls available, or what a container's limit (cgroup v2) leaves, if that is less.
+    """
+    free = None
+    for line in _lines(_MEMINFO):
+        if line.startswith("MemAvailable:"):
+            free = int(line.split()[1]) * 1024
+    limit, used = (_lines(_CGROUP_MEMORY.with_name(f"memory.{name}")) for name in ("max", "current"))
+    if limit and used and limit[0] != "max":
+        left = max(0, int(limit[0]) - int(used[0]))
+        free = left if free is None else min(free, left)
+    return free
+
+
 def usable_cores() -> int:
     """How many cores this process may run on: its affinity where the system has one, else all."""
     if hasattr(os, "sched_getaffinity"):
@@ -181,12 +199,16 @@ def _median_rate(read: Callable[[], float], expected: float, n_bytes: int, repea
     return n_bytes / statistics.median(seconds)
 
 
-def _cpu_model() -> str:
+def _lines(path: Path) -> list[str]:
+    """Of a file of the system; none where it is not there."""
     try:
-        lines = _CPUINFO.read_text(encoding="utf-8").splitlines()
+        return path.read_text(encoding="utf-8").splitlines()
     except OSError:
-        lines = []
-    for line in lines:
+        return []
+
+
+def _cpu_model() -> str:
+    for line in _lines(_CPUINFO):
         key, _, value = line.partition(":")
         if key.strip() == "model name":
             return value.strip()

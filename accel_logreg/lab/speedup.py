@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from accel_logreg.atomic import publish
 from accel_logreg.backends import BACKENDS, backend_status, load_backend
 from accel_logreg.kernels.numpy_vectorised import sigmoid
 from accel_logreg.lab import findings, machine, pictures, plots, report
@@ -20,6 +21,7 @@ from accel_logreg.lab.descent import DescentStudy, compile_engines, train
 from accel_logreg.lab.dot import DotStudy, measure_dot
 from accel_logreg.lab.results import Results, headlines, task_in_words
 from accel_logreg.lab.study_size import FULL, QUICK, StudySize
+from accel_logreg.lab.table import say, show
 
 LOOP = "python"
 
@@ -86,9 +88,9 @@ def run_study(
     names = _choose(engines, [name for name, error in status.items() if error is None])
     train_crops, test_crops = make_crops(size.n_train, size.n_test, dtype=dtype, random_state=0)
     console.rule(f"accel_logreg speed-up study, {size.name}")
-    report.show(console, findings.engine_table(status, names))
+    show(console, findings.engine_table(status, names))
     task = task_in_words(size.n_train, size.n_test, train_crops.X.shape[1], dtype)
-    report.say(console, task)
+    say(console, task)
     with console.status("compiling kernels, measuring the memory"):
         compile_seconds = compile_engines(names, dtype, n_threads=n_threads, clock=clock)
         bandwidth = machine.read_bandwidth(n_threads, megabytes=size.bandwidth_megabytes)
@@ -107,17 +109,17 @@ def run_study(
         full=full,
     )
     for table in report.tables(results).values():
-        report.show(console, table)
+        show(console, table)
     for sentence in headlines(results):
-        report.say(console, f"→ {sentence}")
+        say(console, f"→ {sentence}")
     images = _draw(results, train_crops, test_crops)
     contents = {f"{name}.png": png for name, png in images.items()}
     contents[report.RESULTS] = report.to_json(results).encode()
     contents[report.PAGE] = report.to_html(results, images).encode()
-    report.publish(output, contents)
+    publish(output, contents, report.PAGE)
     page = output / report.PAGE
-    report.say(console, f"Report: {page}")
-    report.say(console, f"Figures: {output / report.RESULTS} and {len(images)} PNG files beside it")
+    say(console, f"Report: {page}")
+    say(console, f"Figures: {output / report.RESULTS} and {len(images)} PNG files beside it")
     return page
 
 

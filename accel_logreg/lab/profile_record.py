@@ -1,0 +1,181 @@
+"""What happens when: spans of time on named tracks, measured by the host's clock or by a device's events.
+
+A span is two marks. On the host a mark is the time; on a GPU it is an event in the stream, which costs the
+host a microsecond and stops nothing. What lies between two marks is read when all is over.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, Protocol
+
+STAGES, QUESTIONS, KERNELS, COPIES = "stages", "questions", "kernels", "copies"
+
+
+@dataclass(frozen=True)
+class Span:
+    """Something that took ``seconds`` from ``start``, both since the recording began.
+
+    part : what it belongs to, such as "fit 2"
+    details : what it did: "bytes", "flops", "rows", and what else is known
+    """
+
+    track: str
+    name: str
+    start: float
+    seconds: float
+    part: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def end(self) -> float:
+        return self.start + self.seconds
+
+
+class Watch(Protocol):
+    """Makes marks now, and reads them when all is over."""
+
+    def mark(self) -> Any: ...
+
+    def since_start(self, mark: Any) -> float:
+        """Seconds from the watch's making to the mark."""
+
+    def between(self, start: Any, stop: Any) -> float:
+        """Seconds from one mark to another."""
+
+    def settle(self) -> None:
+        """Wait until every mark can be read."""
+
+
+class HostWatch:
+    """A monotonic clock. Right where a call is over when it returns."""
+
+    def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
+        self._now = now
+        self._origin = now()
+
+    def mark(self) -> float:
+        return self._now()
+
+    def since_start(self, mark: float) -> float:
+        return mark - self._origin
+
+    def between(self, start: float, stop: float) -> float:
+        return stop - start
+
+    def settle(self) -> None:
+        pass
+
+
+class DeviceWatch:
+    """CUDA events on the current stream of the current device.
+
+    cupy : the module, or what plays it
+    """
+
+    def __init__(self, cupy: Any) -> None:
+        self._cuda = cupy.cuda
+        self._cuda.Device().synchronize()  # what was queued before is not part of what follows
+        self._origin = self.mark()
+
+    def mark(self) -> Any:
+        event = self._cuda.Event()
+        event.record()
+        return event
+
+    def since_start(self, mark: Any) -> float:
+        return self.between(self._origin, mark)
+
+    def between(self, start: Any, stop: Any) -> float:
+        milliseconds: float = self._cuda.get_elapsed_time(start, stop)
+        return 1e-3 * milliseconds
+
+    def settle(self) -> None:
+        self._cuda.Device().synchronize()
+
+
+class Recorder:
+    """Spans in the order in which they begin. ``part`` is what the spans that begin now belong to."""
+
+    def __init__(self, watch: Watch, ranges: Ranges | None = None) -> None:
+        self.part = ""
+        self._watch = watch
+        self._ranges = no_ranges() if ranges is None else ranges
+        self._open: list[_Marked] = []
+
+    @contextmanager
+    def span(self, track: str, name: str) -> Iterator[dict[str, Any]]:
+        """Record the block; what it did may be put into the dictionary until it ends."""
+        marked = _Marked(track, name, self.part, {}, self._watch.mark())
+        self._open.append(marked)
+        named = track in (STAGES, QUESTIONS)
+        if named:
+            self._ranges.push(name)
+        try:
+            yield marked.details
+        finally:
+            if named:
+                self._ranges.pop()
+            marked.stop = self._watch.mark()
+
+    def spans(self) -> list[Span]:
+        """All that has been recorded and is over."""
+        self._watch.settle()
+        return [
+            Span(
+                marked.track,
+                marked.name,
+                self._watch.since_start(marked.start),
+                self._watch.between(marked.start, marked.stop),
+                marked.part,
+                marked.details,
+            )
+            for marked in self._open
+            if marked.stop is not None
+        ]
+
+
+@dataclass
+class _Marked:
+    track: str
+    name: str
+    part: str
+    details: dict[str, Any]
+    start: Any
+    stop: Any = None
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """Named ranges that Nsight Systems and Nsight Compute show: ``push`` opens one, ``pop`` closes it."""
+
+    push: Callable[[str], object]
+    pop: Callable[[], object]
+    source: str = ""
+
+
+def no_ranges() -> Ranges:
+    """Nobody is told."""
+    return Ranges(lambda _name: None, lambda: None)
+
+
+def nvtx_ranges(engine: str) -> Ranges:
+    """NVTX through CuPy for its engine, through the package nvtx for the others; silent where there is none.
+
+    CuPy comes first on a GPU: its ranges are in NVTX's default domain, which ``ncu --nvtx-include`` looks in.
+    """
+    if engine == "cupy":
+        try:
+            nvtx = import_module("cupy.cuda.nvtx")
+            return Ranges(nvtx.RangePush, nvtx.RangePop, "cupy.cuda.nvtx")
+        except (ImportError, AttributeError):  # a CuPy without NVTX has the module but not its functions
+            pass
+    try:
+        nvtx = import_module("nvtx")
+    except ImportError:
+        return no_ranges()
+    return Ranges(nvtx.push_range, nvtx.pop_range, "nvtx")

@@ -1,0 +1,144 @@
+"""Spans added up: what each kind of question, each kernel and each kind of copy took within one fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from accel_logreg.lab.clock import median
+from accel_logreg.lab.profile_ceilings import Ceilings
+from accel_logreg.lab.profile_door import TAKE_ROWS
+from accel_logreg.lab.profile_record import COPIES, KERNELS, QUESTIONS, STAGES, Span
+
+FIT = "profiled fit"  # the NVTX range that Nsight Compute is told to look into
+PREDICT = "predict"
+
+
+@dataclass(frozen=True)
+class Sum:
+    """Calls of the same kind.
+
+    Attributes
+    ----------
+    name : str
+    samples : tuple of float
+        Seconds of each call.
+    reads : float
+        Of X, all rows: a pass over a tenth of them is a tenth.
+    bytes, flops : float
+        Of all calls; what the formula needs, see profile_work.py.
+    percent : float or None
+        How near the calls came to the time that the ceilings allow; None where nothing was counted.
+    bound : str
+        Which ceiling is the lower one here: "memory" or "arithmetic"; empty where nothing was counted.
+    arithmetic : str
+        The width of the multiplications.
+    """
+
+    name: str
+    samples: tuple[float, ...]
+    reads: float = 0.0
+    bytes: float = 0.0
+    flops: float = 0.0
+    percent: float | None = None
+    bound: str = ""
+    arithmetic: str = ""
+
+    @property
+    def calls(self) -> int:
+        return len(self.samples)
+
+    @property
+    def total(self) -> float:
+        return sum(self.samples)
+
+    @property
+    def median(self) -> float:
+        return median(self.samples)
+
+    @property
+    def bytes_per_second(self) -> float:
+        return self.bytes / self.total if self.total else 0.0
+
+    @property
+    def flops_per_second(self) -> float:
+        return self.flops / self.total if self.total else 0.0
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """Where the time of one fit went; the four parts make the whole.
+
+    checking : from the call of ``fit`` to the engine's taking of the rows
+    taking : X, y and weights into the engine's memory
+    asking : all questions
+    solving : the rest, which is the solver on the host
+    """
+
+    fit: float
+    checking: float
+    taking: float
+    asking: float
+
+    @property
+    def solving(self) -> float:
+        return self.fit - self.checking - self.taking - self.asking
+
+
+def breakdown(spans: Sequence[Span]) -> Breakdown:
+    """Of the spans of one fit."""
+    (fit,) = of(spans, STAGES, FIT)
+    (taking,) = of(spans, STAGES, TAKE_ROWS)
+    asking = sum(span.seconds for span in asked_in_fit(spans))
+    return Breakdown(fit.seconds, taking.start - fit.start, taking.seconds, asking)
+
+
+def of(spans: Sequence[Span], track: str, name: str) -> list[Span]:
+    """The spans of one name on one track."""
+    return [span for span in spans if span.track == track and span.name == name]
+
+
+def asked_in_fit(spans: Sequence[Span]) -> list[Span]:
+    """Questions with an answer; one that the engine declined took no part."""
+    return [span for span in spans if span.track == QUESTIONS and span.details.get("answered", True)]
+
+
+def questions(spans: Sequence[Span], ceilings: Ceilings) -> tuple[Sum, ...]:
+    """A sum for each kind of question, those to samples apart, longest first."""
+    return _sums(asked_in_fit(spans), question_name, ceilings)
+
+
+def question_name(span: Span) -> str:
+    """Its kind: one about a sample is another than one about all rows."""
+    return f"{span.name}, sampled" if span.details["sampled"] and span.name != "sample" else span.name
+
+
+def kernels(spans: Sequence[Span]) -> tuple[Sum, ...]:
+    """A sum for each kernel, longest first."""
+    return _sums([span for span in spans if span.track == KERNELS], lambda span: span.name, None)
+
+
+def copies(spans: Sequence[Span]) -> tuple[Sum, ...]:
+    """A sum for each direction of copies between host and device."""
+    return _sums([span for span in spans if span.track == COPIES], lambda span: span.name, None)
+
+
+def _sums(spans: Sequence[Span], name: Callable[[Span], str], ceilings: Ceilings | None) -> tuple[Sum, ...]:
+    groups: dict[str, list[Span]] = {}
+    for span in spans:
+        groups.setdefault(name(span), []).append(span)
+    sums = [_sum(key, group, ceilings) for key, group in groups.items()]
+    return tuple(sorted(sums, key=lambda one: -one.total))
+
+
+def _sum(name: str, spans: Sequence[Span], ceilings: Ceilings | None) -> Sum:
+    def total(key: str) -> float:
+        return float(sum(span.details.get(key, 0.0) for span in spans))
+
+    samples = tuple(span.seconds for span in spans)
+    n_bytes, flops, arithmetic = total("bytes"), total("flops"), spans[0].details.get("arithmetic", "")
+    percent, bound = None, ""
+    if ceilings is not None and sum(samples) > 0.0 and (n_bytes or flops):
+        percent = 100.0 * ceilings.floor_seconds(n_bytes, flops, arithmetic) / sum(samples)
+        bound = ceilings.bound(n_bytes, flops, arithmetic)
+    return Sum(name, samples, total("reads"), n_bytes, flops, percent, bound, arithmetic)
