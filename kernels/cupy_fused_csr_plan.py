@@ -21,7 +21,7 @@ LARGEST_INDEX = 2**31 - 1  # rows and columns that the device's 32-bit indices c
 LEAST_LANES = 4  # below this, neighbouring threads read too little of a line side by side
 STEPS = 32  # nonzeros that a thread sums at most where the device is not full
 WAVES = 8  # segments a group of threads gets where it is: enough to even out what they cost
-THREADS_PER_MULTIPROCESSOR = 2048
+THREADS_PER_MULTIPROCESSOR = 1536  # 40 registers a thread, which the sums of segments take
 SEGMENT_BLOCKS = 64  # of PLAIN_THREADS a multiprocessor; the device deals them out as others end
 # Device memory that sorting takes a nonzero: keys of 4 bytes and places of 8, both twice, and some room.
 SORT_BYTES = 32

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from accel_logreg.kernels.cupy_fused_csr_plan import (
     STEPS,
+    THREADS_PER_MULTIPROCESSOR,
     TILE_BYTES,
     csr_bytes,
     csr_gram_bytes,
@@ -93,7 +94,7 @@ def test_threads_follow_the_mean_length_and_segments_fill_the_device(
     assert plan.lanes == 32 or 4 * plan.lanes >= nonzeros / runs
     assert plan.length % plan.lanes == 0
     assert plan.length >= STEPS * plan.lanes
-    in_flight = limits.multiprocessors * 2048 // plan.lanes
+    in_flight = limits.multiprocessors * THREADS_PER_MULTIPROCESSOR // plan.lanes
     # Not shorter than need be: partial sums stay few however large X is.
     assert nonzeros // plan.length <= 8 * in_flight
     assert plan.length == STEPS * plan.lanes or nonzeros // plan.length >= 7 * in_flight
