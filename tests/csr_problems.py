@@ -60,12 +60,14 @@ def assert_same_rows(rows: Rows, loop: Rows, rng: np.random.Generator, rtol: flo
     np.testing.assert_allclose(result.costs, expected.costs, rtol=10 * rtol)
     np.testing.assert_allclose(result.gradient_norms, expected.gradient_norms, rtol=10 * rtol, atol=rtol)
     centre, scale, a = np.zeros(d), 0.5 + rng.random(d), rng.standard_normal(n)
+    # A GPU rounds the factors of wide Hessians to TF32, 10 bits after the first, and may truncate sums.
+    rough = 2.0**-10 + 1e-4 if d > 60 and type(rows).__name__ == "CupyCsrRows" else 1e-5
     for precise in (False, True):
         for picked in (None, Picked(rng.integers(0, n, n + 2), 0.5 + rng.random(n + 2))):
             assert_same_curvature(
                 rows.hessian(W, centre, scale, picked=picked, precise=precise),
                 loop.hessian(W, centre, scale, picked=picked),
-                rtol if precise else 1e-5,
+                rtol if precise else rough,
             )
     np.testing.assert_allclose(rows.hessian_diagonal(W), loop.hessian_diagonal(W), rtol=rtol, atol=1e-300)
     assert_same_curvature(rows.gram(centre), loop.gram(centre), rtol)
