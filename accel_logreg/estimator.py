@@ -66,6 +66,11 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         reproducible.
     n_threads : int or None, default None
         Bound on the threads of Numba and BLAS inside ``fit``, given back after. None takes all.
+    max_memory : int, str or None, default None
+        How much of a GPU's memory the fit may take, in bytes or as "8GB" or "512MiB"; None is what is
+        free. Host X, dense, for which that is not enough stays where it is, but for the rows that fit, and
+        the others are sent to the GPU anew at every read: the same optimum, at the pace of the bus. The
+        engines other than cupy read X in host memory and copy none of it: nothing is bounded there.
     verbose : int, default 0
         1 prints which solver runs and why, its progress, and the predicted and the real reads of X.
 
@@ -95,6 +100,8 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         The named engine cannot run here; the message gives the reason and the remedy.
     DivergenceError
         ``learning_rate`` is too long; the message suggests one.
+    MemoryError
+        What has to be on the GPU is more than ``max_memory``, or than is free; the message gives the sizes.
     ValueError, TypeError
         A parameter or the data are not allowed. The estimator is left as it was, also by Ctrl-C.
 
@@ -125,6 +132,7 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         n_threads: int | None = None,
+        max_memory: int | str | None = None,
         verbose: int = 0,
     ) -> None:
         self.backend = backend
@@ -139,6 +147,7 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         self.warm_start = warm_start
         self.random_state = random_state
         self.n_threads = n_threads
+        self.max_memory = max_memory
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:

@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 
 from accel_logreg.backends.base import Backend, Csr, Float64, Rows
 from accel_logreg.backends.device_matrix import DeviceMatrix
+from accel_logreg.memory_size import memory_bytes
 from accel_logreg.objective import Objective
 from accel_logreg.sampling import Sampler
 from accel_logreg.solvers.base import History, Report, Solution, relative_gap
@@ -45,6 +46,7 @@ class Fit:
         start: Float64 | None,
         report: Report,
     ) -> None:
+        backend = backend.bounded(memory_bytes(parameters["max_memory"]))
         self.backend, self.data, self.parameters = backend, data, parameters
         self.start, self.report = start, report
         self.rows = self._rows()
@@ -60,7 +62,9 @@ class Fit:
         self.tol = float(parameters["tol"])
         n, d = data.X.shape
         entries = len(data.X.data) / n if isinstance(data.X, Csr) else float(d)
-        self.costs = Costs(backend.rates, d + 1, entries, data.X.nbytes / max(1.0, n * entries))
+        self.costs = Costs(
+            self.rows.rates(backend.rates), d + 1, entries, data.X.nbytes / max(1.0, n * entries)
+        )
 
     def _rows(self) -> Rows:
         X, y, s = self.data.X, self.data.y, self.data.sample_weight

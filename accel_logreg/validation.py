@@ -20,6 +20,7 @@ from accel_logreg.backends.device_matrix import DeviceMatrix
 from accel_logreg.device_arrays import on_gpu, to_host
 from accel_logreg.device_checks import check_device_data, device_matrix
 from accel_logreg.labels import encode
+from accel_logreg.memory_size import memory_bytes
 
 SOLVERS = ("auto", "newton", "newton-cg", "newton-gram", "lbfgs", "gradient-descent")
 
@@ -90,6 +91,7 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
         raise ValueError(
             f"class_weight={p['class_weight']!r} must be None, 'balanced' or a dict {{class label: weight}}"
         )
+    memory_bytes(p["max_memory"])
     check_random_state(p["random_state"])
 
 

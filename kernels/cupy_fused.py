@@ -130,11 +130,15 @@ def largest_entry(data: Resident) -> float:
 
 
 def logits(device: Device, X: Matrix, W: Float64) -> Float64:
-    """z = X w + b, (m,), for host X (m, d); X goes through the device in pieces of LOGITS_BYTES."""
+    """z = X w + b, (m,), for host X (m, d).
+
+    X goes through the device in pieces of LOGITS_BYTES, or of half of what is free if that is less.
+    """
     m, d = X.shape
     weights = device.upload(W)
     z = np.empty(m)
-    for rows in _pieces(m, max(1, LOGITS_BYTES // (d * X.itemsize))):
+    piece_bytes = min(LOGITS_BYTES, device.free_bytes() // 2)
+    for rows in _pieces(m, max(1, piece_bytes // (d * X.itemsize))):
         piece = X[rows]
         out = device.empty(len(piece))
         launch_logits(device, device.upload(piece), weights, out)

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from accel_logreg.kernels.cupy_fused_copies import Copies, CudaCopies
 from accel_logreg.kernels.cupy_fused_memory import DeviceMemory
 from accel_logreg.kernels.cupy_fused_plan import Limits
 
@@ -125,6 +126,12 @@ class Device(Protocol):
     def free_bytes(self) -> int:
         """Memory that an allocation can still get."""
 
+    def used_bytes(self) -> int:
+        """Memory that this process's arrays take now."""
+
+    def copies(self) -> Copies:
+        """A new queue of copies beside the kernels."""
+
     def empty(self, size: int, dtype: Any = np.float64) -> Any:
         """An uninitialised array (size,); a slice of it is a valid argument."""
 
@@ -200,6 +207,13 @@ class CudaDevice:
         with self._device:
             return self.memory.free_bytes()
 
+    def used_bytes(self) -> int:
+        with self._device:
+            return self.memory.used_bytes()
+
+    def copies(self) -> Copies:
+        return CudaCopies(self._cupy, self._device)
+
     def empty(self, size: int, dtype: Any = np.float64) -> Any:
         return self._array((size,), dtype, self.memory.malloc)
 
@@ -270,6 +284,18 @@ class CudaDevice:
 
 
 _devices: dict[int, CudaDevice] = {}
+
+
+def memory_error(what: str, need: int, free: int, remedy: str) -> MemoryError:
+    """What to raise where ``need`` bytes for ``what`` are more than the device has."""
+    return MemoryError(
+        f"{what} needs {_size(need)} on the device, where {_size(free)} are free. {remedy}, "
+        "or choose a CPU engine: backend='numba'."
+    )
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.2f} GB" if count >= 1e7 else f"{count / 1e6:.3g} MB"
 
 
 def cuda_device(ordinal: int) -> CudaDevice:

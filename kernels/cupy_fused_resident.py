@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,6 +73,13 @@ class Resident:
         labels = device.upload(np.ascontiguousarray(y, np.int8))
         return cls(device, (X.shape[0], X.shape[1]), X, labels, weights, weight_sum)
 
+    def stretches(self, blocks: int, block_rows: int) -> Iterator[tuple[int, int, tuple[Any, Any, Any]]]:  # noqa: ARG002
+        """Blocks ``first`` to ``last`` of a fused pass, and (X, y, s) from the first one's rows on.
+
+        Here all of them at once. Rows that are still on their way come in turn.
+        """
+        yield 0, blocks, (self.X, self.y, self.s)
+
     def launch(self, question: Question, W: Any, V: Any | None, answer: Any) -> None:
         """W, V: device (p,). answer: device (d + 2,), written. Returns before the device is done."""
         self._passes[question.dots].launch(self, question, W, V, answer)
@@ -88,7 +96,12 @@ class Resident:
 def resident_bytes(shape: tuple[int, int], itemsize: int, weighted: bool, limits: Limits) -> int:
     """Device memory that a Resident of X with this shape (n, d) takes, workspace included."""
     n, d = shape
-    data = n * d * itemsize + n + (8 * n if weighted else 0)
+    return n * d * itemsize + n + (8 * n if weighted else 0) + workspace_bytes(shape, itemsize, limits)
+
+
+def workspace_bytes(shape: tuple[int, int], itemsize: int, limits: Limits) -> int:
+    """Device memory of the workspace alone."""
+    n, d = shape
     workspace = 0
     for dots in DOTS:
         plan = plan_pass(n, d, itemsize, dots, limits)
@@ -96,7 +109,7 @@ def resident_bytes(shape: tuple[int, int], itemsize: int, weighted: bool, limits
             workspace += 8 * plan.blocks * (d + 2)
         else:
             workspace += 8 * (n + plan.columns.chunks * d + 2 * plan.row_blocks)
-    return data + workspace
+    return workspace
 
 
 class _Pass:
@@ -117,14 +130,14 @@ class _Pass:
             self._sums = device.empty(2 * self.plan.row_blocks)
 
     def launch(self, data: Resident, question: Question, W: Any, V: Any | None, answer: Any) -> None:
-        inputs = (data.X, data.y, data.s, W, V, np.int64(data.n))
         if isinstance(self.plan, TilePlan):
-            self._launch_fused(data, self.plan, f"{question.fused}_{data.dtype.name}", inputs, answer)
+            self._launch_fused(data, self.plan, f"{question.fused}_{data.dtype.name}", (W, V), answer)
         else:
+            inputs = (data.X, data.y, data.s, W, V, np.int64(data.n))
             self._launch_two_reads(data, self.plan, question, inputs, answer)
 
     def _launch_fused(
-        self, data: Resident, plan: TilePlan, kernel: str, inputs: tuple[Any, ...], answer: Any
+        self, data: Resident, plan: TilePlan, kernel: str, vectors: tuple[Any, Any], answer: Any
     ) -> None:
         cut = (
             np.int32(data.d),
@@ -133,8 +146,12 @@ class _Pass:
             np.int32(plan.lanes),
             np.int32(plan.stages),
         )
-        args = (*inputs, *cut, self._partials)
-        data.device.launch(kernel, (plan.blocks,), plan.threads, plan.shared_bytes, args)
+        # A block's partial sums do not depend on which others are launched with it: any stretches give
+        # the same bits.
+        for first, last, rows in data.stretches(plan.blocks, plan.chunk_rows):
+            count = np.int64(data.n - first * plan.chunk_rows)
+            args = (*rows, *vectors, count, *cut, self._partials[first * (data.d + 2) :])
+            data.device.launch(kernel, (last - first,), plan.threads, plan.shared_bytes, args)
         reduce_partials(data.device, self._partials, plan.blocks, data.d + 2, data.weight_sum, answer)
 
     def _launch_two_reads(

@@ -165,6 +165,10 @@ class Rows(ABC):
         sample._share = self._share * sample.n_rows / self.n_rows
         sample._count(1.0)
 
+    def rates(self, usual: Rates) -> Rates:
+        """What work on these rows takes, where it is not what the engine's ``usual`` rates say."""
+        return usual
+
     @abstractmethod
     def loss_grad(self, W: Float64) -> tuple[float, Float64]:
         """Mean loss (1/S) Σ sᵢ ℓ(zᵢ, yᵢ) in nats, and its gradient (p,)."""
@@ -295,6 +299,13 @@ class Backend(ABC):
 
     def release_memory(self) -> None:  # noqa: B027
         """Give back all memory that is kept for later and not in use; nothing on engines that keep none."""
+
+    def bounded(self, max_memory: int | None) -> Backend:  # noqa: ARG002
+        """This engine with at most so many bytes of a device's memory to take; None bounds nothing.
+
+        Without a device's memory there is nothing to bound: X is read where it is.
+        """
+        return self
 
     def threads(self, n_threads: int | None) -> AbstractContextManager[object]:
         """A context that bounds this engine's threads and gives every setting back after."""

@@ -7,6 +7,7 @@ becomes a BackendUnavailableError with its own reason and the command that mends
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
@@ -24,10 +25,11 @@ from accel_logreg.backends.base import (
 )
 from accel_logreg.backends.cupy_fused_csr import csr_logits, upload_csr_rows
 from accel_logreg.backends.cupy_fused_given import GivenMatrix, given_matrix
-from accel_logreg.backends.cupy_fused_rows import upload_rows
+from accel_logreg.backends.cupy_fused_place import place_rows
 from accel_logreg.backends.device_matrix import DeviceMatrix
 from accel_logreg.device_arrays import on_gpu
 from accel_logreg.kernels import cupy_fused as kernels
+from accel_logreg.kernels.cupy_fused_budget import BoundedDevice
 from accel_logreg.kernels.cupy_fused_device import Device, cuda_device, cuda_devices_in_use
 from accel_logreg.kernels.cupy_fused_interchange import CupyInterchange, Interchange
 
@@ -69,6 +71,13 @@ class CupyBackend(Backend):
             raise BackendUnavailableError(self.name, *obstacle)
         self._device: Device = _current_device()
 
+    def bounded(self, max_memory: int | None) -> CupyBackend:
+        if max_memory is None:
+            return self
+        engine = copy(self)
+        engine._device = BoundedDevice(self._device, max_memory)
+        return engine
+
     def rows(self, X: Matrix | Csr | DeviceMatrix, y: Labels, sample_weight: Float64 | None) -> Rows:
         """As in ``Backend``; X may also be an array on a GPU, adopted or not, which is not copied."""
         if on_gpu(X):
@@ -77,7 +86,7 @@ class CupyBackend(Backend):
             return X.rows(y, sample_weight)
         if isinstance(X, Csr):
             return upload_csr_rows(self._device, X, y, sample_weight)
-        return upload_rows(self._device, X, y, sample_weight)
+        return place_rows(self._device, X, y, sample_weight)
 
     def logits(self, X: Matrix | Csr | DeviceMatrix, W: Float64) -> Float64:
         """As in ``Backend``; X may also be an array on a GPU, adopted or not."""

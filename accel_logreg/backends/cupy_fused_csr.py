@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from accel_logreg.backends.base import Csr, Descent, Float64, Labels, Picked, Rows
-from accel_logreg.backends.cupy_fused_rows import _checked, require_memory
+from accel_logreg.backends.cupy_fused_rows import checked_rows, require_memory
 from accel_logreg.kernels import cupy_fused_csr as kernels
 from accel_logreg.kernels import cupy_fused_csr_matrices as matrices
 from accel_logreg.kernels.cupy_fused_csr_plan import (
@@ -70,7 +70,7 @@ class CupyCsrRows(Rows):
         """
         if centre.any():
             refuse_centre(centre.tolist())
-        rows, factors = (None, None) if picked is None else _checked(picked, self.n_rows)
+        rows, factors = (None, None) if picked is None else checked_rows(picked, self.n_rows)
         m = self.n_rows if rows is None else len(rows)
         device, itemsize = self._data.device, self.dtype.itemsize
         require_memory(
@@ -107,7 +107,7 @@ class CupyCsrRows(Rows):
 
         Raises MemoryError as ``hessian`` does.
         """
-        rows, factors = _checked(picked, self.n_rows)
+        rows, factors = checked_rows(picked, self.n_rows)
         data, m = self._data, len(rows)
         lengths = matrices.sample_lengths(data, rows)
         weighted = matrices.sample_is_weighted(data, factors)

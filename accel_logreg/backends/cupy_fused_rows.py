@@ -7,7 +7,7 @@ import numpy as np
 from accel_logreg.backends.base import Descent, Float64, Labels, Matrix, Picked, Rows
 from accel_logreg.kernels import cupy_fused as kernels
 from accel_logreg.kernels import cupy_fused_matrices as matrices
-from accel_logreg.kernels.cupy_fused_device import Device
+from accel_logreg.kernels.cupy_fused_device import Device, memory_error
 from accel_logreg.kernels.cupy_fused_rank_plan import gram_bytes, hessian_bytes
 from accel_logreg.kernels.cupy_fused_resident import (
     GRADIENT,
@@ -62,7 +62,7 @@ class CupyRows(Rows):
         MemoryError
             The answer and the workspace are larger than the memory that is free; nothing was taken.
         """
-        rows, factors = (None, None) if picked is None else _checked(picked, self.n_rows)
+        rows, factors = (None, None) if picked is None else checked_rows(picked, self.n_rows)
         m = self.n_rows if rows is None else len(rows)
         limits = self._data.device.limits
         need = hessian_bytes(self.n_features, m, rows is not None, precise, limits)
@@ -93,14 +93,17 @@ class CupyRows(Rows):
 
     def sample(self, picked: Picked) -> CupyRows:
         """As in ``Rows``, copied within the device. Raises MemoryError as ``hessian`` does."""
-        rows, factors = _checked(picked, self.n_rows)
+        rows, factors = checked_rows(picked, self.n_rows)
         data, m = self._data, len(rows)
         weighted = matrices.sample_is_weighted(data, factors)
         need = 16 * m + resident_bytes((m, data.d), data.dtype.itemsize, weighted, data.device.limits)
         require_memory(data.device, need, f"A sample of {m} rows", "Pass fewer rows")
-        sample = CupyRows(matrices.sample(data, rows, factors))
+        sample = CupyRows(self._gathered(rows, factors))
         self._share_tally(sample)
         return sample
+
+    def _gathered(self, rows: matrices.Indices, factors: Float64) -> Resident:
+        return matrices.sample(self._data, rows, factors)
 
 
 def upload_rows(device: Device, X: Matrix, y: Labels, sample_weight: Float64 | None) -> CupyRows:
@@ -122,13 +125,10 @@ def require_memory(device: Device, need: int, what: str, remedy: str) -> None:
     """Raise MemoryError, naming ``what`` and the remedy, unless ``need`` bytes are free on the device."""
     free = device.free_bytes()
     if need > free:
-        raise MemoryError(
-            f"{what} needs {need / 1e9:.2f} GB on the device, where {free / 1e9:.2f} GB are free. {remedy}, "
-            "or choose a CPU engine: backend='numba'."
-        )
+        raise memory_error(what, need, free, remedy)
 
 
-def _checked(picked: Picked, n: int) -> tuple[matrices.Indices, Float64]:
+def checked_rows(picked: Picked, n: int) -> tuple[matrices.Indices, Float64]:
     """The picked rows and factors. A row that is not there would be read past the end of X."""
     rows, factors = np.ascontiguousarray(picked.rows), np.ascontiguousarray(picked.factors)
     if len(rows) == 0 or len(rows) != len(factors):

@@ -14,6 +14,7 @@ from accel_logreg.backends.base import Backend, Rough, Rows
 from accel_logreg.lab.profile_record import QUESTIONS, STAGES, Recorder
 from accel_logreg.lab.profile_work import arguments_of, arithmetic, flops, rows_looked_at
 
+_NO_QUESTION = ("rates",)  # about the rows, which are not looked at
 TAKE_ROWS = "take rows"  # the stage in which X goes into the engine's memory
 
 
@@ -40,6 +41,8 @@ class _RowsStandIn(_StandIn):
 
     def _ask(self, question: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         rows = self._subject
+        if question in _NO_QUESTION:
+            return getattr(rows, question)(*args, **kwargs)
         before = rows.reads
         with self._recorder.span(QUESTIONS, question) as details:
             answer = getattr(rows, question)(*args, **kwargs)
@@ -97,6 +100,9 @@ class _BackendStandIn(_StandIn):
 
     def _ask(self, question: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         ask = getattr(self._subject, question)
+        if question == "bounded":
+            engine = ask(*args, **kwargs)
+            return self if engine is self._subject else ProfiledBackend(engine, self._recorder)
         if question == "rows":
             X = arguments_of(Backend, question, args, kwargs)["X"]
             with self._recorder.span(STAGES, TAKE_ROWS):

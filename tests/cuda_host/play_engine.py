@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from cuda_host.host_device import SANITIZERS, Driver, HostDevice, build, compiler, sanitizers_work
 from cuda_host.played_arrays import HostInterchange
+from cuda_host.queues import QueueingDevice
 
 from accel_logreg import backends
 from accel_logreg.backends.cupy_fused import CupyBackend
@@ -23,7 +24,7 @@ class PlayedCupyBackend(CupyBackend):
     """The engine without its probe of the machine, and two devices, of which the first is current."""
 
     def __init__(self, driver: Driver) -> None:
-        self._played = [HostDevice(driver, Limits(2, 100 << 10, 100 << 10, tf32=True)) for _ in range(2)]
+        self._played = [QueueingDevice(driver, Limits(2, 100 << 10, 100 << 10, tf32=True)) for _ in range(2)]
         self._device = self._played[0]
         self._interchange = HostInterchange(self._played.__getitem__)
 
