@@ -100,9 +100,9 @@ class Objective:
             H[-1, -1] = 1.0
         return H
 
-    def gram(self, centre: Float64) -> Float64:
+    def gram(self, centre: Float64, *, precise: bool = True) -> Float64:
         """(X − centre)(X − centre)ᵀ, (n, n)."""
-        return self.rows.gram(centre)
+        return self.rows.gram(centre, precise=precise)
 
     def combination(self, a: Float64) -> Float64:
         """Xᵀ a, (d,)."""

@@ -17,7 +17,9 @@ from numba import prange
 
 from accel_logreg.kernels.numba_blas import add_inner_products, add_outer_products
 from accel_logreg.kernels.numba_compile import jit, prefetch, use_wide_vectors
-from accel_logreg.kernels.numba_jit import _exp_negative
+from accel_logreg.kernels.numba_inner_products import add_inner_products_small
+from accel_logreg.kernels.numba_jit import _exp_negative, _plan
+from accel_logreg.kernels.numba_jit_groups import GROUP, add_group
 from accel_logreg.kernels.numba_rank_update import add_outer_products_small
 
 _ROWS_PER_SUM = 8192
@@ -179,6 +181,16 @@ def hessian_diagonal(X: Any, s: Any, weight_sum: float, W: Any, n_chunks: int) -
     return partials.sum(axis=0) / weight_sum
 
 
+@jit(inline="always")
+def _fill_columns(X: Any, centre: Any, first: int, stop: int, tile: Any) -> None:
+    """tile[i] = (x − centre) for all rows, of the columns from ``first`` on; zeros from ``stop`` on."""
+    m = min(tile.shape[1], stop - first)
+    for i in range(X.shape[0]):
+        for j in range(m):
+            tile[i, j] = X[i, first + j] - centre[first + j]
+        tile[i, m:] = 0.0
+
+
 @jit(parallel=True)
 def gram(X: Any, centre: Any, syrk: int, tiles: Any) -> Any:
     """(X − centre)(X − centre)ᵀ, (n, n) float64; tiles (chunks, n, columns a tile) float64."""
@@ -188,13 +200,8 @@ def gram(X: Any, centre: Any, syrk: int, tiles: Any) -> Any:
     for chunk in prange(chunks):
         stop = (chunk + 1) * d // chunks
         for first in range(chunk * d // chunks, stop, step):
-            m = min(step, stop - first)
-            tile = tiles[chunk]
-            for i in range(n):
-                for j in range(m):
-                    tile[i, j] = X[i, first + j] - centre[first + j]
-                tile[i, m:] = 0.0
-            add_inner_products(syrk, tile, partials[chunk])
+            _fill_columns(X, centre, first, stop, tiles[chunk])
+            add_inner_products(syrk, tiles[chunk], partials[chunk])
     K = np.zeros((n, n))
     _add_round(partials, K)
     _mirror(K, 1.0)
@@ -202,16 +209,52 @@ def gram(X: Any, centre: Any, syrk: int, tiles: Any) -> Any:
 
 
 @jit(parallel=True)
-def combination(X: Any, a: Any, n_chunks: int) -> Any:
-    """Xᵀ a, (d,) float64, columns shared among the threads."""
+def gram_roughly(X: Any, centre: Any, tiles: Any) -> Any:
+    """As ``gram``, differences and products rounded to float32; summed in float64 from tile to tile.
+
+    tiles (chunks, n rounded up to PAD, columns a tile, a multiple of LANES) float32, of zeros.
+    """
     n, d = X.shape
-    out = np.zeros(d)
+    chunks, rows, step = tiles.shape
+    partials = np.zeros((chunks, rows, rows))
+    for chunk in prange(chunks):
+        stop = (chunk + 1) * d // chunks
+        for first in range(chunk * d // chunks, stop, step):
+            _fill_columns(X, centre, first, stop, tiles[chunk])
+            add_inner_products_small(tiles[chunk], partials[chunk])
+    K = np.zeros((n, n))
+    _add_round(partials, K)
+    _mirror(K, 1.0)
+    return K
+
+
+@jit()
+def _combination_chunk(X: Any, a: Any, start: int, stop: int, total: Any) -> None:
+    """Rows start to stop: total += Σ aᵢ xᵢ; total is padded to whole vectors."""
+    use_wide_vectors()
+    width, _, ahead, half, safe = _plan(X)
+    line = X.shape[1] * X.itemsize
+    first = start
+    while first + GROUP <= min(stop, safe):
+        offset = first * line + ahead
+        add_group(X, width, a[first:], first, total, offset)
+        # A sum asks for half of what eight rows have; the gradient's dot product asks for the rest.
+        for byte in range(half, 2 * half, 64):
+            prefetch(X, offset + byte)
+        first += GROUP
+    for row in range(first, stop):
+        for j in range(X.shape[1]):
+            total[j] += a[row] * X[np.uintp(row), j]
+
+
+@jit(parallel=True)
+def combination(X: Any, a: Any, n_chunks: int) -> Any:
+    """Xᵀ a, (d,) float64; the chunks of rows are added in their order."""
+    n, d = X.shape
+    partials = np.zeros((n_chunks, (d + 7) // 8 * 8))
     for chunk in prange(n_chunks):
-        start, stop = chunk * d // n_chunks, (chunk + 1) * d // n_chunks
-        for row in range(n):
-            for j in range(start, stop):
-                out[j] += a[row] * X[row, j]
-    return out
+        _combination_chunk(X, a, chunk * n // n_chunks, (chunk + 1) * n // n_chunks, partials[chunk])
+    return partials.sum(axis=0)[:d]
 
 
 @jit(parallel=True)

@@ -125,9 +125,8 @@ def hessian_diagonal(X: Array, sh: Array) -> Array:
     return sh @ np.square(X)
 
 
-def gram(X: Array, centre: Array) -> Array:
-    """(X − centre)(X − centre)ᵀ, (m, m)."""
-    D = X - centre
+def gram(D: Array | NDArray[np.float32]) -> Array | NDArray[np.float32]:
+    """D Dᵀ, (m, m), for rows D less their centre."""
     return D @ D.T
 
 

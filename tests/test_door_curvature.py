@@ -90,6 +90,7 @@ def test_diagonal_gram_and_combination_equal_the_loop(
     assert diagonal.dtype == np.float64
     np.testing.assert_allclose(diagonal, loop.hessian_diagonal(W), rtol=DOUBLE, atol=1e-300)
     assert_same_curvature(rows.gram(centre), loop.gram(centre), DOUBLE)
+    assert_same_curvature(rows.gram(centre, precise=False), loop.gram(centre), SINGLE)
     total, expected = rows.combination(a), loop.combination(a)
     assert total.dtype == np.float64
     np.testing.assert_allclose(total, expected, rtol=DOUBLE, atol=DOUBLE * np.abs(expected).max())
@@ -183,7 +184,9 @@ def test_gram_of_wide_rows(
     X, y, s = problem(rng, n, d, dtype, True)
     centre = rng.standard_normal(d)
     D = X.astype(np.float64) - centre
-    assert_same_curvature(backend.rows(X, y, s).gram(centre), D @ D.T, DOUBLE)
+    rows = backend.rows(X, y, s)
+    assert_same_curvature(rows.gram(centre), D @ D.T, DOUBLE)
+    assert_same_curvature(rows.gram(centre, precise=False), D @ D.T, SINGLE)
 
 
 def test_weight_two_is_the_row_twice(

@@ -80,6 +80,19 @@ def test_weights_mean_what_they_say() -> None:
     np.testing.assert_allclose(weighted.W, repeated.W, rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+def test_inner_products_are_float64_where_float32_will_not_do(engine: str) -> None:
+    X, y = data(2, 20, 300)
+    again = "again in float64"
+    for scale, C, expected in [(1.0, 1.0, False), (1.0, 1e5, True), (1e-18, 1.0, True), (1e18, 1.0, True)]:
+        problem = Problem(X * scale, y, C / scale**2, engine=engine)
+        problem.assert_solved(problem.newton(tol=1e-9), 1e-9)
+        assert any(again in line for line in problem.lines) == expected, (scale, C)
+    tight = Problem(X, y, engine=engine)
+    tight.assert_solved(tight.newton(tol=1e-12), 1e-12)
+    assert tight.objective.reads == 3.0
+
+
 HARD = {
     "centre far away": {"far": 3e4},
     "offset 1e4": {"offset": 1e4},
@@ -118,7 +131,8 @@ def test_refinement_reads_the_logits_and_says_so(engine: str) -> None:
     solution = problem.newton(tol=1e-8)
     verified = [line for line in problem.lines if line.startswith("newton-gram: verified")]
     assert len(verified) == 2
-    assert solution.history.reads[-1] == 6.0  # three, then logits, another combination and its gradient
+    # Inner products that float32 has not the digits for, three, logits, another combination, its gradient.
+    assert solution.history.reads[-1] == 7.0
     assert solution.gap_kind == "certified"
 
 

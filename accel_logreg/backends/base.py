@@ -226,8 +226,11 @@ class Rows(ABC):
         """(1/S) Σ sᵢ hᵢ x̃ᵢⱼ², (p,): the diagonal of the loss Hessian at W."""
 
     @abstractmethod
-    def gram(self, centre: Float64) -> Float64:
-        """(X − centre)(X − centre)ᵀ, (n, n) float64: every two rows' inner product."""
+    def gram(self, centre: Float64, *, precise: bool = True) -> Float64:
+        """(X − centre)(X − centre)ᵀ, (n, n) float64: every two rows' inner product.
+
+        Unless ``precise``, differences and products may be rounded to float32.
+        """
 
     @abstractmethod
     def combination(self, a: Float64) -> Float64:

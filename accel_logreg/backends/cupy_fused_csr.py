@@ -88,7 +88,7 @@ class CupyCsrRows(Rows):
         self._count(1)
         return kernels.hessian_diagonal(self._data)
 
-    def gram(self, centre: Float64) -> Float64:
+    def gram(self, centre: Float64, *, precise: bool = True) -> Float64:  # noqa: ARG002
         """As in ``Rows``, counted as one read. Raises MemoryError as ``hessian`` does."""
         if centre.any():
             refuse_centre(centre.tolist())

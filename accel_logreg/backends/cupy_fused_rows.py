@@ -79,7 +79,7 @@ class CupyRows(Rows):
         self._count(self._data.reads(HESSIAN_DIAGONAL))
         return kernels.hessian_diagonal(self._data, W)
 
-    def gram(self, centre: Float64) -> Float64:
+    def gram(self, centre: Float64, *, precise: bool = True) -> Float64:  # noqa: ARG002
         """As in ``Rows``. Raises MemoryError as ``hessian`` does."""
         device = self._data.device
         need = gram_bytes(self.n_rows, self.n_features, device.limits)

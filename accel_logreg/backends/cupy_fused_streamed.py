@@ -180,7 +180,7 @@ class StreamedRows(Rows):
         self._count((last if rows is None else len(rows)) / self.n_rows)
         return total / weight
 
-    def gram(self, centre: Float64) -> Float64:
+    def gram(self, centre: Float64, *, precise: bool = True) -> Float64:  # noqa: ARG002
         """As in ``Rows``, from as many columns at a time as there is room for.
 
         Raises

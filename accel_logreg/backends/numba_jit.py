@@ -31,6 +31,7 @@ try:
     from accel_logreg.kernels import numba_jit as kernels
     from accel_logreg.kernels import numba_jit_hessian as second
     from accel_logreg.kernels.numba_blas import DSYRK, SSYRK
+    from accel_logreg.kernels.numba_inner_products import PAD
     from accel_logreg.kernels.numba_rank_update import COLUMNS
     from accel_logreg.kernels.numba_reductions import largest_entry
 except Exception as error:  # a NumPy that Numba refuses, a missing llvmlite, a broken install
@@ -165,10 +166,17 @@ class NumbaRows(Rows):
         self._count(1)
         return diagonal
 
-    def gram(self, centre: Float64) -> Float64:
+    def gram(self, centre: Float64, *, precise: bool = True) -> Float64:
         chunks = _threads_for(self._X.size, self.n_features)
-        tiles = np.empty((chunks, self.n_rows, min(_TILE_COLUMNS, self.n_features)))
-        K: Float64 = second.gram(self._X, centre.copy(), DSYRK, tiles)
+        K: Float64
+        if precise:
+            tiles = np.empty((chunks, self.n_rows, min(_TILE_COLUMNS, self.n_features)))
+            K = second.gram(self._X, centre.copy(), DSYRK, tiles)
+        else:
+            padded = -(-self.n_rows // PAD) * PAD
+            K = second.gram_roughly(
+                self._X, centre.copy(), np.zeros((chunks, padded, _TILE_COLUMNS), dtype=np.float32)
+            )
         self._count(1)
         return K
 

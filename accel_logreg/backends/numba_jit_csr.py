@@ -173,7 +173,7 @@ class NumbaCsrRows(Rows):
         self._know_curvatures(W)
         return self._sums(self._sh, True) / self.weight_sum
 
-    def gram(self, centre: Float64) -> Float64:
+    def gram(self, centre: Float64, *, precise: bool = True) -> Float64:  # noqa: ARG002
         if centre.any():
             refuse_centre(centre.tolist())
         K: Float64 = matrices.gram(self._data, self._indices, self._indptr, self.n_features)

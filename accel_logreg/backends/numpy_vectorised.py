@@ -111,13 +111,15 @@ class NumpyRows(Rows):
         self._count(1)
         return diagonal / self.weight_sum
 
-    def gram(self, centre: Float64) -> Float64:
+    def gram(self, centre: Float64, *, precise: bool = True) -> Float64:
         n, d = self.n_rows, self.n_features
         G = np.zeros((n, n))
         step = rows_in_block(n, G.nbytes)  # here a block is of columns
         for start in range(0, d, step):
             columns = slice(start, start + step)
-            G += kernels.gram(self._X[:, columns].astype(np.float64, copy=False), centre[columns])
+            D = self._X[:, columns].astype(np.float64, copy=False) - centre[columns]
+            with np.errstate(over="ignore"):  # infinite in float32: the caller looks for that
+                G += kernels.gram(D if precise else D.astype(np.float32))
         self._count(1)
         return G
 

@@ -74,7 +74,7 @@ class NumpyCsrRows(NumpyRows):
         self._count(1)
         return diagonal / self.weight_sum
 
-    def gram(self, centre: Float64) -> Float64:
+    def gram(self, centre: Float64, *, precise: bool = True) -> Float64:  # noqa: ARG002
         """Holds copies of X and of its transpose meanwhile."""
         if centre.any():
             refuse_centre(centre.tolist())

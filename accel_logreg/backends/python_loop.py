@@ -75,7 +75,7 @@ class ListRows(Rows):
         self._count(2)
         return np.array([*diagonal, last])
 
-    def gram(self, centre: Float64) -> Float64:
+    def gram(self, centre: Float64, *, precise: bool = True) -> Float64:  # noqa: ARG002
         G = self._kernels.gram(self._X, centre.tolist())
         self._count(self.n_rows + 1)  # two rows for each of n(n + 1)/2 products
         return np.array(G)

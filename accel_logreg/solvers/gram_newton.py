@@ -5,7 +5,9 @@ among those. One read gives the rows' inner products, on which the iterations co
 feature (Chapelle 2007, "Training a support vector machine in the primal"; gram_space.py). A second read
 forms w, and a third takes J and ∇J from the rows as they are. The bound that is returned comes from that
 gradient: rounding in the inner products cannot make it wrong, only too large. Then the logits are read
-as well, and Newton's method goes on from those (iterative refinement, Wilkinson 1963).
+as well, and Newton's method goes on from those (iterative refinement, Wilkinson 1963). Where ``tol`` and the
+penalty allow it the inner products are rounded to float32, at half the price; should that not do, they are
+taken again in float64.
 """
 
 from __future__ import annotations
@@ -24,6 +26,10 @@ from accel_logreg.solvers.gram_space import Point, SampleSpace, Step
 _REFINEMENTS = 5
 _FAR = 0.99  # share of the rows' squared length that comes from a centre elsewhere
 _HIDDEN = 1e-12  # share of J that rounding hides
+_LOOSE = 1e-9  # tol from which inner products may be rounded to float32
+_FLOAT32 = float(np.finfo(np.float32).eps)
+_NORMAL = 1e-30, 1e30  # squared lengths in which float32 neither under- nor overflows
+_SMALL = 1e-2  # of I in B = I + RKR (gram_space.py): how large its rounding may be
 
 
 class GramProblem(Protocol):
@@ -35,7 +41,7 @@ class GramProblem(Protocol):
 
     @property
     def reads(self) -> float: ...
-    def gram(self, centre: Float64) -> Float64: ...
+    def gram(self, centre: Float64, *, precise: bool = True) -> Float64: ...
     def combination(self, a: Float64) -> Float64: ...
     def value_grad(self, W: Float64) -> tuple[float, Float64]: ...
     def gradient_norm(self, gradient: Float64) -> float: ...
@@ -122,7 +128,7 @@ class _Fit:
         in_K = (n + p) * space.radius * float(np.abs(point.a) @ space.lengths)
         in_X = p * (space.radius + float(length(centre))) * float(length(W[:-1]))
         slope = float(gradient[-1])
-        drift = float(np.finfo(np.float64).eps) * (in_K + in_X)
+        drift = space.epsilon * in_K + float(np.finfo(np.float64).eps) * in_X
         bound = space.bound(point, float(length(gradient[:-1] - centre * slope)), slope, drift)
         gap = relative_gap(bound, value)
         self.report(f"newton-gram: verified, cost {value:.9g}, gap {gap:.2g}, {self.reads:g} reads")
@@ -182,15 +188,55 @@ def gram_newton(
     """
     if problem.l2 == 0.0:
         raise ValueError("newton-gram needs a penalty, and C=inf is none: use a finite C or another solver")
-    K = problem.gram(centre)
+    history = History()
+    best: _Candidate | None = None
+    n_iter = 0
+    for precise in (False, True) if tol >= _LOOSE else (True,):
+        fit = _fit(problem, y, s, centre, logits, report, precise)
+        if fit is None:
+            continue
+        fit.history, fit.n_iter = history, n_iter
+        best = _minimise(fit, best, W if best is None else best.W, tol, max_iter)
+        n_iter = fit.n_iter
+        if best.gap <= tol or n_iter >= max_iter:
+            break
+    assert best is not None
+    trouble = ""
+    if best.gap > tol:
+        trouble = shortfall("newton-gram", n_iter, best.gap, best.kind, tol, max_iter)
+    return Solution(best.W, n_iter, best.gap, best.kind, history, trouble)
+
+
+def _fit(
+    problem: GramProblem,
+    y: NDArray[Any],
+    s: Float64 | None,
+    centre: Float64,
+    logits: Callable[[Float64], Float64],
+    report: Report,
+    precise: bool,
+) -> _Fit | None:
+    """The problem in its sample space; None where float32 has not the range or the digits for it."""
+    K = problem.gram(centre, precise=precise)
     # The mean of K is ‖mean row − c‖², which for a far centre drowns what the rows differ by.
     if problem.fit_intercept and K.mean() > _FAR * K.diagonal().mean():
         centre = problem.combination(np.full(len(y), 1.0 / len(y)))
-        K = problem.gram(centre)
-    space = SampleSpace(K, y, s, problem.l2, problem.fit_intercept)
-    fit = _Fit(problem, space, centre, logits, report)
+        K = problem.gram(centre, precise=precise)
+    if not precise:
+        lengths = K.diagonal()
+        share = 1.0 / len(y) if s is None else float(s.max() / s.sum())
+        rounding = _FLOAT32 * float(lengths.max()) * share / (4.0 * problem.l2)
+        if not (lengths.min() >= _NORMAL[0] and lengths.max() <= _NORMAL[1] and rounding <= _SMALL):
+            report("newton-gram: inner products again in float64, which float32 has not the digits for")
+            return None
+    epsilon = float(np.finfo(np.float64).eps) if precise else _FLOAT32
+    space = SampleSpace(K, y, s, problem.l2, problem.fit_intercept, epsilon)
+    return _Fit(problem, space, centre, logits, report)
+
+
+def _minimise(fit: _Fit, best: _Candidate | None, W: Float64 | None, tol: float, max_iter: int) -> _Candidate:
+    """The best that these inner products and refinements of what they say lead to."""
     point, step = fit.start(W), None
-    best: _Candidate | None = None
     for refined in range(1 + _REFINEMENTS):
         point = fit.iterate(point, 0.5 * tol, max_iter, step)
         candidate = fit.verify(point)
@@ -206,7 +252,4 @@ def gram_newton(
             break
     assert best is not None
     fit.record(best)
-    trouble = ""
-    if best.gap > tol:
-        trouble = shortfall("newton-gram", fit.n_iter, best.gap, best.kind, tol, max_iter)
-    return Solution(best.W, fit.n_iter, best.gap, best.kind, fit.history, trouble)
+    return best

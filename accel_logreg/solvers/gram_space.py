@@ -63,12 +63,19 @@ class Step:
 class SampleSpace:
     """J over (a, c₀) for K (n, n), y (n,) of 0 and 1, weights s (n,) or None, and λ = l2 > 0.
 
+    ``epsilon`` is the rounding unit of K's products.
     ``at_logits`` moves the anchor from a = 0 to other coefficients, whose logits were found to be other
     ones than K says: steps from there are small, and so are their errors.
     """
 
     def __init__(
-        self, K: Float64, y: NDArray[Any], s: Float64 | None, l2: float, fit_intercept: bool
+        self,
+        K: Float64,
+        y: NDArray[Any],
+        s: Float64 | None,
+        l2: float,
+        fit_intercept: bool,
+        epsilon: float = _EPSILON,
     ) -> None:
         n = len(y)
         self.K, self.l2, self.fit_intercept = K, l2, fit_intercept
@@ -76,7 +83,9 @@ class SampleSpace:
         self.share = np.full(n, 1.0 / n) if s is None else s / s.sum()
         self.anchor, self.K_anchor, self.z_anchor = np.zeros((3, n))  # z = z_anchor + K a + c₀
         self.lengths = np.sqrt(K.diagonal())
-        self.radius = float(self.lengths[self.share > 0.0].max())  # R ≥ ‖xᵢ − c‖
+        # R ≥ ‖xᵢ − c‖, rounding included: in sums of d ≤ 2²⁰ or so that are added in blocks.
+        self.radius = float(self.lengths[self.share > 0.0].max()) * (1.0 + 1024.0 * epsilon)
+        self.epsilon = epsilon
         if not math.isfinite(self.radius):
             raise FloatingPointError("the rows' inner products are not finite")
         self._root_share = np.sqrt(self.share / l2)
