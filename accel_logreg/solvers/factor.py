@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.linalg import cho_solve
+from scipy.linalg.blas import dtrsv
 from scipy.linalg.lapack import dpocon, dpotrf
 
 from accel_logreg.solvers.base import Float64
@@ -14,6 +14,7 @@ from accel_logreg.solvers.base import Float64
 # near that are noise, and steps and decrements along their vectors with them.
 _ENOUGH_FOR_FLOAT32 = 1e-4
 _FIRST_RIDGE = 1e-15
+_ROWS = 32
 
 
 class Factor:
@@ -25,7 +26,8 @@ class Factor:
     def __init__(self, H: Float64) -> None:
         """Takes H over: the factor is written into one triangle of it."""
         diagonal = H.diagonal().copy()
-        norm = max(float(np.abs(row).sum()) for row in H)  # without a second matrix
+        # Without a second matrix: a few rows at a time, which is quicker than one by one.
+        norm = max(float(np.abs(H[i : i + _ROWS]).sum(axis=1).max()) for i in range(0, len(H), _ROWS))
         if not np.isfinite(norm):
             raise FloatingPointError("the Hessian is not finite")
         self.ridge = 0.0
@@ -43,7 +45,8 @@ class Factor:
 
     def solve(self, g: Float64) -> Float64:
         """H⁻¹ g."""
-        x: Float64 = cho_solve((self._L, True), g, check_finite=False)
+        # One vector: BLAS's triangular solves read L once each. LAPACK's are made for many.
+        x: Float64 = dtrsv(self._L, dtrsv(self._L, g, lower=1), lower=1, trans=1, overwrite_x=1)
         return x
 
 
