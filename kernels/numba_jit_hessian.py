@@ -181,13 +181,21 @@ def hessian_diagonal(X: Any, s: Any, weight_sum: float, W: Any, n_chunks: int) -
     return partials.sum(axis=0) / weight_sum
 
 
-@jit(inline="always")
+@jit()
 def _fill_columns(X: Any, centre: Any, first: int, stop: int, tile: Any) -> None:
     """tile[i] = (x − centre) for all rows, of the columns from ``first`` on; zeros from ``stop`` on."""
+    use_wide_vectors()
     m = min(tile.shape[1], stop - first)
-    for i in range(X.shape[0]):
+    c = centre[first : first + m]
+    line, ahead = X.shape[1] * X.itemsize, m * X.itemsize
+    for row in range(X.shape[0]):
+        i = np.uintp(row)
+        # The row's next piece, while this one is copied: by the time it is its turn it is there.
+        for byte in range(0, ahead, 64):
+            prefetch(X, row * line + first * X.itemsize + ahead + byte)
+        x, t = X[i, first : first + m], tile[i, :m]
         for j in range(m):
-            tile[i, j] = X[i, first + j] - centre[first + j]
+            t[j] = x[j] - c[j]
         tile[i, m:] = 0.0
 
 
