@@ -15,10 +15,21 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 
 class UnequalResultsError(ArithmeticError):
     """Two engines that did the same work gave different answers; no time is reported for them."""
+
+
+class Device(Protocol):
+    """What a clock asks of a device that works on after a call has returned; see lab/device_clock.py."""
+
+    def synchronise(self) -> None:
+        """Wait until everything that was handed to the device is done."""
+
+    def require_done(self, name: str, seconds: float) -> None:
+        """Raise UnsynchronisedError where the call that took ``seconds`` left work behind."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +48,14 @@ class Subject:
     settle : function without arguments, or None
         Work of the same kind, done again and again before a sample until threads are awake and caches
         full; None where a sample is so long that it does not matter.
+    before : function without arguments, or None
+        What has to happen before every call, outside the timed span: driving X out of the caches, say. A
+        sample is then a single call.
+    device : Device or None
+        What the work runs on, where a call claims to be over when it returns. The claim is checked after
+        every sample, and a sample that was not over is refused. None where there is nothing to check.
+    told : function of a call's answer, or None
+        Seconds, where the work was timed where it ran, in another process; None for this clock's own.
     """
 
     name: str
@@ -45,6 +64,16 @@ class Subject:
     synchronise: Callable[[], None] | None = None
     calls: int = 1
     settle: Callable[[], object] | None = None
+    before: Callable[[], object] | None = None
+    device: Device | None = None
+    told: Callable[[Any], float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.before is not None and self.calls != 1:
+            raise ValueError(
+                f"{self.name}: calls={self.calls} in a sample, but `before` comes before every call; "
+                "take calls=1"
+            )
 
 
 @dataclass(frozen=True)
@@ -84,19 +113,25 @@ class Clock:
         return calls
 
     def interleaved(
-        self, subjects: Sequence[Subject], repeats: int, advance: Callable[[], object] = lambda: None
+        self,
+        subjects: Sequence[Subject],
+        repeats: int,
+        advance: Callable[[], object] = lambda: None,
+        *,
+        alternate: bool = False,
     ) -> dict[str, tuple[float, ...]]:
         """Seconds per call of every subject, one figure for each of ``repeats`` rounds.
 
-        ``advance`` is called after every sample, for a progress bar.
+        ``advance`` is called after every sample, for a progress bar. With ``alternate`` every other round
+        goes backwards, so that nobody always comes after the same neighbour.
         """
         if repeats < 1:
             raise ValueError(f"repeats={repeats} must be at least 1")
         if len({subject.name for subject in subjects}) < len(subjects):
             raise ValueError(f"names of subjects must differ, got {[subject.name for subject in subjects]}")
         seconds: dict[str, list[float]] = {subject.name: [] for subject in subjects}
-        for _ in range(repeats):
-            for subject in subjects:
+        for turn in range(repeats):
+            for subject in reversed(subjects) if alternate and turn % 2 else subjects:
                 self.sleep(self.rest)
                 seconds[subject.name].append(
                     self._sample(subject, subject.calls, self.settling) / subject.calls
@@ -105,19 +140,36 @@ class Clock:
         return {name: tuple(values) for name, values in seconds.items()}
 
     def _sample(self, subject: Subject, calls: int, settling: float = 0.0) -> float:
-        call, synchronise = subject.call, subject.synchronise
         with subject.around():
-            settled = self.now() + settling
-            while subject.settle is not None and self.now() < settled:
-                subject.settle()
-                if synchronise is not None:
-                    synchronise()
-            start = self.now()
-            for _ in range(calls):
-                call()
-                if synchronise is not None:
-                    synchronise()
-            return self.now() - start
+            self._settle(subject, settling)
+            if subject.before is not None:
+                subject.before()
+            if subject.device is not None:
+                subject.device.synchronise()  # what was queued before is not this sample's work
+            seconds = self._told(subject, calls) if subject.told else self._timed(subject, calls)
+            if subject.device is not None:
+                subject.device.require_done(subject.name, seconds)
+            return seconds
+
+    def _settle(self, subject: Subject, settling: float) -> None:
+        settled = self.now() + settling
+        while subject.settle is not None and self.now() < settled:
+            subject.settle()
+            if subject.synchronise is not None:
+                subject.synchronise()
+
+    def _timed(self, subject: Subject, calls: int) -> float:
+        call, synchronise = subject.call, subject.synchronise
+        start = self.now()
+        for _ in range(calls):
+            call()
+            if synchronise is not None:
+                synchronise()
+        return self.now() - start
+
+    def _told(self, subject: Subject, calls: int) -> float:
+        assert subject.told is not None
+        return sum(subject.told(subject.call()) for _ in range(calls))
 
 
 def median(seconds: Sequence[float]) -> float:
