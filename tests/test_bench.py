@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from accel_logreg import available_backends
+from accel_logreg.lab import bench_document
 
 ROOT = Path(__file__).parent.parent
 
@@ -25,16 +25,22 @@ def test_one_group_is_measured_and_written(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     result = run("--output", str(path), "-k", "gradient and 2000x28 and float64")
     assert result.returncode == 0, result.stdout + result.stderr
-    document = json.loads(path.read_text())
-    assert document["read_bandwidth_bytes_per_second"] > 0
-    records = [entry for entry in document["benchmarks"] if entry["shape"] == [2000, 28]]
-    assert {entry["engine"] for entry in records} == set(available_backends())
-    for entry in records:
-        assert entry["group"] == "gradient 2000x28 float64"
-        assert entry["median_seconds"] > 0
-        assert entry["dtype"] == "float64"
-        assert entry["gigabytes_per_second"] == pytest.approx(448e-6 / entry["median_seconds"])
-        assert entry["engine"] in result.stdout
+    document = bench_document.read(path)
+    assert document.mode == "quick"
+    assert document.ceilings["read bandwidth"] > 0
+    assert document.noise["relative"] > 0
+    assert "noise: " in result.stdout
+    records = document.records
+    assert {record.engine for record in records} == set(available_backends())
+    assert len(document.skipped) == 4 - len(records)
+    for record in records:
+        assert record.name.startswith("bench_pass.py::bench_gradient[")
+        assert (record.suite, record.group) == ("pass", "gradient 2000x28 float64")
+        assert (record.shape, record.dtype, record.reads) == ((2000, 28), "float64", 1)
+        assert 5 <= len(record.seconds) <= 60
+        assert record.interval[0] <= record.median_seconds <= record.interval[1]
+        assert record.rate == pytest.approx(448e3 / record.median_seconds)
+        assert record.engine in result.stdout
 
 
 def test_nothing_selected_says_so(tmp_path: Path) -> None:

@@ -1,0 +1,263 @@
+"""From works to outcomes: check, time in turns, check again. Nothing is kept of an answer that is wrong."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from accel_logreg.backends.base import Csr
+from accel_logreg.lab.clock import Clock, Device, Subject, UnequalResultsError
+from accel_logreg.lab.machine import usable_cores
+from bench.work import Outcome, Work
+
+Result = Outcome | BaseException
+YARDSTICK = "plain sum of X"
+YARDSTICK_BYTES = 64 << 20  # of X; a smaller one may stay in a cache
+SETTLED = 0.05  # seconds a call, from which threads and caches need no settling
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long the rounds of one group may take.
+
+    seconds : for all rounds together; a round that takes long is still repeated ``fewest`` times.
+    fewest, most : rounds. Five say something of their spread; an even thinning to 60 is what is kept.
+    sample : seconds; a shorter call is repeated within a sample.
+    slow : seconds a call. A slower member of a group is timed apart, ``rarely`` times: it would make a
+        round too long for the others, and its spread is small beside what sets it apart from them.
+    """
+
+    seconds: float
+    fewest: int = 7
+    most: int = 60
+    sample: float = 2e-3
+    slow: float = 1.5
+    rarely: int = 3
+
+
+QUICK = Budget(seconds=1.6)
+FULL = Budget(seconds=10.0, fewest=15, slow=5.0, rarely=5)
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What measuring needs of the machine; all of it is replaced in tests.
+
+    device : a work's device, None for work on the host
+    evict : drives X out of the caches that a work's engine reads through
+    events : seconds of a work's calls by the device's own events; empty on the host
+    """
+
+    clock: Clock
+    budget: Budget
+    device: Callable[[Work], Device | None] = lambda _: None
+    evict: Callable[[Work], Callable[[], object]] = lambda _: lambda: None
+    events: Callable[[Work], tuple[float, ...]] = lambda _: ()
+
+
+class _Kept:
+    """A call that keeps its last answer."""
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self._call = call
+        self.answer: Any = None
+
+    def __call__(self) -> Any:
+        self.answer = self._call()
+        return self.answer
+
+
+@dataclass
+class _Member:
+    work: Work
+    call: _Kept
+    subject: Subject
+    device: Device | None
+    first: float = 0.0
+    wall: float = 0.0  # of a second call, with what comes around it
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def run(works: Mapping[str, Work], tools: Tools) -> dict[str, Result]:
+    """Outcomes by name, or what was raised: a wrong answer costs its own member, not the others."""
+    results: dict[str, Result] = {}
+    members: dict[str, _Member] = {}
+    for name, work in works.items():
+        try:
+            members[name] = _first(name, work, tools)
+        except Exception as error:
+            results[name] = error
+    try:
+        _same(members)
+        results |= _timed(members, tools)
+    except Exception as error:  # no member can be trusted: they differ, or their rounds were cut short
+        results |= dict.fromkeys(members, error)
+    return {name: results[name] for name in works}
+
+
+def _first(name: str, work: Work, tools: Tools) -> _Member:
+    """Call once, timed by itself, and check; then call again to see how long one takes."""
+    call = _Kept(work.call)
+    device = None if work.synchronise else tools.device(work)
+    waits = tools.device(work) if work.synchronise else None
+    subject = Subject(
+        name,
+        call,
+        work.around,
+        synchronise=None if waits is None else waits.synchronise,
+        before=tools.evict(work) if work.cold else None,
+        device=device,
+        told=work.told,
+    )
+    first = tools.clock.once(replace(subject, before=None))
+    member = _Member(work, call, subject, device, first)
+    member.facts |= work.check(call.answer) or {}
+    if work.told is not None:
+        member.first = work.told(call.answer)
+        member.wall = first
+        return member
+    began = tools.clock.now()
+    calls = 1 if work.cold else tools.clock.calls_for(subject, tools.budget.sample)
+    seconds = tools.clock.once(replace(subject, before=None))
+    if work.cold:
+        assert subject.before is not None
+        subject.before()
+        member.wall = tools.clock.now() - began
+    else:
+        member.wall = calls * seconds
+    settles = not work.cold and seconds < SETTLED
+    member.subject = replace(subject, calls=calls, settle=call if settles else None)
+    return member
+
+
+def _same(members: Mapping[str, _Member]) -> None:
+    """All members gave the same numbers, and equally many: they did equal work.
+
+    Raises
+    ------
+    UnequalResultsError
+        They did not.
+    """
+    compared = [(name, member) for name, member in members.items() if member.work.same is not None]
+    reference: Any = None
+    for name, member in compared:
+        assert member.work.same is not None
+        value = np.asarray(member.work.same(member.call.answer), dtype=np.float64)
+        if reference is None:
+            first, reference = name, value
+            continue
+        if value.shape != reference.shape:
+            raise UnequalResultsError(
+                f"{name} gave numbers of shape {value.shape} and {first} of shape {reference.shape}: "
+                "they did not do the same work, and no time is given"
+            )
+        largest = float(np.max(np.abs(value - reference), initial=0.0))
+        scale = float(np.max(np.abs(reference), initial=0.0))
+        if not largest <= member.work.same_within * scale:
+            raise UnequalResultsError(
+                f"{name} and {first} differ by {largest:.3g} where {scale:.3g} is the largest number; "
+                f"{member.work.same_within:g} relative is allowed. No time is given for unequal work"
+            )
+        member.facts["largest_difference"] = largest / scale if scale else 0.0
+
+
+def _timed(members: Mapping[str, _Member], tools: Tools) -> dict[str, Result]:
+    budget = tools.budget
+    apart = [name for name, member in members.items() if member.wall > budget.slow]
+    together = {name: member for name, member in members.items() if name not in apart}
+    seconds: dict[str, tuple[float, ...]] = {}
+    with _no_garbage():
+        if together:
+            yardstick = _yardstick(together)
+            subjects = [member.subject for member in together.values()] + yardstick
+            fixed = tools.clock.rest + tools.clock.settling
+            a_round = sum(fixed + member.wall for member in together.values()) + fixed * len(yardstick)
+            rounds = int(min(budget.most, max(budget.fewest, budget.seconds / max(a_round, 1e-9))))
+            seconds |= tools.clock.interleaved(subjects, rounds, alternate=True)
+        for name in apart:
+            rounds = int(max(1, min(budget.rarely, budget.rarely * budget.slow / members[name].wall)))
+            seconds |= tools.clock.interleaved([members[name].subject], rounds)
+    sums = seconds.pop(YARDSTICK, None)
+    results: dict[str, Result] = {}
+    for name, member in members.items():
+        try:
+            results[name] = _outcome(
+                member, seconds[name], name in together and len(together) > 1, sums, tools
+            )
+        except Exception as error:
+            results[name] = error
+    return results
+
+
+def _outcome(
+    member: _Member,
+    seconds: tuple[float, ...],
+    interleaved: bool,
+    sums: tuple[float, ...] | None,
+    tools: Tools,
+) -> Outcome:
+    """Check the answer of the last timed call, and the device's."""
+    work, facts = member.work, member.facts
+    facts |= work.check(member.call.answer) or {}
+    require_idle = getattr(member.device, "require_idle", None)
+    if require_idle is not None:
+        require_idle(member.subject.name)
+    if events := tools.events(work):
+        facts["device_seconds"] = statistics.median(events)
+    if sums is not None and _summed(work) is not None:
+        rate = _summed(work).nbytes / statistics.median(sums)
+        facts["plain_sum_bytes_per_second"] = rate
+        facts["percent_of_plain_sum"] = 100.0 * work.X.nbytes * work.reads / statistics.median(seconds) / rate
+    return Outcome(member.first, seconds, member.subject.calls, interleaved, facts)
+
+
+def _yardstick(members: Mapping[str, _Member]) -> list[Subject]:
+    """A plain threaded sum of the same X, timed in the same rounds; none for an X that a cache may hold.
+
+    Not a ceiling: on some placements of X in memory the sum waits for page-table walks that an engine's
+    prefetching hides, and then the engine is faster.
+    """
+    matrices = [X for member in members.values() if (X := _summed(member.work)) is not None]
+    if not matrices:
+        return []
+    from accel_logreg.kernels.numba_reductions import array_sum
+
+    flat = matrices[0].reshape(-1)
+    flat = flat[: flat.size // 2 * 2].view(np.float64)  # the same bytes, read eight at a time
+    add = partial(array_sum, flat, usable_cores())
+    add()  # compiles
+    return [Subject(YARDSTICK, add)]
+
+
+def _summed(work: Work) -> Any:
+    """The numbers of X that the yardstick reads; None where it does not apply."""
+    X = work.X.data if isinstance(work.X, Csr) else work.X
+    if work.engine.name != "numba" or work.cold or not isinstance(X, np.ndarray) or not work.reads:
+        return None
+    return X if X.nbytes >= YARDSTICK_BYTES and X.flags.c_contiguous else None
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """The garbage collector runs before the rounds and not in them."""
+    enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def real_clock(*, full: bool) -> Clock:
+    """Shorter rests than the lab's own clock: there are many more samples."""
+    return Clock(time.perf_counter, rest=0.04, settling=0.05 if full else 0.02)
