@@ -1,50 +1,74 @@
-"""The lesson's training: 100 steps of plain gradient descent, the loop inside the engine."""
+"""The lesson's training: plain gradient descent, the loop inside the engine, on pictures and on a tall X."""
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import pytest
 
-from accel_logreg.backends.base import Backend
-from bench.problems import Problem, correlated, descend, pixels
+from accel_logreg.backends.base import Backend, Descent
+from accel_logreg.lab.profile_work import flops
+from bench.problems import Float64, Problem, correlated, descend, pixels
+from bench.problems_real import crops
+from bench.work import Work
 
-STEPS = 100
-RATES = {"209x12288": 5e-4, "20000x100": 0.1}
+# Problem → learning rate. Crops are the demo's pictures; pixels have the same shape without photographs.
+RATES = {"crops 208x12288": 5e-4, "pixels 209x12288": 5e-4, "correlated 20000x100": 0.1}
+FOR_THE_LOOP = "crops 208x12288"
+QUICK_STEPS, FULL_STEPS = 10, 100
 
 
 @cache
-def build(shape: str, dtype: str) -> Problem:
-    return pixels(209, dtype) if shape == "209x12288" else correlated(20_000, 100, dtype)
+def build(name: str, dtype: str) -> Problem:
+    kind, _, shape = name.partition(" ")
+    n, d = map(int, shape.split("x"))
+    if kind == "correlated":
+        return correlated(n, d, dtype)
+    return crops(n, dtype) if kind == "crops" else pixels(n, dtype)
 
 
 @cache
-def expected(shape: str, dtype: str) -> tuple[Any, Any]:
-    return descend(build(shape, dtype), RATES[shape], STEPS)
+def expected(name: str, dtype: str, steps: int) -> tuple[Float64, Float64]:
+    return descend(build(name, dtype), RATES[name], steps)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("shape", RATES)
-def bench_descent(measure: Any, engine: Backend, shape: str, dtype: str) -> None:
+def descent(engine: Backend, name: str, dtype: str, full: bool) -> Work:
     if engine.name == "python" and dtype == "float32":
         pytest.skip("the Python loop computes in float64 whatever the storage; timed once, as float64")
-    problem = build(shape, dtype)
-    W, costs = expected(shape, dtype)
+    if engine.name == "python" and name != FOR_THE_LOOP and not full:
+        pytest.skip(f"the Python loop takes seconds here; it runs on {FOR_THE_LOOP}, with --full on all")
+    steps = FULL_STEPS if full else QUICK_STEPS
+    problem = build(name, dtype)
+    n, d = problem.X.shape
+    W, costs = expected(name, dtype, steps)
 
-    def check(answer: Any) -> None:
+    def check(answer: Descent) -> None:
         np.testing.assert_allclose(answer.costs, costs, rtol=1e-9)
         np.testing.assert_allclose(answer.W, W, rtol=1e-6, atol=1e-9 * np.abs(W).max())
 
     with engine.threads(None):
         rows = engine.rows(problem.X, problem.y, None)
-        measure(
-            lambda: rows.descend(np.zeros_like(W), RATES[shape], 0.0, STEPS, True),
-            check,
-            engine=engine,
-            X=problem.X,
-            group=f"{STEPS} descent steps {problem.shape} {dtype}",
-            reads=STEPS,
-            steps=STEPS,
-        )
+    return Work(
+        lambda: rows.descend(np.zeros_like(W), RATES[name], 0.0, steps, True),
+        check,
+        engine,
+        problem.X,
+        f"{steps} descent steps {name} {dtype}",
+        reads=0,  # one a step, or fewer where X stays beside the arithmetic
+        counter=lambda: rows.reads,
+        around=partial(engine.threads, None),
+        same=lambda answer: answer.costs,  # as many, and equal: the same steps
+        info={
+            "problem": name.partition(" ")[0],
+            "steps": steps,
+            "flops": flops("descend", n, d, {"steps": steps}, None),
+        },
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("problem", RATES)
+def bench_descent(contest: Any, engine: Backend, problem: str, dtype: str, full: bool) -> None:
+    contest(partial(descent, name=problem, dtype=dtype, full=full), engine=engine)

@@ -83,15 +83,16 @@ class Laboratory:
         return kept
 
     def _info(self, work: Work, outcome: Outcome) -> dict[str, Any]:
+        reads = outcome.facts.get("reads", work.reads)
         info = {
             "engine": work.engine.name,
             "shape": list(work.X.shape),
             "dtype": str(work.X.dtype),
             "threads": work.engine.n_threads(None),
             "seed": SEED,
-            "reads": work.reads,
-            "bytes_moved": work.X.nbytes * work.reads,
-            "cache": self._cache(work) if work.reads else "",
+            "reads": reads or None,
+            "bytes_moved": work.X.nbytes * reads or None,
+            "cache": self._cache(work) if reads else "",
             "first_seconds": outcome.first_seconds,
             "interleaved": outcome.interleaved,
             "calls_a_sample": outcome.calls,
@@ -115,6 +116,7 @@ class Laboratory:
     def keep(self, node: Any, benchmark: Any, result: Kept | BaseException) -> None:
         """Hand the samples to pytest-benchmark, or raise what went wrong."""
         if not isinstance(result, Kept):
+            benchmark.skipped = True  # or it warns that nothing was timed
             raise result
         benchmark.group = result.group
         benchmark.extra_info.update(result.info)

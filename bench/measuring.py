@@ -43,7 +43,7 @@ class Budget:
     rarely: int = 3
 
 
-QUICK = Budget(seconds=1.6)
+QUICK = Budget(seconds=1.6, fewest=5)
 FULL = Budget(seconds=10.0, fewest=15, slow=5.0, rarely=5)
 
 
@@ -80,9 +80,8 @@ class _Member:
     work: Work
     call: _Kept
     subject: Subject
-    device: Device | None
-    first: float = 0.0
-    wall: float = 0.0  # of a second call, with what comes around it
+    first: float
+    wall: float  # seconds of a sample, with what comes around it
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -106,36 +105,44 @@ def run(works: Mapping[str, Work], tools: Tools) -> dict[str, Result]:
 def _first(name: str, work: Work, tools: Tools) -> _Member:
     """Call once, timed by itself, and check; then call again to see how long one takes."""
     call = _Kept(work.call)
-    device = None if work.synchronise else tools.device(work)
-    waits = tools.device(work) if work.synchronise else None
+    device = tools.device(work)
     subject = Subject(
         name,
         call,
         work.around,
-        synchronise=None if waits is None else waits.synchronise,
+        synchronise=device.synchronise if device is not None and work.synchronise else None,
         before=tools.evict(work) if work.cold else None,
-        device=device,
+        device=None if work.synchronise else device,
         told=work.told,
     )
-    first = tools.clock.once(replace(subject, before=None))
-    member = _Member(work, call, subject, device, first)
+    plain = replace(subject, before=None)
+    before = None if work.counter is None else work.counter()
+    first = tools.clock.once(plain)
+    member = _Member(work, call, subject, first, first)
+    if work.counter is not None and before is not None:
+        member.facts["reads"] = _counted(name, work.counter() - before, work.reads)
     member.facts |= work.check(call.answer) or {}
     if work.told is not None:
         member.first = work.told(call.answer)
-        member.wall = first
-        return member
-    began = tools.clock.now()
-    calls = 1 if work.cold else tools.clock.calls_for(subject, tools.budget.sample)
-    seconds = tools.clock.once(replace(subject, before=None))
-    if work.cold:
-        assert subject.before is not None
-        subject.before()
-        member.wall = tools.clock.now() - began
-    else:
-        member.wall = calls * seconds
-    settles = not work.cold and seconds < SETTLED
-    member.subject = replace(subject, calls=calls, settle=call if settles else None)
+    elif first < tools.budget.slow:
+        calls = 1 if work.cold else tools.clock.calls_for(plain, tools.budget.sample)
+        began = tools.clock.now()
+        if subject.before is not None:
+            subject.before()
+        seconds = tools.clock.once(plain)
+        member.wall = tools.clock.now() - began + (calls - 1) * seconds
+        settles = not work.cold and member.wall < SETTLED
+        member.subject = replace(subject, calls=calls, settle=call if settles else None)
     return member
+
+
+def _counted(name: str, counted: float, stated: float) -> float:
+    if stated and abs(counted - stated) > 1e-9 * stated:
+        raise UnequalResultsError(
+            f"{name}: the engine counted {counted:g} reads of X where {stated:g} are due. No time is given "
+            "for other work than what is compared"
+        )
+    return counted
 
 
 def _same(members: Mapping[str, _Member]) -> None:
@@ -183,6 +190,9 @@ def _timed(members: Mapping[str, _Member], tools: Tools) -> dict[str, Result]:
             rounds = int(min(budget.most, max(budget.fewest, budget.seconds / max(a_round, 1e-9))))
             seconds |= tools.clock.interleaved(subjects, rounds, alternate=True)
         for name in apart:
+            if members[name].work.told is not None:
+                seconds[name] = (members[name].first,)  # in a process of its own: no call is the first
+                continue
             rounds = int(max(1, min(budget.rarely, budget.rarely * budget.slow / members[name].wall)))
             seconds |= tools.clock.interleaved([members[name].subject], rounds)
     sums = seconds.pop(YARDSTICK, None)
@@ -207,7 +217,7 @@ def _outcome(
     """Check the answer of the last timed call, and the device's."""
     work, facts = member.work, member.facts
     facts |= work.check(member.call.answer) or {}
-    require_idle = getattr(member.device, "require_idle", None)
+    require_idle = getattr(member.subject.device, "require_idle", None)
     if require_idle is not None:
         require_idle(member.subject.name)
     if events := tools.events(work):
@@ -240,7 +250,7 @@ def _yardstick(members: Mapping[str, _Member]) -> list[Subject]:
 def _summed(work: Work) -> Any:
     """The numbers of X that the yardstick reads; None where it does not apply."""
     X = work.X.data if isinstance(work.X, Csr) else work.X
-    if work.engine.name != "numba" or work.cold or not isinstance(X, np.ndarray) or not work.reads:
+    if work.engine.name != "numba" or work.cold or not isinstance(X, np.ndarray):
         return None
     return X if X.nbytes >= YARDSTICK_BYTES and X.flags.c_contiguous else None
 

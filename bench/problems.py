@@ -35,6 +35,14 @@ class Problem:
         return W
 
 
+def iid(n: int, d: int, dtype: str) -> Problem:
+    """Independent standard normal entries; labels drawn from the model."""
+    rng = np.random.default_rng(SEED)
+    X = rng.standard_normal((n, d))
+    y = _labels(rng, X @ rng.standard_normal(d) / np.sqrt(d))
+    return Problem(f"iid {n}x{d}", X.astype(dtype), y)
+
+
 def correlated(n: int, d: int, dtype: str) -> Problem:
     """Neighbouring columns correlate at 0.5, scales run from 0.5 to 2; labels drawn from the model."""
     rng = np.random.default_rng(SEED)
@@ -44,6 +52,34 @@ def correlated(n: int, d: int, dtype: str) -> Problem:
     z = X @ rng.standard_normal(d) / np.sqrt(d) - 0.5
     y = (rng.random(n) < expit(z)).astype(np.float64)
     return Problem(f"correlated {n}x{d}", X.astype(dtype), y)
+
+
+def ill_conditioned(n: int, d: int, dtype: str) -> Problem:
+    """Neighbouring columns correlate at 0.99 and scales run from 1e-4 to 1e4, in shuffled order."""
+    rng = np.random.default_rng(SEED)
+    X = rng.standard_normal((n, d))
+    for j in range(1, d):
+        X[:, j] = 0.99 * X[:, j - 1] + np.sqrt(1.0 - 0.99**2) * X[:, j]
+    y = _labels(rng, X @ rng.standard_normal(d) / np.sqrt(d))
+    X *= rng.permutation(np.logspace(-4.0, 4.0, d))
+    return Problem(f"ill-conditioned {n}x{d}", X.astype(dtype), y)
+
+
+def sorted_rows(n: int, d: int, dtype: str) -> Problem:
+    """``correlated``, its rows ordered by label and then by the first column, as files often are."""
+    problem = correlated(n, d, dtype)
+    order = np.lexsort((problem.X[:, 0], problem.y))
+    return Problem(f"sorted {n}x{d}", problem.X[order].astype(dtype), problem.y[order])
+
+
+def rare_class(n: int, d: int, dtype: str, share: float = 1e-3) -> Problem:
+    """``share`` of the rows are of class 1, which is moved by half a unit along every column."""
+    rng = np.random.default_rng(SEED)
+    X = rng.standard_normal((n, d))
+    y = np.zeros(n)
+    y[rng.choice(n, max(1, round(share * n)), replace=False)] = 1.0
+    X[y == 1] += 0.5
+    return Problem(f"rare class {n}x{d}", X.astype(dtype), y)
 
 
 def pixels(n: int, dtype: str) -> Problem:
@@ -59,6 +95,11 @@ def breast_cancer(dtype: str) -> Problem:
     """scikit-learn's 569 x 30, standardised."""
     X, y = load_breast_cancer(return_X_y=True)
     return Problem("breast cancer 569x30", scale(X).astype(dtype), y.astype(np.float64))
+
+
+def _labels(rng: np.random.Generator, z: Float64) -> Float64:
+    y: Float64 = (rng.random(len(z)) < expit(z)).astype(np.float64)
+    return y
 
 
 def loss_grad(problem: Problem, W: Float64) -> tuple[float, Float64]:

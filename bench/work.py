@@ -31,7 +31,10 @@ class Work:
     group : str
         What this is compared with, and nothing else.
     reads : float
-        Of X, by one call: counted by the engine where it counts.
+        Of X, by one call; 0 where it is not known beforehand.
+    counter : function, or None
+        The engine's own count of reads so far. It is looked at before and after a call; a ``reads`` that is
+        given must be what it says.
     around : function that returns a context manager
         Entered around the timed calls: the engine's threads.
     cold : bool
@@ -54,6 +57,7 @@ class Work:
     X: Any
     group: str
     reads: float
+    counter: Callable[[], float] | None = None
     around: Callable[[], AbstractContextManager[object]] = nullcontext
     cold: bool = False
     same: Callable[[Any], NDArray[Any] | float] | None = None
