@@ -51,7 +51,7 @@ def main() -> int:
     if body is None:
         print("no benchmark finished; nothing was written", file=sys.stderr)
         return status or 1
-    after = ceilings(gpu=options.gpu)
+    after = before if pytest_arguments else ceilings(gpu=options.gpu)
     limits = named(*map(_best, before, after))
     document = BenchDocument(
         command=" ".join(["python -m bench.run", *sys.argv[1:]]),

@@ -5,13 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from accel_logreg import available_backends
 from accel_logreg.lab import bench_document
+from accel_logreg.lab.bench_document import BenchDocument
+from bench import run as run_module
 
 ROOT = Path(__file__).parent.parent
+DOCUMENT = BenchDocument("make bench", "quick", "", {}, {}, {}, ())
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -58,3 +62,17 @@ def test_gpu_run_without_a_gpu_says_why() -> None:
     result = run("--gpu")
     assert result.returncode == 1
     assert result.stderr.startswith("backend='cupy' cannot run here")
+
+
+def test_where_no_page_can_be_written_that_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "accel_logreg.lab.bench_report", None)  # as if it could not be imported
+    said = run_module.report(DOCUMENT, tmp_path)
+    assert said.startswith("no report was written: ")
+    assert "pip install '.[lab]'" in said
+
+
+def test_a_page_is_written_beside_the_results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    played = ModuleType("accel_logreg.lab.bench_report")
+    vars(played)["write_report"] = lambda document, folder: folder / f"{document.mode}.html"
+    monkeypatch.setitem(sys.modules, "accel_logreg.lab.bench_report", played)
+    assert run_module.report(DOCUMENT, tmp_path) == f"report: {tmp_path / 'quick.html'}"
