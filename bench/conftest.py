@@ -27,7 +27,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "full: only with --full, because it takes long")
-    config.pluginmanager.register(Laboratory(full=config.getoption("--full")), "laboratory")
+    laboratory = Laboratory(full=config.getoption("--full"), once=config.getoption("--benchmark-disable"))
+    config.pluginmanager.register(laboratory, "laboratory")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -48,10 +48,14 @@ class Kept:
 
 
 class Laboratory:
-    """Registered with pytest as a plugin: it hears of every test, and adds to the JSON what it knows."""
+    """Registered with pytest as a plugin: it hears of every test, and adds to the JSON what it knows.
 
-    def __init__(self, *, full: bool) -> None:
-        self.full = full
+    full : the larger budget
+    once : every call is made and checked, for no figures: ``pytest bench --benchmark-disable``
+    """
+
+    def __init__(self, *, full: bool, once: bool = False) -> None:
+        self.full, self.once = full, once
         self.contests: dict[Any, dict[str, Kept | BaseException]] = {}
         self.skipped: dict[str, str] = {}
         self._suite: Any = None
@@ -64,6 +68,7 @@ class Laboratory:
     @cached_property
     def tools(self) -> measuring.Tools:
         budget = measuring.FULL if self.full else measuring.QUICK
+        budget = measuring.ONCE if self.once else budget
         clock = measuring.real_clock(full=self.full)
         return measuring.Tools(clock, budget, _device, self._eviction, _events)
 

@@ -45,6 +45,7 @@ class Budget:
 
 QUICK = Budget(seconds=1.6, fewest=5)
 FULL = Budget(seconds=10.0, fewest=15, slow=5.0, rarely=5)
+ONCE = Budget(seconds=0.0, fewest=1, most=1, sample=0.0, slow=0.0, rarely=1)  # checks, and no figures
 
 
 @dataclass(frozen=True)
