@@ -26,6 +26,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # One that failed says so itself.
+    config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used at all")
     config.addinivalue_line("markers", "full: only with --full, because it takes long")
     laboratory = Laboratory(full=config.getoption("--full"), once=config.getoption("--benchmark-disable"))
     config.pluginmanager.register(laboratory, "laboratory")

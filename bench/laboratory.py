@@ -121,7 +121,6 @@ class Laboratory:
     def keep(self, node: Any, benchmark: Any, result: Kept | BaseException) -> None:
         """Hand the samples to pytest-benchmark, or raise what went wrong."""
         if not isinstance(result, Kept):
-            benchmark.skipped = True  # or it warns that nothing was timed
             raise result
         benchmark.group = result.group
         benchmark.extra_info.update(result.info)
