@@ -231,7 +231,7 @@ def _publish(result: Profile, output: Path) -> None:
             "roofline": profile_plots.roofline(result),
             "stages": profile_plots.timeline(result),
         }
-        contents |= {f"{name}.png": png for name, png in pictures.items()}
+        contents |= {f"{name}.svg": svg for name, svg in pictures.items()}
     if missing:
         packages = " and ".join(missing)
         note(f'{PAGE} is left out, {packages} missing: pip install "accel_logreg[lab]"')

@@ -38,7 +38,7 @@ def test_files(tmp_path: Path) -> None:
     result = run("profile", *SMALL, "-o", folder, "--json", figures, "--trace", trace, "--dtype", "float64")
     assert result.exit_code == 0, result.output
     assert {path.name for path in folder.iterdir()} == {
-        "profile.html", "profile.json", "roofline.png", "stages.png",
+        "profile.html", "profile.json", "roofline.svg", "stages.svg",
     }  # fmt: skip
     assert json.loads(figures.read_text()) == json.loads((folder / "profile.json").read_text())
     assert json.loads(figures.read_text())["dtype"] == "float64"
@@ -134,7 +134,7 @@ def test_plain_tables_without_rich(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("package", "files"),
     [
-        ("jinja2", {"profile.json", "roofline.png", "stages.png"}),
+        ("jinja2", {"profile.json", "roofline.svg", "stages.svg"}),
         ("matplotlib", {"profile.json"}),
     ],
 )

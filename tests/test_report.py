@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import json
+import re
+import xml.etree.ElementTree as ET
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,12 +19,14 @@ from rich.console import Console
 
 from accel_logreg.atomic import publish
 from accel_logreg.backends.base import BackendUnavailableError
-from accel_logreg.lab import findings, report
+from accel_logreg.lab import findings, plots, report
 from accel_logreg.lab.clock import Clock
 from accel_logreg.lab.crops import make_crops
 from accel_logreg.lab.descent import train
 from accel_logreg.lab.dot import measure_dot
-from accel_logreg.lab.results import Results, headlines
+from accel_logreg.lab.page import slug as page_slug
+from accel_logreg.lab.page_sort import sort_value
+from accel_logreg.lab.results import Results, absent, headlines
 from accel_logreg.lab.table import show
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
@@ -85,20 +90,19 @@ def results() -> Results:
 
 
 @pytest.fixture(scope="module")
-def pictures() -> dict[str, bytes]:
+def pictures(results: Results) -> dict[str, bytes]:
+    """The curves as they are; for the photographs, one of each kind of picture a page can hold."""
     buffer = io.BytesIO()
     Image.new("RGB", (2, 2)).save(buffer, format="PNG")
-    names = (
-        "dot_time",
-        "dot_speed_up",
-        "step_time",
-        "cost_curves",
-        "regions",
-        "train_crops",
-        "predictions",
-        "weights",
-    )
-    return dict.fromkeys(names, buffer.getvalue())
+    studies = [("few rows", results.like)]
+    return {
+        "dot_time": plots.dot_time(results.dot),
+        "dot_speed_up": plots.dot_speed_up(results.dot),
+        "dot_staircase": plots.dot_staircase(results.dot, absent(results)),
+        "step_time": plots.step_time(studies),
+        "cost_curves": plots.cost_curves(studies),
+        **dict.fromkeys(("regions", "train_crops", "predictions", "weights"), buffer.getvalue()),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -109,12 +113,20 @@ def html(results: Results, pictures: dict[str, bytes]) -> str:
 def test_the_page_loads_nothing_from_outside(html: str) -> None:
     page = Page(html)
     assert page.loads
-    assert all(value.startswith("data:image/png;base64,") for value in page.loads)
-    assert not page.tags & {"script", "link", "iframe", "object", "base"}
+    assert all(value.startswith(("data:image/png;base64,", "data:,", "#")) for value in page.loads)
+    assert not page.tags & {"iframe", "object", "base"}
     assert "http:" not in html
     assert "https:" not in html
     assert "@import" not in html
-    assert "url(" not in html
+    assert all(place.startswith("#") for place in re.findall(r"url\(([^)]*)\)", html))
+
+
+def test_the_page_names_its_one_script_by_its_digest(html: str) -> None:
+    (script,) = re.findall(r"<script>(.*?)</script>", html, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert (
+        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in html
+    )
 
 
 def test_the_page_is_well_formed_and_its_pictures_are_whole_and_described(
@@ -122,17 +134,54 @@ def test_the_page_is_well_formed_and_its_pictures_are_whole_and_described(
 ) -> None:
     page = Page(html)
     assert page.open == []
-    assert len(page.images) == len(pictures)
+    drawn = {name: picture for name, picture in pictures.items() if picture.startswith(b"<svg")}
+    assert html.count("<svg") == len(drawn) == 5
+    assert len(page.images) == len(pictures) - len(drawn)
     for image in page.images:
         assert len(image["alt"]) > 20
         Image.open(io.BytesIO(base64.b64decode(image["src"].partition(",")[2]))).load()
+    for name, picture in drawn.items():
+        label = page_slug(name)
+        assert f'role="img" aria-labelledby="{label}-title"><title id="{label}-title">' in html
+        ET.fromstring(picture)
 
 
-def test_a_phone_gets_the_column_name_beside_every_cell(html: str) -> None:
-    cells = Page(html).cells
-    assert cells
-    assert all(cell["data-column"] for cell in cells)
+def test_no_two_elements_share_an_id_and_every_reference_is_met(html: str) -> None:
+    ids = re.findall(r'\bid="([^"]*)"', html)
+    assert len(ids) == len(set(ids))
+    used = re.findall(r'(?:href="#|url\(#)([^")]*)', html) + re.findall(r'aria-labelledby="([^"]*)"', html)
+    assert used
+    assert set(used) <= set(ids)
+
+
+def test_a_table_scrolls_in_its_own_place_and_says_what_its_cells_are_worth(html: str) -> None:
+    assert html.count("<table") == html.count('<div class="scroll')
     assert 'name="viewport"' in html
+    values = [float(cell["data-sort"]) for cell in Page(html).cells if "data-sort" in cell]
+    assert len(values) > 10
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("161 ms", 0.161), ("86.4 µs", 8.64e-5), ("650 ns", 6.5e-7), ("1,234×", 1234.0), ("45 %", 0.45),
+        ("3.2e-10", 3.2e-10), ("1.2 ms to 1.5 s", 1.2e-3), ("12.3× (11.9 to 12.8)", 12.3), ("2.10 MB", 2.1e6),
+        ("31.0 GB/s", 3.1e10), ("92.0 GFLOP/s", 9.2e10), ("12,288", 12288.0), ("−3", -3.0), ("58.3%", 0.583),
+    ],
+)  # fmt: skip
+def test_what_a_cell_is_worth(cell: str, value: float) -> None:
+    assert sort_value(cell) == pytest.approx(value, rel=1e-12)
+
+
+@pytest.mark.parametrize("cell", ["", "numba", "not run", "none", "2000x28", "2 threads", "1 thread", "4 e"])
+def test_words_are_worth_nothing(cell: str) -> None:
+    assert sort_value(cell) is None
+
+
+def test_the_staircase_names_the_engine_that_is_absent(pictures: dict[str, bytes]) -> None:
+    words = " ".join(ET.fromstring(pictures["dot_staircase"]).itertext())
+    assert "cupy" in words
+    assert "not measured here: <no> device & driver." in words
 
 
 def test_light_and_dark(html: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
+import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +23,12 @@ from accel_logreg.lab.descent import EngineRun, train
 from accel_logreg.lab.speedup import run_speedup, run_study
 from accel_logreg.lab.study_size import FULL, QUICK, StudySize
 
+SVG = "{http://www.w3.org/2000/svg}"
 TINY = StudySize("tiny", 24, 12, 6, 2, 3, 2, 2, (10, 1000), 2, 2.0, 4)
 PICTURES = {
     "dot_time",
     "dot_speed_up",
+    "dot_staircase",
     "step_time",
     "cost_curves",
     "regions",
@@ -61,14 +65,27 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
 def test_writes_the_page_the_figures_and_the_pictures_and_nothing_else(finished: Finished) -> None:
     names = {path.name for path in finished.folder.iterdir()}
-    assert names == {"report.html", "results.json", *(f"{name}.png" for name in PICTURES)}
+    assert names == {"report.html", "results.json", *(f"{name}.svg" for name in PICTURES)}
     assert finished.page == finished.folder / "report.html"
     for name in PICTURES:
-        with Image.open(finished.folder / f"{name}.png") as picture:
-            picture.load()
-            assert picture.format == "PNG"
-            assert min(picture.size) > 300
-            assert len(picture.convert("L").getcolors(256) or []) > 10, f"{name} is blank"
+        picture = ET.fromstring((finished.folder / f"{name}.svg").read_bytes())
+        assert min(float(picture.get("width", 0)), float(picture.get("height", 0))) > 100
+        drawn = [element for element in picture.iter() if element.tag.endswith(("}path", "}use", "}image"))]
+        assert len(drawn) > 10 or name == "weights", f"{name} is blank"
+        assert any((element.text or "").strip() for element in picture.iter(f"{SVG}text")), name
+
+
+def test_photographs_crops_and_weights_stay_raster_inside(finished: Finished) -> None:
+    for name, least in (("regions", 8), ("train_crops", 18), ("weights", 5)):
+        picture = ET.fromstring((finished.folder / f"{name}.svg").read_bytes())
+        links = [element.get("href", "") for element in picture.iter(f"{SVG}image")]
+        assert len(links) >= least
+        for link in links:
+            head, _, data = link.partition(";base64,")
+            assert head in ("data:image/png", "data:image/jpeg")
+            with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+                image.load()
+                assert len(image.convert("L").getcolors(256) or []) > 10 or name == "weights"
 
 
 def test_every_engine_takes_the_same_steps_to_the_same_costs(finished: Finished) -> None:

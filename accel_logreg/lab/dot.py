@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -19,93 +18,11 @@ import numpy as np
 from accel_logreg.backends import load_backend
 from accel_logreg.backends.base import Float64
 from accel_logreg.kernels import numpy_vectorised, python_loop
-from accel_logreg.lab.clock import Clock, Subject, device_synchroniser, median, require_equal
-
-LESSON_SECONDS = {"loop": 0.381, "np.dot": 0.00101}  # 1,000,000 numbers, as the lesson shows them
-LESSON_SIZE = 1_000_000
-
-ARRAY_LOOP = "array loop"
-LIST_INDEX_LOOP = "list loop, index"
-LIST_LOOP = "list loop"
-NUMPY = "np.dot"
+from accel_logreg.lab.clock import Clock, Subject, device_synchroniser, require_equal
+from accel_logreg.lab.dot_study import ARRAY_LOOP, LIST_INDEX_LOOP, LIST_LOOP, NUMPY, DotPoint, DotStudy
 
 RELATIVE = 1e-9  # how far an answer may be from the correctly rounded sum
 SAMPLE_SECONDS = 1e-2  # a sample of a short call repeats it for this long
-TIE = 1.1  # two medians within 10% of each other are called equal
-
-
-@dataclass(frozen=True)
-class DotPoint:
-    """One version at one size.
-
-    first_seconds : the first call at this size; at the smallest size it compiles or loads what has to be.
-    transfer_seconds : both vectors from host to device, None where there is no transfer.
-    samples : seconds per call in the steady state, one per round.
-    """
-
-    version: str
-    size: int
-    first_seconds: float
-    transfer_seconds: float | None
-    samples: tuple[float, ...]
-
-    @property
-    def seconds(self) -> float:
-        return median(self.samples)
-
-
-@dataclass(frozen=True)
-class DotStudy:
-    """points, in order of size; stopped: version → the sentence that says where it stopped and why."""
-
-    points: tuple[DotPoint, ...]
-    stopped: dict[str, str]
-
-    def versions(self) -> list[str]:
-        return list(dict.fromkeys(point.version for point in self.points))
-
-    def sizes(self) -> list[int]:
-        return sorted({point.size for point in self.points})
-
-    def seconds(self, version: str) -> dict[int, float]:
-        """Size → median seconds, where this version ran."""
-        return {point.size: point.seconds for point in self.points if point.version == version}
-
-    def baseline(self) -> str:
-        """What speed-ups are over: the lesson's own loop, or the first version where it did not run."""
-        return self.versions()[0]
-
-    def headline_size(self) -> int:
-        """1,000,000 if the baseline ran there, or else the largest size at which it ran."""
-        ran = self.seconds(self.baseline())
-        return LESSON_SIZE if LESSON_SIZE in ran else max(ran)
-
-    def crossover(self, version: str, other: str) -> str:
-        """Between which measured sizes ``version`` becomes faster or slower than ``other``, in words."""
-        mine, theirs = self.seconds(version), self.seconds(other)
-        shared = sorted(mine.keys() & theirs.keys())
-        # Ties are left out: noise would make them change sides back and forth.
-        winners = [
-            (size, mine[size] < theirs[size])
-            for size in shared
-            if max(mine[size], theirs[size]) > TIE * min(mine[size], theirs[size])
-        ]
-        if not winners:
-            return "equal" if shared else "no shared length"
-        runs = [(wins, [size for size, _ in run]) for wins, run in groupby(winners, key=lambda pair: pair[1])]
-        parts = []
-        for k, (wins, lengths) in enumerate(runs):
-            first, last = f"{lengths[0]:,}", f"{lengths[-1]:,}"
-            if len(runs) == 1:
-                where = "throughout"
-            elif k == 0:
-                where = f"to {last}"
-            elif k == len(runs) - 1:
-                where = f"from {first}"
-            else:
-                where = f"at {first}" if first == last else f"{first} to {last}"
-            parts.append(f"{'faster' if wins else 'slower'} {where}")
-        return ", ".join(parts)
 
 
 class _Vectors:
@@ -195,8 +112,9 @@ def _measure(
         require_equal(f"{version.name} of {vectors.size:,} numbers", float(call()), reference, RELATIVE)
         calls = clock.calls_for(subject, SAMPLE_SECONDS)
         subjects.append(replace(subject, calls=calls, settle=call if calls > 1 else None))
+    engines = {version.name: version.engine for version in versions}
     return [
-        DotPoint(name, vectors.size, first[name], transfers[name], samples)
+        DotPoint(name, vectors.size, first[name], transfers[name], samples, engines[name])
         for name, samples in clock.interleaved(subjects, repeats).items()
     ]
 

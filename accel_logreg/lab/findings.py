@@ -5,7 +5,7 @@ from __future__ import annotations
 from accel_logreg.backends import BackendUnavailableError
 from accel_logreg.lab.clock import in_words, significant
 from accel_logreg.lab.descent import DescentStudy, EngineRun
-from accel_logreg.lab.dot import (
+from accel_logreg.lab.dot_study import (
     ARRAY_LOOP,
     LESSON_SECONDS,
     LESSON_SIZE,
@@ -14,6 +14,7 @@ from accel_logreg.lab.dot import (
     NUMPY,
     DotStudy,
 )
+from accel_logreg.lab.report_speedups import factor
 from accel_logreg.lab.results import Results
 from accel_logreg.lab.table import Table
 
@@ -78,6 +79,27 @@ def dot_table(study: DotStudy) -> Table:
         *(f"{version} {reason}." for version, reason in study.stopped.items()),
     ]
     return Table("Dot product", ("version", *(f"{size:,}" for size in sizes)), tuple(rows), tuple(notes))
+
+
+def dot_speed_up_table(study: DotStudy) -> Table:
+    """Times faster than the baseline at every length where both ran, with the interval."""
+    ways = study.timed()
+    base = ways[0]
+    sizes = sorted(base.samples)
+    rows = []
+    for way in ways[1:]:
+        ratios = way.over(base)
+        rows.append((way.name, *(factor(ratios[size]) if size in ratios else "not run" for size in sizes)))
+    note = (
+        f"Times faster than the {base.name}, by length of the vectors; in brackets the 95 % bootstrap "
+        "interval of the ratio of medians, over rounds drawn for both alike."
+    )
+    return Table(
+        f"Dot product: speed-up over the {base.name}",
+        ("version", *map("{:,}".format, sizes)),
+        tuple(rows),
+        (note,),
+    )
 
 
 def dot_order_table(study: DotStudy) -> Table:

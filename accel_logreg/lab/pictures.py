@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from accel_logreg.backends.base import Float64
 from accel_logreg.lab.crops import CAT, PHOTOGRAPHS, SIDE, Crops, photograph, tiles
-from accel_logreg.lab.plots import BLUE, STYLE, VERMILION, new_figure, to_png
+from accel_logreg.lab.plots_axes import BLUE, STYLE, VERMILION, new_figure
+from accel_logreg.lab.plots_svg import to_svg
 
 COLUMNS = 6  # crops side by side: about 60 pixels each on a phone
 PICTURE_STYLE = STYLE | {"axes.grid": False, "axes.titlesize": 9.5, "axes.titlelocation": "center"}
@@ -33,7 +34,7 @@ def regions() -> bytes:
             axes.set_axis_off()
             axes.set_title(f"{_stem(name)}: {'1, cat' if name == CAT else '0, other'}")
         figure.suptitle("Crops for testing come from the hatched tiles only", fontsize=12)
-        return to_png(figure)
+        return to_svg(figure)
 
 
 def train_samples(crops: Crops, rows: int = 3) -> bytes:
@@ -90,7 +91,7 @@ def weights(W: Float64, steps: int) -> bytes:
             "speaks for cat, where it is blue against",
             fontsize=12,
         )
-        return to_png(figure)
+        return to_svg(figure)
 
 
 def _grid(crops: Crops, shown: Sequence[int], captions: Sequence[tuple[str, str]], title: str) -> bytes:
@@ -101,10 +102,10 @@ def _grid(crops: Crops, shown: Sequence[int], captions: Sequence[tuple[str, str]
         for axes in panels:
             axes.set_axis_off()
         for axes, i, (caption, colour) in zip(panels, shown, captions, strict=False):
-            axes.imshow(_pixels(crops.X[i]), interpolation="nearest")
+            axes.imshow(_pixels(crops.X[i]), interpolation="none")
             axes.set_title(caption, color=colour)
         figure.suptitle(title, fontsize=12)
-        return to_png(figure)
+        return to_svg(figure)
 
 
 def _pixels(row: NDArray[np.floating]) -> NDArray[np.floating]:

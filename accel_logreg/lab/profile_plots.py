@@ -11,7 +11,7 @@ from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
 from accel_logreg.lab.clock import in_words, significant
-from accel_logreg.lab.plots import (
+from accel_logreg.lab.plots_axes import (
     BLACK,
     BLUE,
     GREEN,
@@ -21,8 +21,8 @@ from accel_logreg.lab.plots import (
     STYLE,
     VERMILION,
     new_figure,
-    to_png,
 )
+from accel_logreg.lab.plots_svg import to_svg
 from accel_logreg.lab.profile_door import TAKE_ROWS
 from accel_logreg.lab.profile_record import COPIES, KERNELS, STAGES, Span
 from accel_logreg.lab.profile_result import Profile
@@ -75,7 +75,7 @@ def roofline(profile: Profile) -> bytes:
         _turn_along(axes, names[-1], profile.ceilings.bandwidth / 1e9)
         _move_apart(axes, names[:-1])
         place_labels(axes, sums, names)
-        return to_png(figure)
+        return to_svg(figure)
 
 
 def _point(one: Sum) -> tuple[float, float]:
@@ -212,7 +212,7 @@ def timeline(profile: Profile) -> bytes:
         axes.grid(visible=False, axis="y")
         axes.set_xlabel(f"time since the call of fit ({unit})")
         axes.set_title(f"One fit on {profile.engine}: {in_words(parts.fit)}, {profile.reads:.1f} reads of X")
-        return to_png(figure)
+        return to_svg(figure)
 
 
 _Lane = tuple[str, str, list[tuple[float, float]], float]

@@ -37,7 +37,7 @@ def to_json(results: Results) -> str:
 
 
 def to_html(results: Results, pictures: Mapping[str, bytes]) -> str:
-    """The page, with its style and its PNG pictures inside."""
+    """The page, with its style and its pictures inside."""
     trained = results.trained
     return render(
         PAGE,
@@ -47,7 +47,8 @@ def to_html(results: Results, pictures: Mapping[str, bytes]) -> str:
         headlines=headlines(results),
         task=task_in_words(trained.n_rows, results.n_test, trained.n_features, trained.dtype),
         engines=findings.engine_table(results.status, list(results.compile_seconds)),
-        tables=tables(results),
+        tables=tables(results) | {"dot_speed_up": findings.dot_speed_up_table(results.dot)},
+        crossings=[one.in_words("numbers") for one in results.dot.crossings()],
     )
 
 

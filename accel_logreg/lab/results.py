@@ -9,7 +9,7 @@ from accel_logreg.backends import BackendUnavailableError
 from accel_logreg.lab.clock import in_words, significant
 from accel_logreg.lab.crops import CAT, OTHERS
 from accel_logreg.lab.descent import DescentStudy
-from accel_logreg.lab.dot import ARRAY_LOOP, LIST_LOOP, NUMPY, DotStudy
+from accel_logreg.lab.dot_study import ARRAY_LOOP, LIST_LOOP, NUMPY, DotStudy
 
 BUSY = 0.25  # share of the cores; above it the reader is warned
 UNSTEADY = 2.0  # slowest round over fastest; the same
@@ -67,6 +67,15 @@ def task_in_words(n_train: int, n_test: int, features: int, dtype: str) -> str:
         f"{features:,} numbers each in [0, 1], {dtype}. "
         "No pixel of a test crop is in a training crop."
     )
+
+
+def absent(results: Results) -> dict[str, str]:
+    """Engine → why it was not measured, for every engine that was not."""
+    return {
+        engine: "not asked for" if error is None else error.reason
+        for engine, error in results.status.items()
+        if engine not in results.compile_seconds
+    }
 
 
 def headlines(results: Results) -> list[str]:

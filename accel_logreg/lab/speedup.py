@@ -18,8 +18,9 @@ from accel_logreg.lab import findings, machine, pictures, plots, report
 from accel_logreg.lab.clock import Clock
 from accel_logreg.lab.crops import Crops, make_crops
 from accel_logreg.lab.descent import DescentStudy, compile_engines, train
-from accel_logreg.lab.dot import DotStudy, measure_dot
-from accel_logreg.lab.results import Results, headlines, task_in_words
+from accel_logreg.lab.dot import measure_dot
+from accel_logreg.lab.dot_study import DotStudy
+from accel_logreg.lab.results import Results, absent, headlines, task_in_words
 from accel_logreg.lab.study_size import FULL, QUICK, StudySize
 from accel_logreg.lab.table import say, show
 
@@ -113,13 +114,13 @@ def run_study(
     for sentence in headlines(results):
         say(console, f"→ {sentence}")
     images = _draw(results, train_crops, test_crops)
-    contents = {f"{name}.png": png for name, png in images.items()}
+    contents = {f"{name}.svg": svg for name, svg in images.items()}
     contents[report.RESULTS] = report.to_json(results).encode()
     contents[report.PAGE] = report.to_html(results, images).encode()
     publish(output, contents, report.PAGE)
     page = output / report.PAGE
     say(console, f"Report: {page}")
-    say(console, f"Figures: {output / report.RESULTS} and {len(images)} PNG files beside it")
+    say(console, f"Figures: {output / report.RESULTS} and {len(images)} pictures beside it")
     return page
 
 
@@ -207,7 +208,7 @@ def _measure(
 
 
 def _draw(results: Results, train_crops: Crops, test_crops: Crops) -> dict[str, bytes]:
-    """File stem → PNG."""
+    """File stem → SVG."""
     studies = [(f"{results.like.n_rows:,} rows, all engines", results.like)]
     if results.full is not None:
         studies.append((f"{results.full.n_rows:,} rows, fast engines", results.full))
@@ -216,6 +217,7 @@ def _draw(results: Results, train_crops: Crops, test_crops: Crops) -> dict[str, 
     return {
         "dot_time": plots.dot_time(results.dot),
         "dot_speed_up": plots.dot_speed_up(results.dot),
+        "dot_staircase": plots.dot_staircase(results.dot, absent(results)),
         "step_time": plots.step_time(studies),
         "cost_curves": plots.cost_curves(studies),
         "regions": pictures.regions(),

@@ -47,4 +47,6 @@ class StudySize:
 DECADES = (100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 # The lesson's training set has 209 pictures; so has the loop here.
 FULL = StudySize("full", 2000, 600, 209, 10, 100, 5, 4, DECADES, 7, 2.0, 512)
-QUICK = StudySize("quick", 800, 300, 48, 5, 60, 3, 3, DECADES, 3, 0.3, 256)
+QUICK = StudySize(
+    "quick", 800, 300, 48, 5, 60, 3, 3, DECADES, 5, 0.3, 256
+)  # five rounds: the fewest with an interval

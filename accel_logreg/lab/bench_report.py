@@ -1,0 +1,55 @@
+"""A benchmark document as one self-contained HTML page.
+
+What the document does not hold leaves its section out, or is named with the reason that the document gives.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from accel_logreg.atomic import publish
+from accel_logreg.lab import bench_report_facts as about
+from accel_logreg.lab.bench_document import BenchDocument
+from accel_logreg.lab.bench_report_sections import sections
+from accel_logreg.lab.page import render
+
+PAGE = "bench.html"
+
+
+def write_report(document: BenchDocument, folder: Path, peers: Path | None = None) -> Path:
+    """Write ``folder``/bench.html, whole or not at all, and return its path.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if need be.
+    peers : Path or None
+        A file of ``make peers`` (bench/results/peers-*.json), for suboptimality against time.
+
+    Raises
+    ------
+    ImportError
+        jinja2, matplotlib or Pillow is missing (the extra "lab").
+    bench_plots_peers.PeersError
+        ``peers`` is not a file that ``make peers`` wrote.
+    OSError
+        The folder cannot be written, or ``peers`` not read.
+    """
+    publish(folder, {PAGE: to_html(document, peers).encode()}, PAGE)
+    return folder / PAGE
+
+
+def to_html(document: BenchDocument, peers: Path | None = None) -> str:
+    """The page."""
+    shown = sections(document, peers)
+    pictures = {picture.name: picture.svg for section in shown for picture in section.pictures}
+    return render(
+        "bench_report.html",
+        pictures,
+        document=document,
+        machine=document.machine,
+        verdict=about.verdict(document),
+        facts=about.facts(document),
+        ceilings=about.ceilings(document),
+        sections=shown,
+    )
