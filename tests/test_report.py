@@ -16,17 +16,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from rich.console import Console
+from study_samples import curves, tiny_results
 
 from accel_logreg.atomic import publish
-from accel_logreg.backends.base import BackendUnavailableError
-from accel_logreg.lab import findings, plots, report
-from accel_logreg.lab.clock import Clock
-from accel_logreg.lab.crops import make_crops
-from accel_logreg.lab.descent import train
-from accel_logreg.lab.dot import measure_dot
+from accel_logreg.lab import findings, report
 from accel_logreg.lab.page import slug as page_slug
 from accel_logreg.lab.page_sort import sort_value
-from accel_logreg.lab.results import Results, absent, headlines
+from accel_logreg.lab.results import Results, headlines
 from accel_logreg.lab.table import show
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
@@ -63,46 +59,16 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def results() -> Results:
-    clock = Clock(rest=0.0, settling=0.0)
-    crops, test = make_crops(4, 4, dtype="float64", random_state=0)
-    missing = BackendUnavailableError(
-        "cupy", "<no> device & driver.", 'Run: pip install "accel_logreg[cuda12]"'
-    )
-    return Results(
-        study="tiny",
-        n_threads=None,
-        machine={
-            "date": "today",
-            "cpu": "a <cpu>",
-            "usable_cores": 2,
-            "cache_bytes": {"L2": 10**6, "L3": 10**8},
-            "python": "CPython",
-        },
-        load_average=0.0,
-        read_bandwidth=2e10,
-        status={"numpy": None, "cupy": missing},
-        compile_seconds={"numpy": 0.001},
-        n_test=4,
-        dot=measure_dot(["python", "numpy"], [10, 100], n_threads=1, repeats=1, call_limit=1.0, clock=clock),
-        like=train(["numpy"], crops, test, rounds=1, steps_per_round=2, n_threads=1, clock=clock),
-        full=None,
-    )
+    return tiny_results()
 
 
 @pytest.fixture(scope="module")
 def pictures(results: Results) -> dict[str, bytes]:
-    """The curves as they are; for the photographs, one of each kind of picture a page can hold."""
+    """The curves as they are; for the photographs a PNG, which a page can hold as well."""
     buffer = io.BytesIO()
     Image.new("RGB", (2, 2)).save(buffer, format="PNG")
-    studies = [("few rows", results.like)]
-    return {
-        "dot_time": plots.dot_time(results.dot),
-        "dot_speed_up": plots.dot_speed_up(results.dot),
-        "dot_staircase": plots.dot_staircase(results.dot, absent(results)),
-        "step_time": plots.step_time(studies),
-        "cost_curves": plots.cost_curves(studies),
-        **dict.fromkeys(("regions", "train_crops", "predictions", "weights"), buffer.getvalue()),
-    }
+    others = ("regions", "train_crops", "predictions", "weights")
+    return curves(results) | dict.fromkeys(others, buffer.getvalue())
 
 
 @pytest.fixture(scope="module")

@@ -102,12 +102,8 @@ def panel(shape: PeerShape) -> bytes:
                 *_columns(shape.lines[solver]), color=colour, marker=marker, ls=dash, label=solver,
                 lw=2.6 if ours else 1.4, ms=7 if ours else 5, zorder=3 if ours else 2,
             )  # fmt: skip
-        for gap, words in ((TARGET, "a peer is compared from here"), (PROMISE, "what our default promises")):
-            axes.axhline(gap, color="0.55", lw=0.8, zorder=1)
-            axes.annotate(
-                words, (0.995, gap), xycoords=("axes fraction", "data"), ha="right", va="bottom", color="0.4",
-                fontsize=8.5,
-            )  # fmt: skip
+        for gap in (TARGET, PROMISE):
+            axes.axhline(gap, color="0.5", lw=1.0, ls=(0, (5, 3)), zorder=1)
         axes.set_xlabel("time of one fit, warm, log scale")
         axes.set_ylabel("(J − J*) / J*")
         axes.set_title(_title(shape))

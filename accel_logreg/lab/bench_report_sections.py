@@ -139,7 +139,8 @@ def _suboptimality(peers: Path) -> Section:
             bench_plots_peers.panel(shape),
             f"Suboptimality against time on {shape.name}, both axes logarithmic, one line a solver",
             "Nearer to the lower left is better. Each point is one tolerance; its time is the median of its "
-            "rounds, warm, and J* an independent optimum."
+            "rounds, warm, and J* an independent optimum. Dashed: 1e-6, from where a peer is compared, and "
+            "1e-8, what our default promises."
             + (f" In grey: {', '.join(shape.unnamed)}." if shape.unnamed else ""),
         )
         for shape in shapes

@@ -16,7 +16,7 @@ from accel_logreg.lab.plots_axes import BLACK, ENGINE_COLOURS, STYLE, log_axes, 
 from accel_logreg.lab.plots_svg import to_svg
 
 _SHORT = 30  # characters of a reason that fits into the picture; a longer one stands below it
-_ROOM = 0.16  # of the decades, to the left and to the right
+_ROOM = 0.2  # of the decades, to the left and to the right
 _LABEL = 0.2  # of the width: what a label on a tread needs
 
 
@@ -44,7 +44,7 @@ def staircase(title: str, steps: Sequence[Step]) -> bytes:
         axes = figure.add_subplot()
         axes.set_xscale("log")
         low, high = min(measured), max(measured)
-        room = max(0.4, _ROOM * math.log10(high / low))
+        room = max(0.5, _ROOM * math.log10(high / low))
         axes.set_xlim(low / 10.0**room, high * 10.0**room)
         axes.set_ylim(len(steps) - 0.35, -0.75)
         axes.set_yticks(range(len(steps)), [_name(step) for step in steps])
