@@ -190,14 +190,29 @@ def _memory(rng: np.random.Generator) -> list[Record]:
 
 
 def _scaling(rng: np.random.Generator) -> list[Record]:
-    shapes = [(n, 100) for n in (1_000, 10_000, 100_000, 1_000_000)] + [(30_000, d) for d in (10, 100, 1_000)]
-    made = [_scaled(rng, name, n, d, THREADS[name]) for name in ("numpy", "numba") for n, d in shapes]
-    return made + [_scaled(rng, "numba", 200_000, 100, threads) for threads in (1, 2, 3, 4)]
+    engines = ("numpy", "numba")
+    made = [
+        _scaled(rng, engine, n, 100, THREADS[engine], "by rows, 100 columns", f"{n} rows")
+        for engine in engines
+        for n in (1_000, 10_000, 100_000, 1_000_000)
+    ]
+    made += [
+        _scaled(rng, engine, 30_000, d, THREADS[engine], "by columns, 30000 rows", f"{d} columns")
+        for engine in engines
+        for d in (10, 100, 1_000)
+    ]
+    made += [
+        _scaled(rng, "numba", 200_000, 100, threads, "by threads, 200000x100", f"{threads} threads")
+        for threads in (1, 2, 3, 4)
+    ]
+    return made
 
 
-def _scaled(rng: np.random.Generator, engine: str, n: int, d: int, threads: int) -> Record:
+def _scaled(
+    rng: np.random.Generator, engine: str, n: int, d: int, threads: int, group: str, version: str
+) -> Record:
     seconds = 1e-5 + n * d * ENGINES[engine] * math.sqrt(4 / threads)
     return record(
-        rng, "scaling", f"gradient {n}x{d} float64", engine, seconds, shape=(n, d), threads=threads,
-        bytes_moved=8.0 * n * d,
+        rng, "scaling", f"gradient float64 {group}", engine, seconds, shape=(n, d), threads=threads,
+        version=version, bytes_moved=8.0 * n * d,
     )  # fmt: skip

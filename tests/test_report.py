@@ -150,6 +150,10 @@ def test_the_staircase_names_the_engine_that_is_absent(pictures: dict[str, bytes
     assert "not measured here: <no> device & driver." in words
 
 
+def test_the_page_says_why_an_engine_is_absent(html: str) -> None:
+    assert "cupy: not measured here: &lt;no&gt; device &amp; driver." in html
+
+
 def test_light_and_dark(html: str) -> None:
     assert "prefers-color-scheme: dark" in html
     assert 'name="color-scheme" content="light dark"' in html

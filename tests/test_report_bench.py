@@ -28,6 +28,7 @@ from accel_logreg.lab.bench_report_ways import (  # noqa: E402
     dot_crossings,
     dot_ways,
     faster,
+    share_of_X,
     staircase_steps,
 )
 from accel_logreg.lab.intervals import Interval  # noqa: E402
@@ -259,9 +260,22 @@ def test_skipped_benchmarks_are_named_by_reason(sample: BenchDocument) -> None:
     assert "and 6 more" in section.tables[0].rows[0][2]
 
 
-def test_the_base_of_a_group_is_its_simplest_engine(sample: BenchDocument) -> None:
+def test_a_record_is_compared_with_the_simplest_engine_on_the_same_problem(sample: BenchDocument) -> None:
     group = sample.groups()["gradient 2000x28 float64"]
-    assert base_of(list(reversed(group))).engine == "python"
+    assert all(base_of(record, list(reversed(group))).engine == "python" for record in group)
+    rows = [record for record in sample.records if record.suite == "scaling"]
+    assert all(base_of(record, rows).shape == record.shape for record in rows)
+
+
+def test_memory_is_told_in_percent_of_X(sample: BenchDocument) -> None:
+    """By the suite itself, or else from the bytes of one read."""
+    record = next(one for one in sample.records if one.suite == "memory" and one.engine == "numba")
+    assert share_of_X(record) == pytest.approx(3.9, rel=1e-3)
+    assert share_of_X(replace(record, extra={"percent_of_X": 7.0}, bytes_moved=None)) == 7.0
+    assert share_of_X(replace(record, bytes_moved=None)) is None
+    assert share_of_X(replace(record, peak_bytes=None)) is None
+    assert bench_plots.memory(sample) is not None
+    assert bench_plots.memory(only(sample, "dot")) is None
 
 
 def peers_file(folder: Path, **changes: Any) -> Path:

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 
 from accel_logreg.lab.bench_document import BenchDocument, Record
-from accel_logreg.lab.bench_report_ways import order, way
+from accel_logreg.lab.bench_report_ways import order, share_of_X, way
 from accel_logreg.lab.clock import in_words, significant
 from accel_logreg.lab.plots_axes import (
     BLACK,
@@ -141,18 +141,12 @@ def _ceilings(axes: Axes, bandwidth: float, memory: str, products: Mapping[str, 
 
 def memory(document: BenchDocument) -> bytes | None:
     """Extra memory of the suite "memory" in percent of X, the most first; None where nothing was measured."""
-    records = [
-        record
-        for record in document.records
-        if record.suite == "memory" and record.peak_bytes is not None and record.bytes_moved and record.reads
-    ]
-    if not records:
+    records = [record for record in document.records if record.suite == "memory"]
+    shares = {record.name: share for record in records if (share := share_of_X(record)) is not None}
+    if not shares:
         return None
-    shares = {
-        record.name: 100.0 * (record.peak_bytes or 0) * (record.reads or 1.0) / (record.bytes_moved or 1.0)
-        for record in records
-    }
-    shown = sorted(records, key=lambda record: -shares[record.name])[:MOST_BARS]
+    known = [record for record in records if record.name in shares]
+    shown = sorted(known, key=lambda record: -shares[record.name])[:MOST_BARS]
     with rc_context(STYLE):
         figure = new_figure(1.0 + 0.34 * len(shown))
         axes = figure.add_subplot()

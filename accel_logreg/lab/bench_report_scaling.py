@@ -36,7 +36,7 @@ def curves(document: BenchDocument, suite: str = "scaling") -> dict[str, list[Cu
             others = tuple(other(record) for name, other in AXES.items() if name != axis)
             key = (
                 record.engine,
-                record.version if axis != "threads" else "",
+                _rest(record.version),
                 record.dtype,
                 _question(record),
                 *others,
@@ -57,9 +57,13 @@ def curves(document: BenchDocument, suite: str = "scaling") -> dict[str, list[Cu
 
 
 def _question(record: Record) -> str:
-    """The group without its numbers, which are what varies: "gradient"."""
-    words = re.sub(r"\b\d[\d,.e]*(x\d[\d,.e]*)*\b", "", record.group)
-    words = re.sub(r"\b(float32|float64|rows|columns|threads?)\b", "", words)
+    """The group without its numbers and what they count, which is what varies: "gradient"."""
+    return _rest(record.group)
+
+
+def _rest(text: str) -> str:
+    words = re.sub(r"\b\d[\d,.e]*(x\d[\d,.e]*)*\b", "", text)
+    words = re.sub(r"\b(by|float32|float64|rows|columns|threads?)\b", "", words)
     return " ".join(words.replace(",", " ").split())
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from accel_logreg.lab import bench_plots, bench_plots_peers, bench_plots_scaling
 from accel_logreg.lab.bench_document import BenchDocument
 from accel_logreg.lab.bench_report_scaling import curves
-from accel_logreg.lab.bench_report_tables import suite_table, suites
+from accel_logreg.lab.bench_report_tables import NOTES, suite_table, suites
 from accel_logreg.lab.bench_report_ways import dot_crossings, dot_ways, staircase_steps
 from accel_logreg.lab.clock import significant
 from accel_logreg.lab.plots_speedup import speed_up
@@ -28,11 +28,12 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """sentences: findings; absent: what is missing, and why."""
+    """sentences: findings; notes: how to read what follows; absent: what is missing, and why."""
 
     title: str
     pictures: tuple[Picture, ...] = ()
     sentences: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     absent: tuple[str, ...] = ()
 
@@ -47,7 +48,9 @@ def sections(document: BenchDocument, peers: Path | None = None) -> list[Section
     made = [_stairs(document), _speed_ups(document), _against_ceilings(document), _scaling(document)]
     made += [_suboptimality(peers)] if peers is not None else []
     made.append(_memory(document))
-    made.append(Section("Every figure", tables=tuple(suite_table(document, suite) for suite in measured)))
+    if measured:
+        every = tuple(suite_table(document, suite) for suite in measured)
+        made.append(Section("Every figure", notes=NOTES, tables=every))
     made.append(_skipped(document))
     return [section for section in made if not section.empty]
 

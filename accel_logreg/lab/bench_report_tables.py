@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from accel_logreg.lab.bench_document import BenchDocument, Record
-from accel_logreg.lab.bench_report_ways import base_of, faster, way
+from accel_logreg.lab.bench_report_ways import base_of, faster, share_of_X, way
 from accel_logreg.lab.clock import in_words, significant
 from accel_logreg.lab.report_speedups import factor
 from accel_logreg.lab.report_words import in_bytes, in_counts, in_percent
@@ -23,7 +23,7 @@ _QUESTIONS = {
 }
 NOTES = (
     "Median and interval: of one call; the interval by bootstrap, 95 %, empty with fewer than five rounds.",
-    "Times faster: than the slowest idea of the same group, named beside it, with the interval of the ratio.",
+    'Times faster: than the simplest engine on the same problem, named in the column "than".',
     "Ceiling: bytes or flops per second in percent of the machine's own limit, measured in the same run.",
 )
 
@@ -37,7 +37,7 @@ def suite_table(document: BenchDocument, suite: str) -> Table:
     """One row a benchmark."""
     groups = document.groups()
     records = [record for record in document.records if record.suite == suite]
-    bases = {record.name: base_of(groups[record.group]) for record in records}
+    bases = {record.name: base_of(record, groups[record.group]) for record in records}
     cells: dict[str, list[str]] = {
         "what": [record.group for record in records],
         "way": [way(record) for record in records],
@@ -50,12 +50,7 @@ def suite_table(document: BenchDocument, suite: str) -> Table:
     ]
     order = [name for name in _ORDER if any(cells[name])]
     rows = tuple(zip(*(cells[name] for name in order), strict=True))
-    return Table(_QUESTIONS.get(suite, f"Suite {suite}"), tuple(order), rows, _notes(order))
-
-
-def _notes(columns: Sequence[str]) -> tuple[str, ...]:
-    wanted = ("median", "times faster", "of ceiling")
-    return tuple(note for name, note in zip(wanted, NOTES, strict=True) if name in columns)
+    return Table(_QUESTIONS.get(suite, f"Suite {suite}"), tuple(order), rows)
 
 
 def _ratio(record: Record, base: Record) -> str:
@@ -102,7 +97,7 @@ _COLUMNS: dict[str, Callable[[Record], str]] = {
     "GFLOP/s": _gigaflops,
     "of ceiling": _of_ceiling,
     "ceiling": lambda record: record.ceiling_of if record.percent_of_ceiling is not None else "",
-    "reads": lambda record: "" if record.reads is None else in_counts(record.reads),
+    "reads": lambda record: in_counts(record.reads) if record.reads else "",
     "gap": lambda record: _gap(record.gap),
     "kind": lambda record: record.gap_kind if record.gap is not None else "",
     "(J − J*)/J*": lambda record: _gap(record.suboptimality),
@@ -110,14 +105,12 @@ _COLUMNS: dict[str, Callable[[Record], str]] = {
     "of X": lambda record: _share_of_X(record),
 }
 _ORDER = (
-    "what", "way", "threads", "cache", "solver", "median", "interval", "times faster", "than", "GB/s",
-    "GFLOP/s", "of ceiling", "ceiling", "reads", "gap", "kind", "(J − J*)/J*", "extra memory", "of X",
-    "first call", "compiling", "transfer",
+    "what", "way", "median", "interval", "times faster", "GB/s", "GFLOP/s", "of ceiling", "ceiling", "reads",
+    "gap", "kind", "(J − J*)/J*", "extra memory", "of X", "threads", "cache", "solver", "than", "first call",
+    "compiling", "transfer",
 )  # fmt: skip
 
 
 def _share_of_X(record: Record) -> str:
-    """Extra memory in percent of X, where one read of X says how large it is."""
-    if record.peak_bytes is None or not record.bytes_moved or not record.reads:
-        return ""
-    return in_percent(100.0 * record.peak_bytes * record.reads / record.bytes_moved)
+    share = share_of_X(record)
+    return "" if share is None else in_percent(share)

@@ -31,9 +31,21 @@ def order(record: Record) -> int:
     return names.index(record.engine) if record.engine in names else len(names)
 
 
-def base_of(group: Sequence[Record]) -> Record:
-    """What the others of a group are compared with: the first of its simplest engine."""
-    return min(group, key=order)
+def base_of(record: Record, group: Sequence[Record]) -> Record:
+    """What a record is compared with: the first of the simplest engine on the same problem, in its group."""
+    same = [one for one in group if (one.shape, one.dtype) == (record.shape, record.dtype)]
+    return min(same, key=order)
+
+
+def share_of_X(record: Record) -> float | None:
+    """Extra memory in percent of X; None where either is not known."""
+    if record.peak_bytes is None:
+        return None
+    if (percent := record.extra.get("percent_of_X")) is not None:
+        return float(percent)
+    if record.bytes_moved and record.reads:  # one read of X moves its bytes
+        return 100.0 * record.peak_bytes * record.reads / record.bytes_moved
+    return None
 
 
 def faster(record: Record, base: Record) -> Interval:

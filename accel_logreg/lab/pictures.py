@@ -21,7 +21,7 @@ PICTURE_STYLE = STYLE | {"axes.grid": False, "axes.titlesize": 9.5, "axes.titlel
 def regions() -> bytes:
     """The eight photographs; hatched tiles are for testing, the rest for training."""
     with rc_context(PICTURE_STYLE):
-        figure = new_figure(4.6)
+        figure = new_figure(3.7)
         for axes, name in zip(figure.subplots(2, 4).flat, PHOTOGRAPHS, strict=True):
             picture = photograph(name)
             axes.imshow(picture)
@@ -73,7 +73,7 @@ def weights(W: Float64, steps: int) -> bytes:
     picture = W[:-1].reshape(SIDE, SIDE, 3)
     limit = float(np.abs(picture).max()) or 1.0  # all-zero weights are drawn as plain grey
     with rc_context(PICTURE_STYLE):
-        figure = new_figure(6.6)
+        figure = new_figure(5.6)
         panels = figure.subplots(2, 2)
         panels[0, 0].imshow(0.5 + picture / (2.0 * limit), interpolation="nearest")
         panels[0, 0].set_title("all channels: ½ + w / (2 max |w|)")
@@ -97,7 +97,7 @@ def weights(W: Float64, steps: int) -> bytes:
 def _grid(crops: Crops, shown: Sequence[int], captions: Sequence[tuple[str, str]], title: str) -> bytes:
     rows = -(-len(shown) // COLUMNS)
     with rc_context(PICTURE_STYLE):
-        figure = new_figure(1.32 * rows + 0.7)
+        figure = new_figure(1.16 * rows + 0.7)
         panels = list(figure.subplots(rows, COLUMNS, squeeze=False).flat)
         for axes in panels:
             axes.set_axis_off()

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from accel_logreg.lab.clock import in_words, significant
@@ -119,7 +121,7 @@ def step_time(studies: Sequence[tuple[str, DescentStudy]]) -> bytes:
     """A staircase of times per step, one panel a table: small dots are rounds, the large one their median."""
     with rc_context(STYLE):
         lines = [len(study.runs) for _, study in studies]
-        figure = new_figure(1.1 * len(studies) + 0.46 * sum(lines))
+        figure = _apart(new_figure(1.15 * len(studies) + 0.46 * sum(lines)))
         panels = figure.subplots(len(studies), squeeze=False, height_ratios=[n + 0.6 for n in lines])[:, 0]
         for axes, (title, study) in zip(panels, studies, strict=True):
             _steps(axes, title, study)
@@ -129,7 +131,7 @@ def step_time(studies: Sequence[tuple[str, DescentStudy]]) -> bytes:
 def cost_curves(studies: Sequence[tuple[str, DescentStudy]]) -> bytes:
     """Every engine's cost before every step: curves on top of each other, so the lower ones are wider."""
     with rc_context(STYLE):
-        figure = new_figure(3.1 * len(studies))
+        figure = _apart(new_figure(3.1 * len(studies)))
         for axes, (title, study) in zip(
             figure.subplots(len(studies), squeeze=False)[:, 0], studies, strict=True
         ):
@@ -144,6 +146,14 @@ def cost_curves(studies: Sequence[tuple[str, DescentStudy]]) -> bytes:
             axes.set_title(f"{title}{difference}", fontsize=10.5)
             axes.legend(loc="upper right")
         return to_svg(figure)
+
+
+def _apart(figure: Figure) -> Figure:
+    """Panels with room between one's words below and the next one's above."""
+    engine = figure.get_layout_engine()
+    if isinstance(engine, ConstrainedLayoutEngine):
+        engine.set(hspace=0.09)
+    return figure
 
 
 def _steps(axes: Axes, title: str, study: DescentStudy) -> None:

@@ -99,8 +99,8 @@ def _tread(axes: Axes, above: tuple[int, float], here: tuple[int, float]) -> Non
     width = abs(math.log(factor)) / math.log(axes.get_xlim()[1] / axes.get_xlim()[0])
     if width > _LABEL:
         place, offset, side = math.sqrt(before * now), 0, "center"
-    else:  # too short for its label, which then stands beyond its end, clear of the way down
-        place, offset, side = (now, -8, "right") if factor >= 1.0 else (now, 8, "left")
+    else:  # too short for its label, which then stands to the left of it, clear of the way down
+        place, offset, side = min(before, now), -8, "right"
     axes.annotate(
         words, (place, level), (offset, 9), textcoords="offset points", ha=side, va="center",
         fontweight="bold", fontsize=9.5, color=BLACK,

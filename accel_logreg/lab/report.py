@@ -12,7 +12,7 @@ import numpy as np
 from accel_logreg.backends import BackendUnavailableError
 from accel_logreg.lab import findings
 from accel_logreg.lab.page import render
-from accel_logreg.lab.results import Results, headlines, task_in_words
+from accel_logreg.lab.results import Results, absent, headlines, task_in_words
 from accel_logreg.lab.table import Table
 
 PAGE = "report.html"
@@ -48,6 +48,7 @@ def to_html(results: Results, pictures: Mapping[str, bytes]) -> str:
         task=task_in_words(trained.n_rows, results.n_test, trained.n_features, trained.dtype),
         engines=findings.engine_table(results.status, list(results.compile_seconds)),
         tables=tables(results) | {"dot_speed_up": findings.dot_speed_up_table(results.dot)},
+        absent=absent(results),
         crossings=[one.in_words("numbers") for one in results.dot.crossings()],
     )
 
