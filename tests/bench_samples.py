@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,11 @@ def document(**changes: Any) -> BenchDocument:
         },
     }
     return BenchDocument(**(fields | changes))
+
+
+def only(sample: BenchDocument, *suites: str) -> BenchDocument:
+    """The same document with the records of these suites."""
+    return replace(sample, records=tuple(one for one in sample.records if one.suite in suites))
 
 
 def records() -> list[Record]:

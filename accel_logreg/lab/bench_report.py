@@ -1,6 +1,7 @@
 """A benchmark document as one self-contained HTML page.
 
 What the document does not hold leaves its section out, or is named with the reason that the document gives.
+Importing this module needs jinja2 and matplotlib (the extra "lab").
 """
 
 from __future__ import annotations
@@ -28,8 +29,6 @@ def write_report(document: BenchDocument, folder: Path, peers: Path | None = Non
 
     Raises
     ------
-    ImportError
-        jinja2, matplotlib or Pillow is missing (the extra "lab").
     bench_plots_peers.PeersError
         ``peers`` is not a file that ``make peers`` wrote.
     OSError
