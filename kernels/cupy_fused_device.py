@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from accel_logreg.kernels.cupy_fused_columns_plan import WIDTHS
 from accel_logreg.kernels.cupy_fused_copies import Copies, CudaCopies
 from accel_logreg.kernels.cupy_fused_memory import DeviceMemory
 from accel_logreg.kernels.cupy_fused_plan import Limits
@@ -79,6 +80,18 @@ MATRICES = Program(
         "mirror_tiles",
     ),
 )
+COLUMNS = Program(
+    (
+        "cupy_fused_machine.cuh",
+        "cupy_fused_math.cuh",
+        "cupy_fused_tile.cuh",
+        "cupy_fused_columns.cuh",
+        "cupy_fused_columns.cu",
+    ),
+    _of_both_dtypes(
+        *(f"{question}_columns{width}" for width in WIDTHS for question in ("gradient", "hessian_product"))
+    ),
+)
 DESCENT = Program(
     (
         "cupy_fused_machine.cuh",
@@ -109,12 +122,12 @@ SPARSE = Program(
         *("column_starts", "row_lengths", "csr_roots", "add_slices"),
     ),
 )
-PROGRAMS = (PASSES, MATRICES, DESCENT, PREDICTIONS, SPARSE)
+PROGRAMS = (PASSES, MATRICES, COLUMNS, DESCENT, PREDICTIONS, SPARSE)
 KERNELS = tuple(name for program in PROGRAMS for name in program.kernels)
 COOPERATIVE = frozenset(name for program in PROGRAMS if program.cooperative for name in program.kernels)
 # Above 48 KB of shared memory a kernel must opt in; and its plan counts on shared memory, not on
 # first-level cache, when it fills a multiprocessor.
-LARGE_SHARED_MEMORY = (*FUSED_KERNELS, *DESCENT.kernels)
+LARGE_SHARED_MEMORY = (*FUSED_KERNELS, *COLUMNS.kernels, *DESCENT.kernels)
 
 
 class Device(Protocol):

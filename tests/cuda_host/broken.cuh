@@ -86,3 +86,26 @@ extern "C" __global__ void unrounded_factor(double* out)
     multiply_tf32(c, a, b);
     out[threadIdx.x] = c[0];
 }
+
+// Two doubles with one load, from an address that is aligned to one.
+extern "C" __global__ void misaligned_pair(double* out)
+{
+    shared_memory()[threadIdx.x] = 1.0;
+    shared_memory()[threadIdx.x + blockDim.x] = 1.0;
+    __syncthreads();
+    out[threadIdx.x] = reinterpret_cast<const Pair*>(shared_memory() + 1)->of[threadIdx.x % 2];
+}
+
+// A panel's factors are still being added up where the next panel's dot products take their place.
+extern "C" __global__ void overwritten_factors(double* out)
+{
+    double* const factors = shared_memory();
+    double sum = 0.0;
+    for (int panel = 0; panel < 2; ++panel) {
+        factors[threadIdx.x] = panel + 1.0;
+        __syncthreads();
+        for (unsigned row = 0; row < blockDim.x; ++row) sum += factors[row];
+    }
+    factors[blockDim.x + threadIdx.x] = sum;
+    out[threadIdx.x] = sum;
+}

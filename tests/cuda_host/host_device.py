@@ -33,6 +33,8 @@ BROKEN_KERNELS = (
     "copy_without_wait",
     "misaligned_copy",
     "unrounded_factor",
+    "misaligned_pair",
+    "overwritten_factors",
 )
 BROKEN_COOPERATIVE_KERNELS = (
     "missing_grid_barrier",
