@@ -7,6 +7,9 @@ X is (n, d), float32 or float64, C-contiguous or CSR, and stays where the backen
 1. s are the sample weights, S their sum. What a question reads of X is counted in
 ``Rows.reads``; every answer is host float64.
 
+K problems that share X have W (p, K) and a door of their own, ``Columns`` in columns.py: one read of X
+answers for all of them.
+
 No penalty (except inside ``descend``), tolerance or solver name crosses this line.
 """
 
@@ -26,6 +29,7 @@ from threadpoolctl import ThreadpoolController
 from accel_logreg.device_arrays import kind_of
 
 if TYPE_CHECKING:
+    from accel_logreg.backends.columns import Columns
     from accel_logreg.backends.device_matrix import DeviceMatrix
 
 Float64 = NDArray[np.float64]
@@ -278,6 +282,20 @@ class Backend(ABC):
     @abstractmethod
     def rows(self, X: Matrix | Csr, y: Labels, sample_weight: Float64 | None) -> Rows:
         """Take validated data, (n, d), (n,) of 0 and 1, (n,) or None, into this engine's memory."""
+
+    @abstractmethod
+    def columns(self, X: Matrix | Csr, Y: Any, weights: Any = None) -> Columns:
+        """Take K binary problems that share X: Y (n, K) of 0 and 1; weights None, (n,) or (n, K).
+
+        Each column is a problem of its own; a weight of 0 takes a row out of one column's problem. Dense
+        X on every engine; sparse X where ``TypeError`` does not say otherwise.
+
+        Raises
+        ------
+        ValueError
+            Y or the weights are of another shape or have values that are not allowed, K is 0, or the
+            weights of a column are all 0.
+        """
 
     @abstractmethod
     def logits(self, X: Matrix | Csr, W: Float64) -> Float64:

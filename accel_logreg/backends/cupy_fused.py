@@ -23,6 +23,8 @@ from accel_logreg.backends.base import (
     Rates,
     Rows,
 )
+from accel_logreg.backends.columns import Columns, column_labels, refuse_sparse
+from accel_logreg.backends.cupy_fused_columns import upload_columns
 from accel_logreg.backends.cupy_fused_csr import csr_logits, upload_csr_rows
 from accel_logreg.backends.cupy_fused_given import GivenMatrix, given_matrix
 from accel_logreg.backends.cupy_fused_place import place_rows
@@ -87,6 +89,20 @@ class CupyBackend(Backend):
         if isinstance(X, Csr):
             return upload_csr_rows(self._device, X, y, sample_weight)
         return place_rows(self._device, X, y, sample_weight)
+
+    def columns(self, X: Matrix | Csr | DeviceMatrix, Y: Any, weights: Any = None) -> Columns:
+        """As in ``Backend``; X may also be an array on a GPU, adopted or not, which is not copied.
+
+        Raises MemoryError where X and the columns do not fit on the device: they are not streamed.
+        """
+        if on_gpu(X):
+            X = self.adopt(X)
+        if isinstance(X, Csr):
+            refuse_sparse(self.name, X)
+        labels = column_labels(X.shape[0], Y, weights)
+        if isinstance(X, DeviceMatrix):
+            return X.columns(labels)
+        return upload_columns(self._device, X, labels)
 
     def logits(self, X: Matrix | Csr | DeviceMatrix, W: Float64) -> Float64:
         """As in ``Backend``; X may also be an array on a GPU, adopted or not."""

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_logreg.backends.base import Float64, Labels, Matrix
+from accel_logreg.backends.columns import ColumnLabels, Columns
+from accel_logreg.backends.cupy_fused_columns import columns_around
 from accel_logreg.backends.cupy_fused_rows import CupyRows, require_memory
 from accel_logreg.backends.device_matrix import DeviceMatrix, DeviceScores
 from accel_logreg.device_arrays import kind_of, sparse_on_gpu
@@ -36,6 +38,10 @@ class GivenMatrix(DeviceMatrix):
         what = f"A fit of X of shape {self.shape} and dtype {self.dtype}, beside X itself,"
         require_memory(self._device, need, what, "Pass fewer rows")
         return CupyRows(Resident.around(self._device, self._array, y, sample_weight))
+
+    def columns(self, labels: ColumnLabels) -> Columns:
+        """As in ``DeviceMatrix``. Raises MemoryError where labels, weights and workspace do not fit."""
+        return columns_around(self._device, self._array, labels)
 
     def logits(self, W: Float64) -> Float64:
         return kernels.logits_on_host(self._device, self._array, W)

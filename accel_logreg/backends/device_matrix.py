@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_logreg.backends.base import Float64, Labels, Matrix, Rows
+from accel_logreg.backends.columns import ColumnLabels, Columns
 
 
 class DeviceMatrix(ABC):
@@ -31,6 +32,10 @@ class DeviceMatrix(ABC):
     @abstractmethod
     def rows(self, y: Labels, sample_weight: Float64 | None) -> Rows:
         """A training set around this X, which is not copied; host y (n,) and weights (n,) or None are."""
+
+    @abstractmethod
+    def columns(self, labels: ColumnLabels) -> Columns:
+        """K problems around this X, which is not copied."""
 
     @abstractmethod
     def logits(self, W: Float64) -> Float64:

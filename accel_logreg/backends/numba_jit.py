@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,9 @@ except Exception as error:  # a NumPy that Numba refuses, a missing llvmlite, a 
         f"importing Numba failed ({type(error).__name__}: {error}).",
         'Install a version that fits with: pip install "accel_logreg[numba]"',
     ) from error
+
+if TYPE_CHECKING:
+    from accel_logreg.backends.columns import Columns
 
 # set_num_threads() can choose among the threads that were launched, never launch more.
 LAUNCHED: int = vars(numba.config)["NUMBA_NUM_THREADS"]
@@ -213,6 +216,16 @@ class NumbaBackend(Backend):
 
             return NumbaCsrRows(X, y, sample_weight)
         return NumbaRows(X, y, sample_weight)
+
+    def columns(self, X: Matrix | Csr, Y: Any, weights: Any = None) -> Columns:
+        from accel_logreg.backends.columns import column_labels, refuse_sparse
+        from accel_logreg.backends.numba_jit_columns import FEW, NumbaColumns, NumbaFewColumns
+
+        if isinstance(X, Csr):
+            refuse_sparse(self.name, X)
+        labels = column_labels(X.shape[0], Y, weights)
+        kind = NumbaFewColumns if labels.n_columns <= FEW else NumbaColumns
+        return kind(X, labels, lambda: _threads_for(X.size * labels.n_columns, X.shape[0]))
 
     def logits(self, X: Matrix | Csr, W: Float64) -> Float64:
         if isinstance(X, Csr):

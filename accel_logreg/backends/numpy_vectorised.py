@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from accel_logreg.backends.base import (
     blas_threads_now,
 )
 from accel_logreg.kernels import numpy_vectorised as kernels
+
+if TYPE_CHECKING:
+    from accel_logreg.backends.numpy_vectorised_columns import NumpyColumns
 
 BLOCK_BYTES = 4 << 20  # float64; smaller blocks fall below the size from which BLAS uses its threads
 
@@ -148,6 +151,12 @@ class NumpyBackend(Backend):
 
             return NumpyCsrRows(X, y, sample_weight)
         return NumpyRows(X, y, sample_weight)
+
+    def columns(self, X: Matrix | Csr, Y: Any, weights: Any = None) -> NumpyColumns:
+        from accel_logreg.backends.columns import column_labels
+        from accel_logreg.backends.numpy_vectorised_columns import NumpyColumns
+
+        return NumpyColumns(X, column_labels(X.shape[0], Y, weights))
 
     def n_threads(self, n_threads: int | None) -> int:
         """Those of BLAS, which is where the two products of a pass run."""

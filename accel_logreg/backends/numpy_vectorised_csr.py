@@ -100,9 +100,15 @@ class NumpyCsrRows(NumpyRows):
 def logits(X: Csr, W: Float64) -> Float64:
     """z = X W[:d] + W[d]."""
     z = np.empty(X.shape[0])
-    for rows, block in _parts(X):
-        z[rows] = kernels.linear(block.astype(np.float64, copy=False), W[:-1], float(W[-1]))
+    for rows, block in float64_parts(X):
+        z[rows] = kernels.linear(block, W[:-1], float(W[-1]))
     return z
+
+
+def float64_parts(X: Csr) -> Iterator[tuple[slice, Any]]:
+    """Blocks of rows as float64, which a pass takes one after the other."""
+    for rows, block in _parts(X):
+        yield rows, block.astype(np.float64, copy=False)
 
 
 def _parts(X: Csr) -> Iterator[tuple[slice, Any]]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from accel_logreg.backends.base import Backend, Csr, Descent, Float64, Labels, Matrix, Picked, Rates, Rows
 from accel_logreg.kernels import python_loop
+
+if TYPE_CHECKING:
+    from accel_logreg.backends.python_loop_columns import PythonColumns
 
 
 class ListRows(Rows):
@@ -117,6 +120,12 @@ class PythonBackend(Backend):
 
             return PythonCsrRows(X, y, sample_weight)
         return PythonRows(X, y, sample_weight)
+
+    def columns(self, X: Matrix | Csr, Y: Any, weights: Any = None) -> PythonColumns:
+        from accel_logreg.backends.columns import column_labels
+        from accel_logreg.backends.python_loop_columns import PythonColumns
+
+        return PythonColumns(X, column_labels(X.shape[0], Y, weights))
 
     def logits(self, X: Matrix | Csr, W: Float64) -> Float64:
         if isinstance(X, Csr):
