@@ -56,6 +56,8 @@ def compiled() -> list[Kernel]:
     """The hot kernels, for both dtypes of X, in the order of a fit."""
     from accel_logreg.kernels import (
         numba_jit,
+        numba_jit_columns,
+        numba_jit_few_columns,
         numba_jit_hessian,
         numba_jit_rough,
         numba_jit_small_passes,
@@ -72,6 +74,10 @@ def compiled() -> list[Kernel]:
         rows.hessian_product(np.zeros(21), np.ones(21))
         rows.hessian(np.zeros(21), np.zeros(20), np.ones(20))
         rows.newton(0.1, True, 1e-6, 20)
+        for K in (1, 8):
+            columns = backend.columns(X, np.repeat(y[:, np.newaxis], K, axis=1))
+            columns.loss_grad(np.zeros((21, K)))
+            columns.hessian_product(np.zeros((21, K)), np.ones((21, K)))
         large: Any = rng.standard_normal((2000, 512)).astype(dtype)
         rough = backend.rows(large, y, None).rough(np.zeros(512), np.ones(512))
         assert rough is not None
@@ -79,6 +85,10 @@ def compiled() -> list[Kernel]:
     functions: list[Callable[..., Any]] = [
         numba_jit._gradient_chunk,
         numba_jit._product_chunk,
+        numba_jit_columns._gradient_chunk,
+        numba_jit_columns._product_chunk,
+        numba_jit_few_columns._gradient_chunk,
+        numba_jit_few_columns._product_chunk,
         numba_jit_rough._rough_gradient_chunk,
         numba_jit_rough._rough_product_chunk,
         numba_jit_hessian._fill_tile,
