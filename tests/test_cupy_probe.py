@@ -15,14 +15,16 @@ import pytest
 
 from accel_logreg.backends import BackendUnavailableError
 from accel_logreg.backends import cupy_fused as engine
+from accel_logreg.backends import cupy_fused_probe as probe
+from accel_logreg.backends.cupy_fused import CupyBackend
 
 
 @pytest.fixture
 def fresh_probe() -> Iterator[None]:
     """Probe again in this test, and forget what it found."""
-    engine.find_obstacle.cache_clear()
+    probe.find_obstacle.cache_clear()
     yield
-    engine.find_obstacle.cache_clear()
+    probe.find_obstacle.cache_clear()
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def cupy() -> Any:
 
 def refusal() -> BackendUnavailableError:
     with pytest.raises(BackendUnavailableError) as caught:
-        engine.CupyBackend()
+        CupyBackend()
     assert caught.value.backend == "cupy"
     return caught.value
 
@@ -62,8 +64,8 @@ def test_no_device_here(cupy: Any) -> None:
 
 @pytest.mark.usefixtures("fresh_probe")
 def test_cupy_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "cupy_distributions", list)
-    monkeypatch.setattr(engine, "find_spec", lambda _name: None)
+    monkeypatch.setattr(probe, "cupy_distributions", list)
+    monkeypatch.setattr(probe, "find_spec", lambda _name: None)
     error = refusal()
     assert error.reason == "CuPy is not installed."
     assert 'pip install "accel_logreg[cuda13]"' in error.remedy
@@ -77,7 +79,7 @@ def test_two_cupys_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
             raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "distribution", distribution)
-    assert engine.cupy_distributions() == ["cupy", "cupy-cuda12x"]
+    assert probe.cupy_distributions() == ["cupy", "cupy-cuda12x"]
     error = refusal()
     assert "2 CuPy packages are installed" in error.reason
     assert "pip uninstall -y cupy cupy-cuda12x." in error.remedy
@@ -85,8 +87,8 @@ def test_two_cupys_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("fresh_probe")
 def test_cupy_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "cupy_distributions", lambda: ["cupy-cuda13x"])
-    monkeypatch.setattr(engine, "find_spec", lambda _name: object())
+    monkeypatch.setattr(probe, "cupy_distributions", lambda: ["cupy-cuda13x"])
+    monkeypatch.setattr(probe, "find_spec", lambda _name: object())
     monkeypatch.setitem(sys.modules, "cupy", None)
     error = refusal()
     assert "cannot be imported" in error.reason
@@ -94,8 +96,8 @@ def test_cupy_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_driver_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "cupy_distributions", lambda: ["cupy-cuda13x"])
-    obstacle = engine._insufficient_driver(driver=12040, runtime=13020)
+    monkeypatch.setattr(probe, "cupy_distributions", lambda: ["cupy-cuda13x"])
+    obstacle = probe._insufficient_driver(driver=12040, runtime=13020)
     assert "supports CUDA 12.4 and this CuPy needs 13.2" in obstacle.reason
     assert 'pip uninstall -y cupy-cuda13x && pip install "accel_logreg[cuda12]"' in obstacle.remedy
 
@@ -115,7 +117,7 @@ def test_nvrtc_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing() -> None:
         raise RuntimeError("CuPy failed to load libnvrtc.so.13: OSError")
 
-    monkeypatch.setattr(engine, "_driver", lambda: None)
+    monkeypatch.setattr(probe, "_driver", lambda: None)
     monkeypatch.setattr(nvrtc, "getVersion", missing)
     error = refusal()
     assert "NVRTC" in error.reason
@@ -136,8 +138,8 @@ def refusal_without_kernels(monkeypatch: pytest.MonkeyPatch, why: Exception) -> 
         raise why
 
     for name in ("_driver", "_architecture"):
-        monkeypatch.setattr(engine, name, lambda: None)
-    monkeypatch.setattr(engine, "_current_device", no_kernels)
+        monkeypatch.setattr(probe, name, lambda: None)
+    monkeypatch.setattr(probe, "current_device", no_kernels)
     return refusal()
 
 
@@ -160,8 +162,9 @@ def test_no_memory_left_for_the_kernels_is_not_remembered(
     error = refusal_without_kernels(monkeypatch, why)
     assert "no memory left to load the kernels" in error.reason
     assert "nvidia-smi" in error.remedy
-    monkeypatch.setattr(engine, "_current_device", lambda: "device")
-    assert engine.CupyBackend()._device == "device"
+    monkeypatch.setattr(probe, "current_device", lambda: "device")
+    monkeypatch.setattr(engine, "current_device", lambda: "device")
+    assert CupyBackend()._device == "device"
 
 
 @pytest.mark.usefixtures("fresh_probe")
@@ -172,9 +175,9 @@ def test_the_gpu_is_too_old(cupy: Any, monkeypatch: pytest.MonkeyPatch, cuda: in
     from cupy_backends.cuda.libs import nvrtc
 
     gpu = SimpleNamespace(compute_capability="61")
-    monkeypatch.setattr(engine, "_driver", lambda: None)
-    monkeypatch.setattr(engine, "_compiler", lambda: None)
-    monkeypatch.setattr(engine, "_kernels", lambda: None)
+    monkeypatch.setattr(probe, "_driver", lambda: None)
+    monkeypatch.setattr(probe, "_compiler", lambda: None)
+    monkeypatch.setattr(probe, "_kernels", lambda: None)
     monkeypatch.setattr(cupy.cuda, "Device", lambda: gpu)
     monkeypatch.setattr(cupy.cuda.runtime, "runtimeGetVersion", lambda: cuda)
     monkeypatch.setattr(nvrtc, "getSupportedArchs", lambda: (75, 80, 90))
@@ -183,13 +186,13 @@ def test_the_gpu_is_too_old(cupy: Any, monkeypatch: pytest.MonkeyPatch, cuda: in
     assert "for 7.5 and newer" in error.reason
     assert re.search(remedy, error.remedy)
     gpu.compute_capability = "75"
-    assert engine._architecture() is None
+    assert probe._architecture() is None
 
 
 @pytest.mark.usefixtures("fresh_probe")
 def test_a_failed_probe_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    monkeypatch.setattr(engine, "_packages", lambda: calls.append(1) or engine.Obstacle("Reason.", "Remedy."))
+    monkeypatch.setattr(probe, "_packages", lambda: calls.append(1) or probe.Obstacle("Reason.", "Remedy."))
     first, second = refusal(), refusal()
     assert len(calls) == 1
     assert first is not second  # a shared exception would collect tracebacks

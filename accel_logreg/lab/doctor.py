@@ -12,7 +12,7 @@ from importlib import metadata
 from typing import Literal
 
 from accel_logreg.backends import BackendUnavailableError, backend_status, load_backend
-from accel_logreg.backends.cupy_fused import cupy_distributions
+from accel_logreg.backends.cupy_fused_probe import cupy_distributions
 from accel_logreg.lab.cuda_driver import Gpu
 from accel_logreg.lab.machine import Machine, read_bandwidth
 
