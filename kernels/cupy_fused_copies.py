@@ -25,7 +25,13 @@ Sent = Any  # a copy's event
 
 
 class Copies(Protocol):
-    """One device's queue of copies. Kernels are those of the calling thread's current stream."""
+    """One device's queue of copies. Kernels are those of the calling thread's current stream.
+
+    stream : what it queues on, for a clock that records events there
+    """
+
+    @property
+    def stream(self) -> Any: ...
 
     def pinned(self, size: int) -> Bytes:
         """Page-locked host memory, (size,), uninitialised."""
@@ -55,7 +61,7 @@ class CudaCopies:
     def __init__(self, cupy: Any, device: Any) -> None:
         self._cupy, self._device = cupy, device
         with device:
-            self._stream = cupy.cuda.Stream(non_blocking=True)
+            self.stream = cupy.cuda.Stream(non_blocking=True)
 
     def pinned(self, size: int) -> Bytes:
         runtime = self._cupy.cuda.runtime
@@ -73,8 +79,8 @@ class CudaCopies:
 
     def send(self, source: Bytes, target: Any) -> Sent:
         with self._device:
-            target.data.copy_from_host_async(source.ctypes.data, source.nbytes, self._stream)
-            return self._mark(self._stream)
+            target.data.copy_from_host_async(source.ctypes.data, source.nbytes, self.stream)
+            return self._mark(self.stream)
 
     def wait(self, sent: Sent) -> None:
         sent.synchronize()
@@ -85,10 +91,10 @@ class CudaCopies:
 
     def after_kernels(self) -> None:
         with self._device:
-            self._stream.wait_event(self._mark(self._cupy.cuda.get_current_stream()))
+            self.stream.wait_event(self._mark(self._cupy.cuda.get_current_stream()))
 
     def finish(self) -> None:
-        self._stream.synchronize()
+        self.stream.synchronize()
 
     def _mark(self, stream: Any) -> Sent:
         event = self._cupy.cuda.Event(disable_timing=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,17 +12,31 @@ import numpy as np
 import pytest
 from cuda_host.host_device import Driver
 from cuda_host.play_engine import PlayedCupyBackend
+from cuda_host.played_arrays import CupyLike
+from cuda_host.queues import LAGGING, QueueingDevice, Stream
 from profiles import CEILINGS, check_trace, small_profile
 
-from accel_logreg.backends import stand_in
+from accel_logreg.backends import cupy_fused_place, stand_in
 from accel_logreg.backends.base import Backend
+from accel_logreg.kernels import cupy_fused_staging
+from accel_logreg.kernels.cupy_fused_plan import Limits
+from accel_logreg.kernels.cupy_fused_resident import resident_bytes
 from accel_logreg.lab import profile_findings
 from accel_logreg.lab.profile_ceilings import Ceilings, device_ceilings
 from accel_logreg.lab.profile_device import ProfiledDevice, profiled_device
-from accel_logreg.lab.profile_record import COPIES, KERNELS, STAGES, DeviceWatch, HostWatch, Recorder
+from accel_logreg.lab.profile_record import (
+    COPIES,
+    KERNELS,
+    PIECES,
+    STAGES,
+    DeviceWatch,
+    HostWatch,
+    Recorder,
+    Span,
+)
 from accel_logreg.lab.profile_result import Profile, Settings
 from accel_logreg.lab.profile_run import ceilings_of, watch_of
-from accel_logreg.lab.profile_summary import breakdown, copies, kernels
+from accel_logreg.lab.profile_summary import beside_kernels, breakdown, copies, kernels
 from accel_logreg.lab.profile_trace import to_trace
 
 pytest_plugins = ["cuda_host.fixtures"]
@@ -36,9 +51,15 @@ class PlayedCuda:
         cuda = self
 
         class Event:
-            def record(self) -> None:
-                cuda.now += 1.0
+            def record(self, stream: Stream | None = None) -> None:
                 cuda.idle = False
+                if stream is None:
+                    self._come_to()
+                else:
+                    stream.add(self._come_to)  # when the queue gets there
+
+            def _come_to(self) -> None:
+                cuda.now += 1.0
                 self.at = cuda.now
 
             def synchronize(self) -> None:
@@ -47,6 +68,12 @@ class PlayedCuda:
         class Device:
             def synchronize(self) -> None:
                 cuda.idle = True
+
+            def __enter__(self) -> None:
+                pass
+
+            def __exit__(self, *_: object) -> None:
+                pass
 
         self.Event, self.Device = Event, Device
 
@@ -139,9 +166,9 @@ def played(driver: Driver) -> tuple[Profile, Counter[str]]:
     class Watch(DeviceWatch):
         """Notes how many kernels had been launched at every mark."""
 
-        def mark(self) -> Any:
+        def mark(self, stream: Any = None) -> Any:
             before.append(len(device.launched))
-            return super().mark()
+            return super().mark(stream)
 
     cuda = SimpleNamespace(cuda=PlayedCuda())
     with stand_in(backend):
@@ -192,6 +219,99 @@ def test_the_trace_has_tracks_of_the_device(played: tuple[Profile, Counter[str]]
     ]  # fmt: skip
     gradient = next(event for event in events if event["name"].startswith("gradient_"))
     assert gradient["args"].keys() == {"part", "grid", "threads", "shared_bytes"}
+
+
+# ---- copies through pinned buffers ----------------------------------------------------------------------
+
+
+def profile_of_pieces(driver: Driver, monkeypatch: pytest.MonkeyPatch, lagging: str) -> Profile:
+    """X (400, 3) float32, of 4800 bytes, in pieces of at most 1000."""
+    monkeypatch.setattr(cupy_fused_place, "ARRIVING_BYTES", 1)
+    monkeypatch.setattr(cupy_fused_staging, "PIECE_BYTES", 1000)
+    backend = PlayedCupyBackend(driver)
+    backend._device = QueueingDevice(driver, Limits(1, 100 << 10, 100 << 10), lagging=lagging)
+    watch = played_watch()
+    with stand_in(backend):
+        return small_profile("cupy", rows=400, features=3, repeats=1, solver="newton", watch=lambda _: watch)
+
+
+def pieces_of(profile: Profile) -> list[Span]:
+    return [span for span in profile.spans_of_fit() if span.track == PIECES]
+
+
+@pytest.mark.parametrize("lagging", LAGGING)
+def test_pieces_of_an_x_that_arrives_are_recorded_on_their_own_queue(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch, lagging: str
+) -> None:
+    """A thread sends them while the fit goes on; they are the fit's all the same, and make up all of X."""
+    profile = profile_of_pieces(driver, monkeypatch, lagging)
+    whole = [span for span in pieces_of(profile) if span.details["bytes"] >= 12]
+    assert {span.name for span in whole} == {"copy to the device, pinned"}
+    assert {span.details["direction"] for span in whole} == {"to the device"}
+    assert sum(span.details["bytes"] for span in whole) >= profile.matrix_bytes
+    assert all(span.seconds > 0.0 for span in whole)
+    sums = {one.name: one for one in copies(profile.spans_of_fit())}
+    assert sums["copy to the device, pinned"].calls == len(whole)
+    rows = {row[0].strip(): row for row in profile_findings.tables(profile)["stages"].rows}
+    assert rows["copy to the device, pinned"][3].startswith(f"{len(whole)} in questions and rows")
+    assert "of it beside kernels" in rows
+    events = check_trace(to_trace(profile))["traceEvents"]
+    names = [event["args"]["name"] for event in events if event["ph"] == "M"]
+    assert "copies of pinned pieces, beside the kernels" in names
+    shown = [event for event in events if event.get("cat") == PIECES]
+    assert sum(event["args"]["part"] == "fit 0" for event in shown) == len(whole)
+    assert all(event["pid"] == 2 and event["tid"] >= 3 for event in shown)
+
+
+def test_every_read_of_a_streamed_x_is_recorded(driver: Driver) -> None:
+    X = np.random.default_rng(0).normal(size=(401, 7))
+    limits = Limits(1, 100 << 10, 100 << 10)
+    backend, recorder = PlayedCupyBackend(driver), Recorder(played_watch())
+    backend._device = QueueingDevice(driver, limits, memory=resident_bytes((401, 7), 8, False, limits))
+    with profiled_device(backend, recorder):
+        rows: Any = backend.rows(X, np.arange(401) % 2.0, None)
+        recorder.part = "two passes"  # the queue was made before, and its copies belong there
+        for _ in range(2):
+            rows.loss_grad(np.zeros(8))
+    pieces = [span for span in recorder.spans() if span.track == PIECES]
+    assert {span.part for span in pieces} == {""}
+    assert len(pieces) == 2 * -(-(401 - rows.kept) // rows.part_rows) > 4
+    sent = sum(span.details["bytes"] for span in pieces)
+    assert sent >= 2 * (401 - rows.kept) * 7 * 8
+
+
+def test_what_runs_beside_kernels_is_counted_once() -> None:
+    def span(track: str, start: float, end: float) -> Span:
+        return Span(track, "", start, end - start)
+
+    kernels_run = [span(KERNELS, 1.0, 2.0), span(KERNELS, 1.5, 3.0), span(KERNELS, 5.0, 6.0)]
+    pieces = [span(PIECES, 0.0, 1.5), span(PIECES, 2.5, 5.5), span(PIECES, 5.25, 5.5), span(PIECES, 7.0, 8.0)]
+    assert beside_kernels([*kernels_run, *pieces]) == pytest.approx(0.5 + 0.5 + 0.5)
+    assert beside_kernels(kernels_run) == 0.0
+    assert beside_kernels([*pieces, span(COPIES, 0.0, 9.0)]) == 0.0
+
+
+def test_queues_at_once_get_lanes_of_their_own(played: tuple[Profile, Counter[str]]) -> None:
+    spans = (
+        Span(PIECES, "a", 0.0, 2.0, "", {"bytes": 4.0}),
+        Span(PIECES, "b", 1.0, 2.0, "", {"bytes": 4.0}),
+        Span(PIECES, "c", 2.0, 1.0, "", {"bytes": 4.0}),
+        Span(PIECES, "d", 3.0, 1.0, "", {"bytes": 4.0}),
+    )
+    events = check_trace(to_trace(replace(played[0], spans=spans)))["traceEvents"]
+    lanes = {event["name"]: event["tid"] for event in events if event["ph"] == "X"}
+    assert lanes == {"a": 3, "b": 4, "c": 3, "d": 3}
+
+
+def test_an_x_on_a_gpu_is_profiled_on_its_own_device(driver: Driver) -> None:
+    backend, recorder = PlayedCupyBackend(driver), Recorder(HostWatch())
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    with profiled_device(backend, recorder):
+        rows = backend.rows(CupyLike(X, ordinal=1), np.arange(40) % 2.0, None)
+        rows.loss_grad(np.zeros(4))
+    recorded = [span.name for span in recorder.spans() if span.track == KERNELS]
+    assert recorded == backend._played[1].launched != []
+    assert backend._interchange.adopt(CupyLike(X))[0] is backend._played[0]
 
 
 def test_the_pictures_of_a_device(played: tuple[Profile, Counter[str]]) -> None:

@@ -7,8 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from accel_logreg.lab.clock import in_words, median, significant
+from accel_logreg.lab.profile_record import PIECES
 from accel_logreg.lab.profile_result import Profile
-from accel_logreg.lab.profile_summary import Sum, breakdown, copies, kernels, questions
+from accel_logreg.lab.profile_summary import Sum, beside_kernels, breakdown, copies, kernels, questions
 from accel_logreg.lab.table import Table
 
 FORMAT_VERSION = 1
@@ -92,6 +93,10 @@ def stage_table(profile: Profile) -> Table:
         share(f"  {one.name}", one.total, f"{one.calls} in questions and rows, {_rate(one)}")
         for one in copies(spans)
     ]
+    if any(span.track == PIECES for span in spans):
+        rows.append(
+            share("    of it beside kernels", beside_kernels(spans), "pinned copies while a kernel ran")
+        )
     for one in questions(profile.prediction(), profile.ceilings):
         remark = f"{profile.n_rows:,} rows, {_rate(one)}"
         rows.append(("predict", in_words(one.total), "", remark))
@@ -168,6 +173,7 @@ def to_json(profile: Profile) -> str:
         "prediction": [_plain(one) for one in questions(profile.prediction(), profile.ceilings)],
         "kernels": [_plain(one) for one in kernels(spans)],
         "host_device_copies": [_plain(one) for one in copies(spans)],
+        "copy_seconds_beside_kernels": beside_kernels(spans),
     }
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 STAGES, QUESTIONS, KERNELS, COPIES = "stages", "questions", "kernels", "copies"
+PIECES = "pieces"  # copies of pinned buffers, which run beside the kernels
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class Span:
 class Watch(Protocol):
     """Makes marks now, and reads them when all is over."""
 
-    def mark(self) -> Any: ...
+    def mark(self, stream: Any = None) -> Any:
+        """Now; on a device, when what was queued before on ``stream`` is over, None being the current one."""
 
     def since_start(self, mark: Any) -> float:
         """Seconds from the watch's making to the mark."""
@@ -58,7 +60,7 @@ class HostWatch:
         self._now = now
         self._origin = now()
 
-    def mark(self) -> float:
+    def mark(self, stream: Any = None) -> float:  # noqa: ARG002
         return self._now()
 
     def since_start(self, mark: float) -> float:
@@ -72,19 +74,25 @@ class HostWatch:
 
 
 class DeviceWatch:
-    """CUDA events on the current stream of the current device.
+    """CUDA events on streams of the device that is current when it is made.
 
     cupy : the module, or what plays it
     """
 
     def __init__(self, cupy: Any) -> None:
         self._cuda = cupy.cuda
-        self._cuda.Device().synchronize()  # what was queued before is not part of what follows
+        self._device = self._cuda.Device()
+        self._device.synchronize()  # what was queued before is not part of what follows
         self._origin = self.mark()
 
-    def mark(self) -> Any:
-        event = self._cuda.Event()
-        event.record()
+    def mark(self, stream: Any = None) -> Any:
+        if stream is None:
+            event = self._cuda.Event()
+            event.record()
+            return event
+        with self._device:  # another thread than the one that began has the first device as its current one
+            event = self._cuda.Event()
+            event.record(stream)
         return event
 
     def since_start(self, mark: Any) -> float:
@@ -95,11 +103,14 @@ class DeviceWatch:
         return 1e-3 * milliseconds
 
     def settle(self) -> None:
-        self._cuda.Device().synchronize()
+        self._device.synchronize()
 
 
 class Recorder:
-    """Spans in the order in which they begin. ``part`` is what the spans that begin now belong to."""
+    """Spans in the order in which they begin. ``part`` is what the spans that begin now belong to.
+
+    Several threads may record at the same time; ranges are opened by the one that fits.
+    """
 
     def __init__(self, watch: Watch, ranges: Ranges | None = None) -> None:
         self.part = ""
@@ -108,9 +119,16 @@ class Recorder:
         self._open: list[_Marked] = []
 
     @contextmanager
-    def span(self, track: str, name: str) -> Iterator[dict[str, Any]]:
-        """Record the block; what it did may be put into the dictionary until it ends."""
-        marked = _Marked(track, name, self.part, {}, self._watch.mark())
+    def span(
+        self, track: str, name: str, *, stream: Any = None, part: str | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Record the block; what it did may be put into the dictionary until it ends.
+
+        stream : on a device, where what the block queues is queued; None is the current one
+        part : what the span belongs to, if not to what is going on
+        """
+        part = self.part if part is None else part
+        marked = _Marked(track, name, part, {}, self._watch.mark(stream))
         self._open.append(marked)
         named = track in (STAGES, QUESTIONS)
         if named:
@@ -120,7 +138,7 @@ class Recorder:
         finally:
             if named:
                 self._ranges.pop()
-            marked.stop = self._watch.mark()
+            marked.stop = self._watch.mark(stream)
 
     def spans(self) -> list[Span]:
         """All that has been recorded and is over."""
@@ -134,7 +152,7 @@ class Recorder:
                 marked.part,
                 marked.details,
             )
-            for marked in self._open
+            for marked in tuple(self._open)
             if marked.stop is not None
         ]
 

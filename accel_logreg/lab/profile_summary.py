@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from accel_logreg.lab.clock import median
 from accel_logreg.lab.profile_ceilings import Ceilings
 from accel_logreg.lab.profile_door import TAKE_ROWS
-from accel_logreg.lab.profile_record import COPIES, KERNELS, QUESTIONS, STAGES, Span
+from accel_logreg.lab.profile_record import COPIES, KERNELS, PIECES, QUESTIONS, STAGES, Span
 
 FIT = "profiled fit"  # the NVTX range that Nsight Compute is told to look into
 PREDICT = "predict"
@@ -119,8 +119,34 @@ def kernels(spans: Sequence[Span]) -> tuple[Sum, ...]:
 
 
 def copies(spans: Sequence[Span]) -> tuple[Sum, ...]:
-    """A sum for each direction of copies between host and device."""
-    return _sums([span for span in spans if span.track == COPIES], lambda span: span.name, None)
+    """A sum for each kind of copies between host and device: each direction, and pinned pieces apart."""
+    return _sums([span for span in spans if span.track in (COPIES, PIECES)], lambda span: span.name, None)
+
+
+def beside_kernels(spans: Sequence[Span]) -> float:
+    """Seconds of copies of pinned pieces during which a kernel ran too: what they did not cost."""
+    kernels_run = _merged([(span.start, span.end) for span in spans if span.track == KERNELS])
+    copied = _merged([(span.start, span.end) for span in spans if span.track == PIECES])
+    both, first = 0.0, 0
+    for start, end in copied:
+        while first < len(kernels_run) and kernels_run[first][1] <= start:
+            first += 1
+        for begin, stop in kernels_run[first:]:
+            if begin >= end:
+                break
+            both += min(end, stop) - max(start, begin)
+    return both
+
+
+def _merged(stretches: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The same stretches of time in order, those that touch as one."""
+    merged: list[tuple[float, float]] = []
+    for start, end in sorted(stretches):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(merged[-1][1], end)
+        else:
+            merged.append((start, end))
+    return merged
 
 
 def _sums(spans: Sequence[Span], name: Callable[[Span], str], ceilings: Ceilings | None) -> tuple[Sum, ...]:

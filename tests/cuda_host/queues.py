@@ -11,6 +11,7 @@ from __future__ import annotations
 import weakref
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from threading import RLock
@@ -46,6 +47,17 @@ class Queue:
     @property
     def idle(self) -> bool:
         return not self._waiting
+
+
+class Stream(NamedTuple):
+    """A queue as others than its owner may add to it: marks of a clock, which happen in its order."""
+
+    queue: Queue
+    lock: AbstractContextManager[object]
+
+    def add(self, work: Callable[[], None]) -> None:
+        with self.lock:
+            self.queue.add(work)
 
 
 class Event(NamedTuple):
@@ -126,6 +138,7 @@ class PlayedCopies:
     def __init__(self, device: QueueingDevice) -> None:
         self._device = device
         self.queue = Queue(device.lagging in ("copies", "both"))
+        self.stream = Stream(self.queue, device.lock)
 
     def pinned(self, size: int) -> NDArray[np.uint8]:
         return np.full(size, 0xFF, np.uint8)  # NaN, or −1
