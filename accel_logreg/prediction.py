@@ -10,10 +10,14 @@ from scipy.special import expit, log_expit
 from sklearn.utils.validation import check_is_fitted
 
 from accel_logreg.backends import BackendUnavailableError, load_backend
-from accel_logreg.backends.base import Backend, Float64
+from accel_logreg.backends.base import Backend, Csr, Float64, Matrix
 from accel_logreg.backends.device_matrix import DeviceMatrix, DeviceScores
 from accel_logreg.device_arrays import to_host
 from accel_logreg.validation import check_finite, check_prediction_data
+
+# Of host X: NumPy reads float32 at a fraction of what a bus carries, as it widens it first. Reckoned, not
+# measured.
+WORTH_THE_BUS = 64 << 20
 
 
 class LinearPrediction:
@@ -77,13 +81,20 @@ class LinearPrediction:
             if not scores.finite:
                 check_finite(checked, type(self).__name__)
             return scores
-        backend = self._prediction_backend()
+        backend = self._prediction_backend(checked)
         with backend.threads(self.n_threads):
             return backend.logits(checked, W)
 
-    def _prediction_backend(self) -> Backend:
-        """The engine that fitted, for X on the host; for a GPU, or one not here, NumPy."""
+    def _prediction_backend(self, X: Matrix | Csr) -> Backend:
+        """The engine that fitted, for X on the host; NumPy for one that is not here.
+
+        A GPU only sees dense X of WORTH_THE_BUS bytes or more: less is answered by NumPy before a GPU, or
+        its absence on the machine that serves, would have been found.
+        """
+        engine = self.backend_
+        if engine == "cupy" and (isinstance(X, Csr) or X.nbytes < WORTH_THE_BUS):
+            engine = "numpy"
         try:
-            return load_backend("numpy" if self.backend_ == "cupy" else self.backend_)
-        except BackendUnavailableError:  # fitted with Numba elsewhere, serving here
+            return load_backend(engine)
+        except BackendUnavailableError:  # fitted with Numba or on a GPU elsewhere, serving here
             return load_backend("numpy")

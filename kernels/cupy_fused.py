@@ -7,35 +7,30 @@ Answers that are matrices or rows come from cupy_fused_matrices.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from accel_logreg.kernels.cupy_fused_descent import descend_at_once
 from accel_logreg.kernels.cupy_fused_descent_plan import plan_descent
-from accel_logreg.kernels.cupy_fused_device import Device
 from accel_logreg.kernels.cupy_fused_plan import (
     PLAIN_THREADS,
     WARP,
     plain_blocks,
     plan_columns,
 )
-from accel_logreg.kernels.cupy_fused_predict import launch_logits
 from accel_logreg.kernels.cupy_fused_resident import (
     GRADIENT,
     HESSIAN_DIAGONAL,
     HESSIAN_PRODUCT,
     PLAIN_SCRATCH_BYTES,
     Float64,
-    Matrix,
     Resident,
     launch_column_sums,
     reduce_partials,
 )
 
 STEP_THREADS = 1024
-LOGITS_BYTES = 256 << 20  # of X on the device at a time
 
 
 def loss_grad(data: Resident, W: Float64) -> tuple[float, Float64]:
@@ -127,25 +122,3 @@ def largest_entry(data: Resident) -> float:
         (data.X, np.int64(count), partials),
     )
     return float(data.device.download(partials).max())
-
-
-def logits(device: Device, X: Matrix, W: Float64) -> Float64:
-    """z = X w + b, (m,), for host X (m, d).
-
-    X goes through the device in pieces of LOGITS_BYTES, or of half of what is free if that is less.
-    """
-    m, d = X.shape
-    weights = device.upload(W)
-    z = np.empty(m)
-    piece_bytes = min(LOGITS_BYTES, device.free_bytes() // 2)
-    for rows in _pieces(m, max(1, piece_bytes // (d * X.itemsize))):
-        piece = X[rows]
-        out = device.empty(len(piece))
-        launch_logits(device, device.upload(piece), weights, out)
-        z[rows] = device.download(out)
-    return z
-
-
-def _pieces(m: int, size: int) -> Iterator[slice]:
-    for start in range(0, m, size):
-        yield slice(start, min(m, start + size))

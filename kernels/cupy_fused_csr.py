@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_logreg.kernels.cupy_fused import LOGITS_BYTES, STEP_THREADS
+from accel_logreg.kernels.cupy_fused import STEP_THREADS
 from accel_logreg.kernels.cupy_fused_csr_resident import INDEX_BYTES, CsrResident, Runs, upload_entries
 from accel_logreg.kernels.cupy_fused_device import Device
 from accel_logreg.kernels.cupy_fused_plan import PLAIN_THREADS, WARP, plain_blocks
 from accel_logreg.kernels.cupy_fused_resident import PLAIN_SCRATCH_BYTES, Float64, Matrix
+
+LOGITS_BYTES = 256 << 20  # of X on the device at a time
 
 
 def loss_grad(data: CsrResident, W: Float64) -> tuple[float, Float64]:

@@ -25,12 +25,12 @@ from accel_logreg.kernels.cupy_fused_rank_plan import (
     row_blocks,
 )
 from accel_logreg.kernels.cupy_fused_resident import DOTS, resident_bytes
+from accel_logreg.kernels.cupy_fused_slots import SLOTS
 
 PART_BYTES = 32 << 20  # of rows: some 0.6 ms of the bus, tens of times what launching its kernels costs
 SAMPLE_SHARE = 0.035  # of the rows, in the largest sample that a solver takes; newton.py has 0.03
 SPARE = 32  # the part of the memory that is never planned with, one in so many: allocators round up
 MOST_ENTRIES = 1 << 27  # of a square matrix that solvers consider, 1 GiB
-SLOTS = 2
 ALIGNMENT = 16
 
 

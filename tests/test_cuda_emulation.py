@@ -10,8 +10,7 @@ import pytest
 from cuda_host.host_device import NO_ROOM, ONE_MULTIPROCESSOR, Driver, HostDevice, compiler, sanitizers_work
 
 from accel_logreg.backends.cupy_fused_rows import upload_rows
-from accel_logreg.backends.python_loop import PythonBackend, PythonRows
-from accel_logreg.kernels import cupy_fused
+from accel_logreg.backends.python_loop import PythonRows
 from accel_logreg.kernels.cupy_fused_device import KERNELS
 from accel_logreg.kernels.cupy_fused_plan import Limits, TilePlan
 from accel_logreg.kernels.cupy_fused_resident import GRADIENT
@@ -121,22 +120,6 @@ def test_descent_launch_after_launch(
     np.testing.assert_allclose(found.gradient_norms, true.gradient_norms, rtol=1e-12)
     assert rows.reads == 4 * (1 if limits is NOT_COOPERATIVE else 2)
     assert device.launched.count("gradient_descent_step") == 4
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (1000, 3), (37, 31), (5, 1001)], ids=str)
-def test_logits_in_pieces(
-    device: HostDevice,
-    dtype: Any,
-    rng: np.random.Generator,
-    shape: tuple[int, int],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    X, _, _ = problem(rng, *shape, dtype, weighted=False)
-    W = rng.normal(size=shape[1] + 1)
-    monkeypatch.setattr(cupy_fused, "LOGITS_BYTES", X.nbytes * 2 // 5)
-    z = cupy_fused.logits(device, X, W)
-    np.testing.assert_allclose(z, PythonBackend().logits(X, W), rtol=1e-12, atol=1e-12)
-    assert len(device.launched) == min(3, len(X)) or len(device.launched) == len(X)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (999, 17)], ids=str)

@@ -28,10 +28,10 @@ from accel_logreg.backends.cupy_fused_place import place_rows
 from accel_logreg.backends.cupy_fused_probe import current_device, find_obstacle
 from accel_logreg.backends.device_matrix import DeviceMatrix
 from accel_logreg.device_arrays import on_gpu
-from accel_logreg.kernels import cupy_fused as kernels
 from accel_logreg.kernels.cupy_fused_budget import BoundedDevice
 from accel_logreg.kernels.cupy_fused_device import Device, cuda_devices_in_use
 from accel_logreg.kernels.cupy_fused_interchange import CupyInterchange, Interchange
+from accel_logreg.kernels.cupy_fused_logits import logits
 
 
 class CupyBackend(Backend):
@@ -95,7 +95,7 @@ class CupyBackend(Backend):
             return X.logits(W)
         if isinstance(X, Csr):
             return csr_logits(self._device, X, W)
-        return kernels.logits(self._device, X, W)
+        return logits(self._device, X, W)
 
     def adopt(self, X: Any) -> GivenMatrix:
         """As in ``Backend``, and on whichever device X lies."""
