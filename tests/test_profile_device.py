@@ -16,6 +16,7 @@ from cuda_host.played_arrays import CupyLike
 from cuda_host.queues import LAGGING, QueueingDevice, Stream
 from profiles import CEILINGS, check_trace, small_profile
 
+from accel_logreg import LogisticRegression
 from accel_logreg.backends import cupy_fused_place, stand_in
 from accel_logreg.backends.base import Backend
 from accel_logreg.kernels import cupy_fused_staging
@@ -24,10 +25,12 @@ from accel_logreg.kernels.cupy_fused_resident import resident_bytes
 from accel_logreg.lab import profile_findings
 from accel_logreg.lab.profile_ceilings import Ceilings, device_ceilings
 from accel_logreg.lab.profile_device import ProfiledDevice, profiled_device
+from accel_logreg.lab.profile_door import ProfiledBackend
 from accel_logreg.lab.profile_record import (
     COPIES,
     KERNELS,
     PIECES,
+    QUESTIONS,
     STAGES,
     DeviceWatch,
     HostWatch,
@@ -36,7 +39,7 @@ from accel_logreg.lab.profile_record import (
 )
 from accel_logreg.lab.profile_result import Profile, Settings
 from accel_logreg.lab.profile_run import ceilings_of, watch_of
-from accel_logreg.lab.profile_summary import beside_kernels, breakdown, copies, kernels
+from accel_logreg.lab.profile_summary import FIT, beside_kernels, breakdown, copies, kernels
 from accel_logreg.lab.profile_trace import to_trace
 
 pytest_plugins = ["cuda_host.fixtures"]
@@ -312,6 +315,19 @@ def test_an_x_on_a_gpu_is_profiled_on_its_own_device(driver: Driver) -> None:
     recorded = [span.name for span in recorder.spans() if span.track == KERNELS]
     assert recorded == backend._played[1].launched != []
     assert backend._interchange.adopt(CupyLike(X))[0] is backend._played[0]
+
+
+def test_a_fit_to_an_x_on_a_gpu_has_the_same_parts(driver: Driver) -> None:
+    backend, recorder = PlayedCupyBackend(driver), Recorder(HostWatch())
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    stood_in: Any = ProfiledBackend(backend, recorder)
+    model = LogisticRegression(backend="cupy")
+    with stand_in(stood_in), profiled_device(backend, recorder), recorder.span(STAGES, FIT):
+        model.fit(CupyLike(X), X[:, 0] > 0.3)
+    parts = breakdown(recorder.spans())
+    assert min(parts.checking, parts.taking, parts.asking, parts.solving) > 0.0
+    asked = [span for span in recorder.spans() if span.track == QUESTIONS]
+    assert sum(span.details["reads"] for span in asked) == pytest.approx(model.history_["reads"][-1])
 
 
 def test_the_pictures_of_a_device(played: tuple[Profile, Counter[str]]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from accel_logreg.backends.base import Backend, Rough, Rows
+from accel_logreg.backends.device_matrix import DeviceMatrix
 from accel_logreg.lab.profile_record import QUESTIONS, STAGES, Recorder
 from accel_logreg.lab.profile_work import arguments_of, arithmetic, flops, rows_looked_at
 
@@ -103,6 +104,8 @@ class _BackendStandIn(_StandIn):
         if question == "bounded":
             engine = ask(*args, **kwargs)
             return self if engine is self._subject else ProfiledBackend(engine, self._recorder)
+        if question == "adopt":
+            return ProfiledMatrix(ask(*args, **kwargs), self._recorder)
         if question == "rows":
             X = arguments_of(Backend, question, args, kwargs)["X"]
             with self._recorder.span(STAGES, TAKE_ROWS):
@@ -124,6 +127,25 @@ class _BackendStandIn(_StandIn):
             "answered": True,
         }
         return z
+
+
+class _MatrixStandIn(_StandIn):
+    """An X on a GPU whose rows are timed."""
+
+    def __init__(self, matrix: DeviceMatrix, recorder: Recorder) -> None:
+        super().__init__(matrix, recorder)
+        self.shape, self.dtype = matrix.shape, matrix.dtype
+
+    def __getitem__(self, rows: Any) -> Any:
+        return self._subject[rows]
+
+    def _ask(self, question: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        ask = getattr(self._subject, question)
+        if question != "rows":
+            return ask(*args, **kwargs)
+        with self._recorder.span(STAGES, TAKE_ROWS):
+            rows = ask(*args, **kwargs)
+        return ProfiledRows(rows, self._recorder, self._subject.nbytes, self.shape[0])
 
 
 def questions_of(door: type) -> tuple[str, ...]:
@@ -149,4 +171,5 @@ def _with_clock(name: str, stand_in: type[_StandIn], door: type) -> Any:
 
 ProfiledRough = _with_clock("ProfiledRough", _RoughStandIn, Rough)
 ProfiledRows = _with_clock("ProfiledRows", _RowsStandIn, Rows)
+ProfiledMatrix = _with_clock("ProfiledMatrix", _MatrixStandIn, DeviceMatrix)
 ProfiledBackend = _with_clock("ProfiledBackend", _BackendStandIn, Backend)
