@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from accel_logreg.backends.base import Backend
 from accel_logreg.lab import machine
 from accel_logreg.lab.bench_document import BenchDocument
 from accel_logreg.lab.profile_ceilings import Ceilings, best_of, device_ceilings, host_ceilings
-from bench import table
+from bench import gpu_targets, table
 from bench.record import named, record
 
 BENCH = Path(__file__).parent
@@ -64,6 +65,8 @@ def main() -> int:
         skipped=body["laboratory"]["skipped"],
     )
     print(f"\n{table.text(document)}")
+    if options.gpu:
+        print(f"\n{gpu_targets.text(document.records)}")
     print(f"\n{description.cpu}; {len(document.records)} benchmarks in {time.perf_counter() - began:.0f} s")
     if status != 0:
         print("a benchmark failed or gave a wrong answer; nothing was written", file=sys.stderr)
@@ -89,7 +92,9 @@ def run_pytest(*, gpu: bool, full: bool, arguments: list[str]) -> tuple[dict[str
         command += ["-W", "ignore:Not saving anything"]
         command += ["--require-gpu", "-k", "cupy"] if gpu else []
         command += ["--full"] if full else []
-        status = subprocess.run([*command, *arguments], cwd=ROOT, check=False).returncode
+        # SciPy, and scikit-learn on a GPU through it, read this when they are imported.
+        environment = {**os.environ, "SCIPY_ARRAY_API": "1"} if gpu else None
+        status = subprocess.run([*command, *arguments], cwd=ROOT, env=environment, check=False).returncode
         return (json.loads(raw.read_text()) if raw.exists() and raw.stat().st_size else None), status
 
 
