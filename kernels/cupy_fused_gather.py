@@ -63,7 +63,16 @@ def _send(device: Device, X: Matrix, chosen: Chosen, count: int, packer: Packer)
         rows: Matrix = np.empty((count, d), X.dtype)
         packer.pack(X, chosen, rows)
         return device.upload(rows.reshape(-1))
-    target = device.empty(count * d, X.dtype)
+    return _send_pieces(device, X, chosen, count, packer)
+
+
+def send_all(device: Device, X: Matrix, packer: Packer) -> Any:
+    """All of X (n, d), flat, on the device when this returns, by pinned pieces however small it is."""
+    return _send_pieces(device, X, slice(0, len(X)), len(X), packer)
+
+
+def _send_pieces(device: Device, X: Matrix, chosen: Chosen, count: int, packer: Packer) -> Any:
+    target = device.empty(count * X.shape[1], X.dtype)
     copies = device.copies()
     copies.after_kernels()  # some may still use the memory that target now has
     try:
