@@ -18,7 +18,7 @@ from scipy.special import expit
 from accel_logreg.backends import load_backend
 from bench.gpu_place import Place
 from bench.problems import SEED, Problem, pixels
-from bench.rivals import expressions
+from bench.rivals import RivalUnavailableError, expressions, require_right
 from bench.work import Work
 
 pytest_plugins = ["bench.gpu_fixture"]
@@ -74,6 +74,10 @@ def prepare(place: Place, rival: str, dtype: str, steps: int | None = None, rows
         X, y = place.xp.asarray(problem.X), place.xp.asarray(problem.y.astype(problem.X.dtype))
 
         call = partial(expressions.descend, place.xp, X, y, RATE, count)
+        try:
+            require_right(rival, call, check)
+        except RivalUnavailableError as reason:
+            pytest.skip(str(reason))
         reads = 2.0 * count
     else:
         engine = place.engine if rival == "ours" else load_backend("python")

@@ -6,12 +6,13 @@ divided by that and by what a large copy within the device moved just before and
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 
 from bench.gpu_place import Place, check_gradient, problem_at
-from bench.rivals import expressions
+from bench.rivals import RivalUnavailableError, expressions, require_right
 from bench.work import Work
 
 pytest_plugins = ["bench.gpu_fixture"]
@@ -50,10 +51,18 @@ def prepare(place: Place, rival: str, shape: str, dtype: str) -> Work:
             rows.reads - start,
             info=info,
         )
-    y = problem.labels_there()
+    call = partial(expressions.loss_grad, place.xp, problem.X, problem.labels_there(), W)
+
+    def check(answer: Any) -> None:
+        check_gradient(answer, truth, EXPRESSIONS_WITHIN[dtype])
+
+    try:
+        require_right(rival, call, check)
+    except RivalUnavailableError as reason:
+        pytest.skip(str(reason))
     return Work(
-        lambda: expressions.loss_grad(place.xp, problem.X, y, W),
-        lambda answer: check_gradient(answer, truth, EXPRESSIONS_WITHIN[dtype]),
+        call,
+        check,
         place.engine,
         problem.X,
         f"gradient on the device {problem.shape} {dtype}",

@@ -207,6 +207,12 @@ def test_a_rival_that_fails_is_left_out_with_its_own_words(monkeypatch: pytest.M
         way(np.ones((2, 2)), np.ones(2), 0.5)
 
 
+def test_a_rival_that_is_wrong_does_not_end_the_run(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expressions, "loss_grad", lambda _xp, X, _y, _W: (0.5, np.zeros(X.shape[1] + 1)))
+    with pytest.raises(pytest.skip.Exception, match="CuPy expressions fails with AssertionError: Not equal"):
+        bench_gpu_gradient.prepare(place, "CuPy expressions", "300x5", "float64")
+
+
 def test_cuml_is_asked_for_the_same_objective() -> None:
     """By a stand-in that has the parameters of its estimator."""
     asked: dict[str, Any] = {}

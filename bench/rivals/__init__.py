@@ -51,6 +51,21 @@ def way_of(name: str, xp: Any) -> tuple[Way, tuple[float, ...]]:
     raise KeyError(name)
 
 
+def require_right(name: str, call: Callable[[], Any], check: Callable[[Any], object]) -> None:
+    """Try a rival once, so that one that fails or is wrong is left out and does not end the run.
+
+    Raises
+    ------
+    RivalUnavailableError
+        It does not come to the right answer; the message says what happened.
+    """
+    try:
+        check(call())
+    except Exception as error:
+        said = " ".join(str(error).split())[:200]
+        raise RivalUnavailableError(f"{name} fails with {type(error).__name__}: {said}") from error
+
+
 def _guarded(way: Way, X: Any, y: Any, l2: float) -> Fit:
     """A way whose warnings are its own affair, and whose failure is a reason to leave it out, not ours."""
 
