@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import accel_logreg
+from accel_logreg.cli_compare import compare
 from accel_logreg.cli_kernels import kernels
 from accel_logreg.cli_lab import check, doctor, speedup
 from accel_logreg.cli_predict import predict
@@ -18,7 +19,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (doctor, train, predict, speedup, profile, kernels, check):
+for command in (doctor, train, predict, speedup, profile, kernels, compare, check):
     app.command()(command)
 
 
