@@ -11,7 +11,7 @@ help:
 	@echo "make demo    the lesson's task on every engine here, an HTML report in report/ (about 3 minutes)"
 	@echo "make test    everything that must pass: pytest, ruff, mypy (installs the pinned development set)"
 	@echo "make lint    ruff and mypy alone"
-	@echo "make bench   pytest-benchmark suites, JSON under bench/results/ and a table (5 minutes; FULL=1: all shapes)"
+	@echo "make bench   pytest-benchmark suites, JSON under bench/results/, a page in report/ (5 minutes; FULL=1: all)"
 	@echo "make peers   our fits beside other libraries', in .venv-peers (about 25 minutes; QUICK=1: about 5)"
 	@echo "make gpu     GPU tests and GPU benchmarks, with the python that is active (needs a CUDA device)"
 	@echo "make clean   remove $(VENV), the report and caches"

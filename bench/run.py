@@ -29,6 +29,7 @@ from bench.record import named, record
 
 BENCH = Path(__file__).parent
 ROOT = BENCH.parent
+RESULTS = BENCH / "results"
 
 
 def main() -> int:
@@ -74,10 +75,11 @@ def main() -> int:
     if pytest_arguments and options.output is None:
         print("a partial run: nothing was written (give --output to keep it)")
         return 0
-    path = options.output or BENCH / "results" / f"{machine_name(description, options.gpu)}.json"
+    path = options.output or RESULTS / f"{machine_name(description, options.gpu)}.json"
     document.write(path)
     print(f"written: {path}")
-    print(report(document, path.parent))
+    peers = RESULTS / f"peers-{machine_name(description, gpu=False)}.json"
+    print(report(document, ROOT / "report", peers if peers.exists() else None))
     return 0
 
 
@@ -129,13 +131,13 @@ def revision() -> str:
     return answer.stdout.strip()
 
 
-def report(document: BenchDocument, folder: Path) -> str:
-    """Write the page beside the results and say where; or say in words why there is none."""
+def report(document: BenchDocument, folder: Path, peers: Path | None) -> str:
+    """Write the page and say where; or say in words why there is none."""
     try:
         write_report = import_module("accel_logreg.lab.bench_report").write_report
     except ImportError as error:
         return f"no report was written: {error}. Remedy: pip install '.[lab]'"
-    return f"report: {write_report(document, folder)}"
+    return f"report: {write_report(document, folder, peers)}"
 
 
 def machine_name(description: machine.Machine, gpu: bool) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -66,13 +65,13 @@ def test_gpu_run_without_a_gpu_says_why() -> None:
 
 def test_where_no_page_can_be_written_that_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "accel_logreg.lab.bench_report", None)  # as if it could not be imported
-    said = run_module.report(DOCUMENT, tmp_path)
+    said = run_module.report(DOCUMENT, tmp_path, None)
     assert said.startswith("no report was written: ")
     assert "pip install '.[lab]'" in said
 
 
-def test_a_page_is_written_beside_the_results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    played = ModuleType("accel_logreg.lab.bench_report")
-    vars(played)["write_report"] = lambda document, folder: folder / f"{document.mode}.html"
-    monkeypatch.setitem(sys.modules, "accel_logreg.lab.bench_report", played)
-    assert run_module.report(DOCUMENT, tmp_path) == f"report: {tmp_path / 'quick.html'}"
+def test_a_page_is_written_and_its_place_said(tmp_path: Path) -> None:
+    assert (
+        run_module.report(DOCUMENT, tmp_path / "report", None) == f"report: {tmp_path / 'report/bench.html'}"
+    )
+    assert "<html" in (tmp_path / "report" / "bench.html").read_text(encoding="utf-8")
