@@ -25,6 +25,7 @@ import numpy as np
 
 from accel_logreg.backends import load_backend
 from accel_logreg.lab.comparison import Thresholds, unsettled
+from accel_logreg.lab.comparison_table import conclusion
 from accel_logreg.lab.revision_process import Side, WorkerProcess
 from accel_logreg.lab.revision_rounds import Conductor, Outcome, Plan
 from accel_logreg.lab.revision_study import Question, Study, conclude, ended_by_signals
@@ -34,7 +35,7 @@ from accel_logreg.lab.selection import Selection
 from accel_logreg.lab.table import Table, show
 from accel_logreg.terminal import terminal
 
-SHAPE = (100_000, 28)
+SHAPE = (40_000, 28)  # a few MB: neighbours take the memory's pace away, less so the caches'
 PLANTED = 0.20
 _CALLS = 300  # at most, of each size; the least counts, as in the rounds
 _FILES = {
@@ -84,6 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         shares = {task: share_of_rows(task, options.n_threads) for task in question.tasks()}
         plant(slow, shares)
         rows = [_planted(_study(plain, slow, question), time.perf_counter() - began)]
+        print("; ".join(rows[0]), file=sys.stderr, flush=True)  # the rest takes minutes
         rows += _reruns(plain, same, question, options.tries)
     good = all(row[-1] == "as it should be" for row in rows)
     title = f"Trial of compare: {len(shares)} benchmarks, {time.perf_counter() - began:.0f} s in all"
@@ -165,6 +167,7 @@ def _reruns(a: Path, b: Path, question: Question, tries: int) -> list[tuple[str,
         ratios += [row.ratio.value for row in study.comparison.rows]
         failures = study.comparison.failures
         flagged += bool(failures)
+        print(f"  {conclusion(study.comparison)}", file=sys.stderr, flush=True)
         false += [
             (f"try {number + 1}: {row.name}", "1", f"{row.ratio.value:.3f}", "", "FALSE") for row in failures
         ]
