@@ -38,13 +38,13 @@ SHAPES = [
     (1, 1, 1, "own"),
     (1, 31, 3, "none"),
     (67, 1, 2, "shared"),
-    (301, 3, 8, "own"),
-    (150, 28, 1, "shared"),
-    (150, 28, 9, "none"),
-    (97, 33, 4, "own"),
-    (90, 32, 33, "shared"),
-    (40, 257, 7, "none"),
-    (9, 523, 8, "own"),
+    (131, 3, 8, "own"),
+    (75, 28, 1, "shared"),
+    (75, 28, 9, "none"),
+    (49, 33, 4, "own"),
+    (30, 32, 33, "shared"),
+    (20, 257, 7, "none"),
+    (5, 523, 8, "own"),
 ]
 
 
@@ -78,9 +78,9 @@ def test_several_reads_where_the_sums_do_not_fit(
     device: HostDevice, dtype: Any, rng: np.random.Generator, weights: str
 ) -> None:
     device.limits = Limits(1, 24 << 10, 25 << 10)
-    X, Y, s = column_problem(rng, 60, 70, 19, dtype, weights)
+    X, Y, s = column_problem(rng, 30, 70, 19, dtype, weights)
     columns = compare(device, X, Y, s, *rng.normal(size=(2, 71, 19)) / 8)
-    plans = plan_questions(60, 70, 19, X.itemsize, device.limits)
+    plans = plan_questions(30, 70, 19, X.itemsize, device.limits)
     assert plans is not None
     reads = [plans.of(question).reads for question in (GRADIENT, HESSIAN_PRODUCT)]
     assert columns.reads == sum(reads)
@@ -142,12 +142,12 @@ def test_a_column_of_nan_keeps_it_to_itself(one_device: HostDevice, rng: np.rand
 
 
 def test_order_of_threads_and_copies_changes_no_bit(driver: Driver, rng: np.random.Generator) -> None:
-    X, Y, s = column_problem(rng, 201, 28, 11, np.float32, "own")
+    X, Y, s = column_problem(rng, 75, 28, 11, np.float32, "own")
     W = rng.normal(size=(29, 11))
     answers = []
     for late, descending in [(True, False), (False, True), (True, True)]:
         device = HostDevice(driver, ONE_MULTIPROCESSOR, late, descending)
-        losses, gradient = upload_columns(device, X, column_labels(201, Y, s)).loss_grad(W)
+        losses, gradient = upload_columns(device, X, column_labels(75, Y, s)).loss_grad(W)
         answers.append((losses.tobytes(), gradient.tobytes()))
     assert answers[0] == answers[1] == answers[2]
 
