@@ -29,6 +29,7 @@ class Budget:
     """How long the rounds of one group may take.
 
     seconds : for all rounds together; a round that takes long is still repeated ``fewest`` times.
+    longest : seconds that those may take; beyond it ``rarely`` has to do, which gives no interval.
     fewest, most : rounds. Five say something of their spread; an even thinning to 60 is what is kept.
     sample : seconds; a shorter call is repeated within a sample.
     slow : seconds a call. A slower member of a group is timed apart, ``rarely`` times: it would make a
@@ -41,10 +42,11 @@ class Budget:
     sample: float = 2e-3
     slow: float = 1.5
     rarely: int = 3
+    longest: float = 5.0
 
 
 QUICK = Budget(seconds=1.6, fewest=5)
-FULL = Budget(seconds=10.0, fewest=15, slow=5.0, rarely=5)
+FULL = Budget(seconds=10.0, fewest=15, slow=5.0, rarely=5, longest=60.0)
 ONCE = Budget(seconds=0.0, fewest=1, most=1, sample=0.0, slow=0.0, rarely=1)  # checks, and no figures
 
 
@@ -126,11 +128,14 @@ def _first(name: str, work: Work, tools: Tools) -> _Member:
     if work.told is not None:
         member.first = work.told(call.answer)
     elif first < tools.budget.slow:
-        calls = 1 if work.cold else tools.clock.calls_for(plain, tools.budget.sample)
         began = tools.clock.now()
         if subject.before is not None:
             subject.before()
         seconds = tools.clock.once(plain)
+        calls = 1
+        if not work.cold and seconds < tools.budget.sample:
+            calls = tools.clock.calls_for(plain, tools.budget.sample)
+            began, seconds = tools.clock.now(), tools.clock.once(plain)
         member.wall = tools.clock.now() - began + (calls - 1) * seconds
         settles = not work.cold and member.wall < SETTLED
         member.subject = replace(subject, calls=calls, settle=call if settles else None)
@@ -188,7 +193,7 @@ def _timed(members: Mapping[str, _Member], tools: Tools) -> dict[str, Result]:
             subjects = [member.subject for member in together.values()] + yardstick
             fixed = tools.clock.rest + tools.clock.settling
             a_round = sum(fixed + member.wall for member in together.values()) + fixed * len(yardstick)
-            rounds = int(min(budget.most, max(budget.fewest, budget.seconds / max(a_round, 1e-9))))
+            rounds = _rounds(budget, a_round)
             seconds |= tools.clock.interleaved(subjects, rounds, alternate=True)
         for name in apart:
             if members[name].work.told is not None:
@@ -206,6 +211,13 @@ def _timed(members: Mapping[str, _Member], tools: Tools) -> dict[str, Result]:
         except Exception as error:
             results[name] = error
     return results
+
+
+def _rounds(budget: Budget, a_round: float) -> int:
+    """How many rounds of so many seconds."""
+    fit_in = budget.seconds / max(a_round, 1e-9)
+    at_most = min(float(budget.most), budget.longest / max(a_round, 1e-9))
+    return max(min(budget.rarely, budget.most), int(min(at_most, max(budget.fewest, fit_in))))
 
 
 def _outcome(

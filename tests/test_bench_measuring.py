@@ -125,6 +125,12 @@ def test_a_slow_member_is_timed_apart_and_seldom(world: World) -> None:
     assert len(outcome(results["quick"]).seconds) >= 5
 
 
+def test_rounds_that_take_long_are_fewer_than_an_interval_needs(world: World) -> None:
+    tools = replace(world.tools, budget=replace(world.tools.budget, longest=2.0))
+    works = {name: world.work(name, 0.3) for name in "abc"}
+    assert len(outcome(measuring.run(works, tools)["a"]).seconds) == 3
+
+
 def test_short_calls_are_repeated_within_a_sample(world: World) -> None:
     found = outcome(measuring.run({"a": world.work("a", 1e-4)}, world.tools)["a"])
     assert found.calls >= 10
