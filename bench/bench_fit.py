@@ -83,7 +83,7 @@ def best(name: str, dtype: str) -> Optimum:
     return found
 
 
-def refused(engine: str, solver: str, name: str) -> str:
+def refused(engine: str, solver: str, name: str, full: bool) -> str:
     """Why a solver is left out; empty if it is not."""
     case = CASES[name]
     if engine == "python" and (name != FOR_THE_LOOP or solver not in ("auto", "newton")):
@@ -92,14 +92,16 @@ def refused(engine: str, solver: str, name: str) -> str:
     n, d = map(int, shape.split("x"))
     if solver == "newton-gram" and n > _GRAM_ROWS:
         return f"newton-gram builds an n×n matrix; it runs up to {_GRAM_ROWS} rows"
+    if d > n and solver in ("newton-cg", "lbfgs") and not full:
+        return f"{solver} takes seconds where columns are many and rows few; it runs there with --full"
     limit = _HESSIAN_COLUMNS["sparse" if case.kind.startswith("sparse") else "dense"]
     if solver == "newton" and d > limit:
         return f"newton builds a d×d Hessian; it runs up to {limit} columns here"
     return ""
 
 
-def fit(engine: Backend, solver: str, name: str, dtype: str) -> Work:
-    if reason := refused(engine.name, solver, name):
+def fit(engine: Backend, solver: str, name: str, dtype: str, full: bool) -> Work:
+    if reason := refused(engine.name, solver, name, full):
         pytest.skip(reason)
     problem, optimum = build(name, dtype), best(name, dtype)
     model = LogisticRegression(backend=engine.name, solver=solver, tol=TOL)
@@ -139,5 +141,5 @@ def fit(engine: Backend, solver: str, name: str, dtype: str) -> Work:
 
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize(("name", "dtype"), PARAMETERS)
-def bench_fit(contest: Any, engine: Backend, name: str, dtype: str, solver: str) -> None:
-    contest(partial(fit, name=name, dtype=dtype), engine=engine, solver=solver)
+def bench_fit(contest: Any, engine: Backend, name: str, dtype: str, solver: str, full: bool) -> None:
+    contest(partial(fit, name=name, dtype=dtype, full=full), engine=engine, solver=solver)
