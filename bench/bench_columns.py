@@ -10,7 +10,7 @@ column's labels differ from its neighbour's, as one-vs-rest labels do.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -20,23 +20,30 @@ from scipy.special import expit
 
 from accel_logreg.backends.base import Backend
 from bench.problems import SEED, Problem, correlated
+from bench.work import Work
 
 Float64 = NDArray[np.float64]
 
 # The loop takes about 80 ns an entry and column; it joins where that is a fraction of a second.
-SHAPES = {
+SIZES = {
     "1000x28": (1_000, 28),
+    "200000x28": (200_000, 28),
     "1000000x28": (1_000_000, 28),
     "200000x300": (200_000, 300),
 }
 FOR_THE_LOOP = "1000x28"
-COLUMNS = (1, 8, 32)
+SHAPES = [
+    FOR_THE_LOOP,
+    "200000x28",
+    *(pytest.param(large, marks=pytest.mark.full) for large in ("1000000x28", "200000x300")),
+]
+COLUMNS = [8, *(pytest.param(K, marks=pytest.mark.full) for K in (1, 32))]
 _SLICE = 1 << 16  # rows of X at a time in float64
 
 
 @lru_cache(maxsize=1)
 def build(shape: str, dtype: str) -> Problem:
-    return correlated(*SHAPES[shape], dtype)
+    return correlated(*SIZES[shape], dtype)
 
 
 def where_it_is_read(engine: Backend, X: Any) -> Any:
@@ -94,30 +101,35 @@ def pass_by_pass(engine: Backend, problem: Problem, Y: Float64) -> Callable[[Flo
 WAYS = {"one read": one_read, "K passes": pass_by_pass}
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("K", COLUMNS)
-@pytest.mark.parametrize("shape", SHAPES)
-def bench_columns(measure: Any, engine: Backend, shape: str, K: int, dtype: str, way: str) -> None:
+def columns(engine: Backend, way: str, shape: str, K: int, dtype: str) -> Work:
     if engine.name == "python" and shape != FOR_THE_LOOP:
         pytest.skip(f"the Python loop takes seconds a column on {shape}; it runs on {FOR_THE_LOOP}")
     problem = build(shape, dtype)
     Y, W = labels(problem, K), points(problem, K)
     losses, gradient = losses_and_gradients(problem, Y, W)
 
-    def check(answer: Any) -> None:
+    def check(answer: tuple[Float64, Float64]) -> None:
         np.testing.assert_allclose(answer[0], losses, rtol=1e-11)
         np.testing.assert_allclose(answer[1], gradient, rtol=1e-8, atol=1e-11 * np.abs(gradient).max())
 
     with engine.threads(None):
         ask = WAYS[way](engine, problem, Y)
-        measure(
-            lambda: ask(W),
-            check,
-            engine=engine,
-            X=problem.X,
-            group=f"{K} columns {problem.shape} {dtype}",
-            reads=1 if way == "one read" else K,
-            columns=K,
-            version=f"{engine.name}, {way}",
-        )
+    return Work(
+        lambda: ask(W),
+        check,
+        engine,
+        problem.X,
+        f"{K} columns {problem.shape} {dtype}",
+        reads=1 if way == "one read" else K,
+        around=partial(engine.threads, None),
+        same=lambda answer: np.vstack(answer),
+        info={"problem": "correlated", "version": way, "columns": K},
+    )
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("K", COLUMNS)
+@pytest.mark.parametrize("shape", SHAPES)
+def bench_columns(contest: Any, engine: Backend, shape: str, K: int, dtype: str, way: str) -> None:
+    contest(partial(columns, shape=shape, K=K, dtype=dtype), engine=engine, way=way)

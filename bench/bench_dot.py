@@ -1,4 +1,5 @@
-"""The claim: a dot product of a million numbers, by loop and by engine, from a warm and from a cold cache."""
+"""The claim: a dot product of a million numbers, by loop and by engine, from a warm and from a cold cache;
+and of fewer, down to where the loop wins."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from bench.problems import SEED, Float64
 from bench.work import Work
 
 SIZE = 1_000_000
+FEWER = [10, 1_000, 100_000]
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,13 @@ VERSIONS = {
 }
 
 
-@pytest.mark.parametrize("cache", ["hot", "cold"])
+@pytest.mark.parametrize(
+    ("size", "cache"), [(SIZE, "hot"), (SIZE, "cold"), *((fewer, "hot") for fewer in FEWER)]
+)
 @pytest.mark.parametrize("version", VERSIONS)
-def bench_dot(contest: Any, require: Callable[[str], Backend], version: str, cache: str) -> None:
+def bench_dot(contest: Any, require: Callable[[str], Backend], version: str, size: int, cache: str) -> None:
     rng = np.random.default_rng(SEED)
-    a, b = rng.random(SIZE), rng.random(SIZE)
+    a, b = rng.random(size), rng.random(size)
     exact = math.fsum((a * b).tolist())
 
     def prepare(version: str) -> Work:
@@ -96,11 +100,11 @@ def bench_dot(contest: Any, require: Callable[[str], Backend], version: str, cac
             lambda value: np.testing.assert_allclose(value, exact, rtol=1e-11),
             engine,
             np.stack([a, b]),
-            f"dot product of {SIZE:,} float64, cache {cache}",
+            f"dot product of {size:,} float64, cache {cache}",
             reads=1,
             cold=cache == "cold",
             same=float,
-            info={"version": how, "problem": "uniform", "flops": 2 * SIZE, **prepared.info},
+            info={"version": how, "problem": "uniform", "flops": 2 * size, **prepared.info},
         )
 
     contest(prepare, version=version)
