@@ -21,7 +21,7 @@ LOOP = "the Python loop is as slow an entry at every size; bench_pass has it"
 QUICK_ROWS, FULL_ROWS = (1_000, 10_000, 100_000), (300, 3_000, 30_000, 300_000, 1_000_000)
 QUICK_COLUMNS, FULL_COLUMNS = (10, 100), (30, 300, 1_000)
 COLUMNS_OF_ROWS, ROWS_OF_COLUMNS = 28, 10_000
-ROWS_OF_THREADS = 200_000
+ROWS_OF_THREADS = 100_000
 
 
 def _sizes(quick: tuple[int, ...], full: tuple[int, ...]) -> list[Any]:

@@ -39,10 +39,11 @@ def record(entry: Mapping[str, Any], ceilings: Mapping[str, float]) -> Record:
 
 
 def thinned(seconds: Sequence[float], most: int = MOST_SAMPLES) -> tuple[float, ...]:
-    """At most so many of them, evenly spaced: members of a group keep the same rounds."""
-    if len(seconds) <= most:
-        return tuple(seconds)
-    return tuple(seconds[k] for k in np.linspace(0, len(seconds) - 1, most).round().astype(int))
+    """At most so many of them, evenly spaced: members of a group keep the same rounds. Six digits each."""
+    kept = list(range(len(seconds)))
+    if len(seconds) > most:
+        kept = np.linspace(0, len(seconds) - 1, most).round().astype(int).tolist()
+    return tuple(float(f"{seconds[k]:.6g}") for k in kept)
 
 
 def limit(known: Mapping[str, Any], arithmetic: str, ceilings: Mapping[str, float]) -> dict[str, Any]:
@@ -56,13 +57,13 @@ def limit(known: Mapping[str, Any], arithmetic: str, ceilings: Mapping[str, floa
     on_device = known["engine"] == "cupy"
     memory = "device copy" if on_device else "read bandwidth"
     product = _product(arithmetic, on_device, ceilings)
-    by_memory = moved / ceilings.get(memory, np.inf) if known.get("cache") != "hot" else 0.0
+    by_memory = moved / ceilings.get(memory, np.inf)
     by_flops = flops / ceilings.get(product, np.inf)
     amount, of = (flops, product) if by_flops > by_memory else (moved, memory)
     if not amount:
         return {}
     rate = amount / known["median_seconds"]
-    if of not in ceilings or max(by_memory, by_flops) == 0.0:
+    if of not in ceilings or (of == memory and known.get("cache") == "hot"):
         return {"rate": rate}
     return {
         "rate": rate,
