@@ -8,19 +8,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from accel_logreg.backends.base import Csr
 from accel_logreg.lab.clock import Clock, Device, Subject, UnequalResultsError
-from accel_logreg.lab.machine import usable_cores
+from bench import yardstick
 from bench.work import Outcome, Work
 
 Result = Outcome | BaseException
-YARDSTICK = "plain sum of X"
-YARDSTICK_BYTES = 64 << 20  # of X; a smaller one may stay in a cache
 SETTLED = 0.05  # seconds a call, from which threads and caches need no settling
 
 
@@ -189,10 +185,10 @@ def _timed(members: Mapping[str, _Member], tools: Tools) -> dict[str, Result]:
     seconds: dict[str, tuple[float, ...]] = {}
     with _no_garbage():
         if together:
-            yardstick = _yardstick(together)
-            subjects = [member.subject for member in together.values()] + yardstick
+            sum_of_X = yardstick.subjects(member.work for member in together.values())
+            subjects = [member.subject for member in together.values()] + sum_of_X
             fixed = tools.clock.rest + tools.clock.settling
-            a_round = sum(fixed + member.wall for member in together.values()) + fixed * len(yardstick)
+            a_round = sum(fixed + member.wall for member in together.values()) + fixed * len(sum_of_X)
             rounds = _rounds(budget, a_round)
             seconds |= tools.clock.interleaved(subjects, rounds, alternate=True)
         for name in apart:
@@ -201,7 +197,7 @@ def _timed(members: Mapping[str, _Member], tools: Tools) -> dict[str, Result]:
                 continue
             rounds = int(max(1, min(budget.rarely, budget.rarely * budget.slow / members[name].wall)))
             seconds |= tools.clock.interleaved([members[name].subject], rounds)
-    sums = seconds.pop(YARDSTICK, None)
+    sums = seconds.pop(yardstick.NAME, None)
     results: dict[str, Result] = {}
     for name, member in members.items():
         try:
@@ -235,37 +231,11 @@ def _outcome(
         require_idle(member.subject.name)
     if events := tools.events(work):
         facts["device_seconds"] = statistics.median(events)
-    if sums is not None and _summed(work) is not None:
-        rate = _summed(work).nbytes / statistics.median(sums)
+    if sums is not None and yardstick.summed(work) is not None:
+        rate = yardstick.summed(work).nbytes / statistics.median(sums)
         facts["plain_sum_bytes_per_second"] = rate
         facts["percent_of_plain_sum"] = 100.0 * work.X.nbytes * work.reads / statistics.median(seconds) / rate
     return Outcome(member.first, seconds, member.subject.calls, interleaved, facts)
-
-
-def _yardstick(members: Mapping[str, _Member]) -> list[Subject]:
-    """A plain threaded sum of the same X, timed in the same rounds; none for an X that a cache may hold.
-
-    Not a ceiling: on some placements of X in memory the sum waits for page-table walks that an engine's
-    prefetching hides, and then the engine is faster.
-    """
-    matrices = [X for member in members.values() if (X := _summed(member.work)) is not None]
-    if not matrices:
-        return []
-    from accel_logreg.kernels.numba_reductions import array_sum
-
-    flat = matrices[0].reshape(-1)
-    flat = flat[: flat.size // 2 * 2].view(np.float64)  # the same bytes, read eight at a time
-    add = partial(array_sum, flat, usable_cores())
-    add()  # compiles
-    return [Subject(YARDSTICK, add)]
-
-
-def _summed(work: Work) -> Any:
-    """The numbers of X that the yardstick reads; None where it does not apply."""
-    X = work.X.data if isinstance(work.X, Csr) else work.X
-    if work.engine.name != "numba" or work.cold or not isinstance(X, np.ndarray):
-        return None
-    return X if X.nbytes >= YARDSTICK_BYTES and X.flags.c_contiguous else None
 
 
 @contextmanager
