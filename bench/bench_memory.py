@@ -34,7 +34,7 @@ class Case:
 CASES = {
     "100000x28 float64": Case(("correlated", (100_000, 28, "float64"))),
     "100000x28 float32": Case(("correlated", (100_000, 28, "float32"))),
-    "208x12288 float64": Case(("pixels", (208, "float64"))),
+    "208x12288 float64": Case(("pixels", (208, "float64")), full=True),
     "1000000x28 float64": Case(("correlated", (1_000_000, 28, "float64")), full=True),
     "20000x3072 float32": Case(("correlated", (20_000, 3_072, "float32")), full=True),
 }

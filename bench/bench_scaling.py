@@ -120,6 +120,7 @@ def _used(engine: Backend, threads: int | None) -> int:
 
 
 WHAT = {"gradient": gradient, "fit": fit}
+FIT_IN_FULL = ["gradient", pytest.param("fit", marks=pytest.mark.full)]
 
 
 @pytest.mark.parametrize("rows", _sizes(QUICK_ROWS, FULL_ROWS))
@@ -135,7 +136,7 @@ def bench_rows(contest: Any, engine: Backend, what: str, rows: int) -> None:
 
 
 @pytest.mark.parametrize("columns", _sizes(QUICK_COLUMNS, FULL_COLUMNS))
-@pytest.mark.parametrize("what", WHAT)
+@pytest.mark.parametrize("what", FIT_IN_FULL)
 def bench_columns(contest: Any, engine: Backend, what: str, columns: int) -> None:
     if engine.name == "python":
         pytest.skip(LOOP)
@@ -148,7 +149,7 @@ def bench_columns(contest: Any, engine: Backend, what: str, columns: int) -> Non
 
 
 @pytest.mark.parametrize("threads", _threads())
-@pytest.mark.parametrize("what", WHAT)
+@pytest.mark.parametrize("what", FIT_IN_FULL)
 def bench_threads(contest: Any, engine: Backend, what: str, threads: int) -> None:
     if engine.name not in ("numpy", "numba"):
         pytest.skip(f"{engine.name} does not divide its work among threads of the host")

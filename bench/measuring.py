@@ -41,7 +41,7 @@ class Budget:
     longest: float = 5.0
 
 
-QUICK = Budget(seconds=1.6, fewest=5)
+QUICK = Budget(seconds=1.2, fewest=5)
 FULL = Budget(seconds=10.0, fewest=15, slow=5.0, rarely=5, longest=60.0)
 ONCE = Budget(seconds=0.0, fewest=1, most=1, sample=0.0, slow=0.0, rarely=1)  # checks, and no figures
 

@@ -134,9 +134,15 @@ class BenchDocument:
         return named
 
     def to_json(self) -> str:
+        """One record a line: small, and what changed from run to run is seen."""
         body = {"format": FORMAT, "version": VERSION, **asdict(self)}
-        body["records"] = [_without_defaults(record) for record in self.records]
-        return json.dumps(_finite(body), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        del body["records"]
+        head = json.dumps(_finite(body), indent=1, ensure_ascii=False, allow_nan=False).removesuffix("\n}")
+        lines = [
+            json.dumps(_finite(_without_defaults(record)), ensure_ascii=False, allow_nan=False)
+            for record in self.records
+        ]
+        return "".join((head, ',\n "records": [\n', ",\n".join(lines), "\n ]\n}\n"))
 
     def write(self, path: Path) -> None:
         """Whole or not at all."""

@@ -18,6 +18,7 @@ from accel_logreg.lab.plots_svg import to_svg
 _SHORT = 30  # characters of a reason that fits into the picture; a longer one stands below it
 _ROOM = 0.2  # of the decades, to the left and to the right
 _LABEL = 0.2  # of the width: what a label on a tread needs
+_BESIDE = 0.3  # of the width: what one beside it needs
 
 
 @dataclass(frozen=True)
@@ -96,12 +97,21 @@ def _tread(axes: Axes, above: tuple[int, float], here: tuple[int, float]) -> Non
     axes.plot([before, before, now], [upper, level, level], color="0.5", lw=1.2, zorder=1)
     factor = before / now
     words = f"{significant(factor)}×" if factor >= 1.0 else f"{significant(1.0 / factor)}× slower"
-    width = abs(math.log(factor)) / math.log(axes.get_xlim()[1] / axes.get_xlim()[0])
+    width = abs(math.log(factor)) / math.log(_span(axes))
     if width > _LABEL:
         place, offset, side = math.sqrt(before * now), 0, "center"
-    else:  # too short for its label, which then stands to the left of it, clear of the way down
+    elif math.log(min(before, now) / axes.get_xlim()[0]) > _BESIDE * math.log(_span(axes)):
+        # Too short for its label, which then stands to the left of it, clear of the way down.
         place, offset, side = min(before, now), -8, "right"
+    else:  # or to the right of it, where the names of the steps are near
+        place, offset, side = max(before, now), 8, "left"
     axes.annotate(
         words, (place, level), (offset, 9), textcoords="offset points", ha=side, va="center",
         fontweight="bold", fontsize=9.5, color=BLACK,
     )  # fmt: skip
+
+
+def _span(axes: Axes) -> float:
+    """The largest time of the axis over the smallest."""
+    low, high = axes.get_xlim()
+    return float(high / low)
