@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from accel_logreg.lab import revisions
 from accel_logreg.lab.revision_process import RevisionError, Side, WorkerProcess
+from accel_logreg.lab.revision_worker import Opened, Task
 
 ROOT = Path(__file__).parent.parent
 
@@ -80,3 +82,25 @@ def test_a_wrong_answer_is_no_time(tmp_path: Path) -> None:
         assert answer == {"wrong": "gradient is wrong"}
     finally:
         process.end()
+
+
+@pytest.mark.parametrize("shape", [(60, 9), (30, 29), (20, 40), (5, 200)])
+def test_how_far_a_fit_is_from_the_optimum(shape: tuple[int, int]) -> None:
+    """½ gᵀH⁻¹g against J itself at a point near the minimum, for tall X and for wide X."""
+    from accel_logreg import LogisticRegression
+
+    rng = np.random.default_rng(7)
+    n, d = shape
+    task = Task("fit", "numpy", n, d)
+    opened = Opened(task, 1)
+    fitted = LogisticRegression(backend="numpy", tol=1e-13).fit(opened.X, opened.y)
+    best = np.append(fitted.coef_[0], fitted.intercept_)
+    near = best + 1e-4 * rng.standard_normal(d + 1)
+
+    def J(W: Any) -> float:
+        return opened.loss_grad(W)[0] + float(W[:-1] @ W[:-1]) / (2 * n)
+
+    true = (J(near) - J(best)) / J(best)
+    assert opened._suboptimality(near) == pytest.approx(true, rel=1e-2)
+    assert opened._suboptimality(best) < 1e-12
+    opened.close()

@@ -179,13 +179,15 @@ class Opened:
         penalty = np.append(np.full(len(W) - 1, 1.0 / len(self.y)), 0.0)  # C = 1; the intercept is free
         g = g + penalty * W
         X: Any = self.X.astype(np.float64)
+        value = loss + 0.5 * float(penalty @ W**2)
+        if not self.sparse and X.shape[0] < X.shape[1]:
+            return 0.5 * float(g @ _solve_wide(X, curvature, penalty[0], g)) / value
         H = np.empty((len(W), len(W)))
         product: Any = X.T @ (sparse.diags(curvature) @ X if self.sparse else curvature[:, None] * X)
         H[:-1, :-1] = product.toarray() if self.sparse else product
         H[-1, :-1] = H[:-1, -1] = X.T @ curvature
         H[-1, -1] = curvature.sum()
         H[np.diag_indices_from(H)] += penalty
-        value = loss + 0.5 * float(penalty @ W**2)
         return 0.5 * float(g @ np.linalg.solve(H, g)) / value
 
     def take(self, calls: int, seconds: float) -> list[float]:
@@ -214,6 +216,21 @@ class Opened:
         """Check the last timed answer, give the engine's threads back; the suboptimality of a fit."""
         self._stack.close()
         return self.check(self.last)
+
+
+def _solve_wide(X: Any, h: Any, l2: float, g: Any) -> Any:
+    """H⁻¹ g for H of d + 1 unknowns, (X, 1)ᵀ diag(h) (X, 1) + l2 (not on the intercept), by n × n matrices.
+
+    A = l2 I + XᵀDX is inverted by Woodbury's identity, the intercept eliminated before.
+    """
+    root = np.sqrt(h)
+    K = l2 * np.eye(len(h)) + (root[:, None] * X) @ (root[:, None] * X).T
+    u = X.T @ h
+    sides = np.column_stack([g[:-1], u])
+    inner = root[:, None] * (X @ sides)
+    by_g, by_u = ((sides - X.T @ (root[:, None] * np.linalg.solve(K, inner))) / l2).T
+    b = (g[-1] - u @ by_g) / (h.sum() - u @ by_u)
+    return np.append(by_g - b * by_u, b)
 
 
 def _near(what: str, found: Any, right: Any) -> None:
