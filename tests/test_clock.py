@@ -152,3 +152,16 @@ def test_times_have_three_digits_and_a_unit(seconds: float, words: str) -> None:
 )
 def test_three_digits_without_an_exponent(value: float, text: str) -> None:
     assert significant(value) == text
+
+
+def test_what_comes_after_spinning_threads_waits_until_they_have_stopped() -> None:
+    rests: list[float] = []
+    clock = Clock(now=lambda: 0.0, sleep=rests.append, rest=1.0, settling=0.0)
+    blas = Subject("blas", lambda: None, spins=5.0)
+    others = [Subject("a", lambda: None), Subject("b", lambda: None)]
+    clock.interleaved([blas, *others], repeats=2, alternate=True)
+    # blas (work of its own kind before it does not matter), a after blas, b; then b, a, blas.
+    assert rests == [1.0, 5.0, 1.0, 1.0, 1.0, 1.0]
+    rests.clear()
+    clock.interleaved([*others, blas], repeats=1)
+    assert rests == [5.0, 1.0, 1.0]  # what was checked before the first round may spin as well

@@ -56,6 +56,9 @@ class Subject:
         every sample, and a sample that was not over is refused. None where there is nothing to check.
     told : function of a call's answer, or None
         Seconds, where the work was timed where it ran, in another process; None for this clock's own.
+    spins : float
+        Seconds for which this work's threads may go on spinning after it: the rest, if longer than the
+        clock's, that whatever comes next is due.
     """
 
     name: str
@@ -67,6 +70,7 @@ class Subject:
     before: Callable[[], object] | None = None
     device: Device | None = None
     told: Callable[[Any], float] | None = None
+    spins: float = 0.0
 
     def __post_init__(self) -> None:
         if self.before is not None and self.calls != 1:
@@ -130,9 +134,11 @@ class Clock:
         if len({subject.name for subject in subjects}) < len(subjects):
             raise ValueError(f"names of subjects must differ, got {[subject.name for subject in subjects]}")
         seconds: dict[str, list[float]] = {subject.name: [] for subject in subjects}
+        spinning = max((subject.spins for subject in subjects), default=0.0)  # of what came before them all
         for turn in range(repeats):
             for subject in reversed(subjects) if alternate and turn % 2 else subjects:
-                self.sleep(self.rest)
+                self.sleep(max(self.rest, spinning if spinning > subject.spins else 0.0))
+                spinning = subject.spins
                 seconds[subject.name].append(
                     self._sample(subject, subject.calls, self.settling) / subject.calls
                 )
