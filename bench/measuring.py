@@ -17,7 +17,7 @@ from bench import yardstick
 from bench.work import Outcome, Work
 
 Result = Outcome | BaseException
-BLAS_SPINS = 0.15  # seconds: measured, 100,000x28 on Numba after NumPy is itself again after 0.1
+BLAS_SPINS = 0.1  # seconds: by then 100,000x28 on Numba after NumPy takes no longer than alone
 SETTLED = 0.05  # seconds a call, from which threads and caches need no settling
 
 
