@@ -1,6 +1,7 @@
 """``python -m bench.compare_trial``: does ``compare`` catch a slow-down of 20 %, and nothing else?
 
-Run by hand, in about six minutes on a quiet machine. The uncommitted tree is exported twice:
+Run by hand: two minutes for the planted part, and for each re-run half a minute to over one, by the noise.
+The uncommitted tree is exported twice:
 
 - as it is, measured against itself 20 times: no benchmark may be flagged;
 - with a slow-down planted in ``loss_grad`` of the NumPy and Numba engines: after each pass over X, its first
