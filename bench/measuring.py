@@ -125,7 +125,7 @@ def _first(name: str, work: Work, tools: Tools) -> _Member:
     member.facts |= work.check(call.answer) or {}
     if work.told is not None:
         member.first = work.told(call.answer)
-    elif first < tools.budget.slow:
+    elif tools.budget.slow > 0.0:  # a first call may be slow for compiling: the second one tells
         began = tools.clock.now()
         if subject.before is not None:
             subject.before()

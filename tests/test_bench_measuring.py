@@ -117,6 +117,14 @@ def test_reads_are_counted_and_held_to_what_is_due(world: World) -> None:
     assert outcome(measuring.run({"a": unknown}, world.tools)["a"]).facts["reads"] == 2.0
 
 
+def test_a_first_call_that_compiles_does_not_make_a_member_slow(world: World) -> None:
+    works = {"a": world.work("a", 30.0, 0.1), "b": world.work("b", 0.1)}
+    found = {name: outcome(result) for name, result in measuring.run(works, world.tools).items()}
+    assert found["a"].first_seconds == pytest.approx(30.0)
+    assert found["a"].seconds == pytest.approx((0.1,) * 5)
+    assert found["a"].interleaved
+
+
 def test_a_slow_member_is_timed_apart_and_seldom(world: World) -> None:
     works = {"quick": world.work("quick", 0.1), "slow": world.work("slow", 3.0)}
     results = measuring.run(works, world.tools)
