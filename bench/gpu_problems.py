@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.problems import SEED, Float64
+from bench.problems import SEED, Float64, point
 from bench.rivals.expressions import to_host
 
 BLOCK_ENTRIES = 1 << 25  # of X made at a time, in float32 or float64
@@ -33,10 +33,7 @@ class GpuProblem:
 
     @property
     def weights(self) -> Float64:
-        """A point (p,) away from zero, with logits of about 1."""
-        d = self.X.shape[1]
-        W: Float64 = np.random.default_rng(SEED + 1).standard_normal(d + 1) / np.sqrt(d)
-        return W
+        return point(self.X.shape[1])
 
     @property
     def l2(self) -> float:

@@ -29,10 +29,13 @@ class Problem:
 
     @property
     def weights(self) -> Float64:
-        """A point (p,) away from zero, with logits of about 1."""
-        d = self.X.shape[1]
-        W: Float64 = np.random.default_rng(SEED + 1).standard_normal(d + 1) / np.sqrt(d)
-        return W
+        return point(self.X.shape[1])
+
+
+def point(d: int) -> Float64:
+    """Weights (p,) away from zero, with logits of about 1."""
+    W: Float64 = np.random.default_rng(SEED + 1).standard_normal(d + 1) / np.sqrt(d)
+    return W
 
 
 def iid(n: int, d: int, dtype: str) -> Problem:
