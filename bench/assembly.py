@@ -5,6 +5,8 @@
 On a processor with AVX-512 every kernel must multiply in 512-bit registers and call no exponential from
 a library: LLVM falls back to narrower vectors, or to scalar code, without a word, for a changed index
 type or a store that may alias a load. Elsewhere the widest registers that the processor has are counted.
+A reduction only adds or compares, and must not gather: one that gathered measured this machine's memory at a
+third of its pace, and every share of that measurement was three times too good.
 """
 
 from __future__ import annotations
@@ -23,28 +25,38 @@ import numpy as np
 from accel_logreg.backends import load_backend
 
 _FMA = re.compile(r"\bvf(?:n?m(?:add|sub))\d*([ps])([sd])\b.*%([xyz])mm")
+_PLAIN = re.compile(r"\bv(?:add|max|cmp\w*)(p)([sd])\b.*%([xyz])mm")
+_GATHER = re.compile(r"\bvp?gather")
 _LIBRARY = re.compile(r"\bcall\S*\s+.*\b(expf?|logf?|log1pf?)\b")
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """One compiled function: its multiply-adds by width of register, and calls to a math library."""
+    """One compiled function: its multiply-adds by width of register, and calls to a math library.
+
+    ``gathers`` is the number of gather instructions of a reduction, whose additions and comparisons count
+    as well; None for the others, which may gather what they read beside X.
+    """
 
     name: str
     signature: str
     by_width: dict[str, int]
     math_calls: int
+    gathers: int | None = None
 
     def widest(self) -> str:
         return max(self.by_width, key=lambda width: "xyz".index(width[0]), default="none")
 
 
-def count(assembly: str) -> tuple[dict[str, int], int]:
-    """Packed multiply-adds by register ("zmm", "ymm", "xmm"), and calls to exp or log."""
+def count(assembly: str, *, plain: bool = False) -> tuple[dict[str, int], int]:
+    """Packed multiply-adds by register ("zmm", "ymm", "xmm"), and calls to exp or log.
+
+    ``plain`` counts additions and comparisons as well.
+    """
     by_width: dict[str, int] = {}
     calls = 0
     for line in assembly.splitlines():
-        found = _FMA.search(line)
+        found = _FMA.search(line) or (_PLAIN.search(line) if plain else None)
         if found and found[1] == "p":
             width = f"{found[3]}mm"
             by_width[width] = by_width.get(width, 0) + 1
@@ -62,6 +74,7 @@ def compiled() -> list[Kernel]:
         numba_jit_rough,
         numba_jit_small_passes,
         numba_rank_update,
+        numba_reductions,
     )
 
     backend = load_backend("numba")
@@ -82,6 +95,9 @@ def compiled() -> list[Kernel]:
         rough = backend.rows(large, y, None).rough(np.zeros(512), np.ones(512))
         assert rough is not None
         rough.hessian_product(np.zeros(513), np.ones(513))
+        numba_reductions.largest_entry(X, 2)
+    numba_reductions.array_sum(y, 2)
+    numba_reductions.dot_parallel(y, y, 2)
     functions: list[Callable[..., Any]] = [
         numba_jit._gradient_chunk,
         numba_jit._product_chunk,
@@ -104,6 +120,13 @@ def compiled() -> list[Kernel]:
         for signature, assembly in dispatcher.inspect_asm().items():
             dtypes = "/".join(dict.fromkeys(re.findall(r"float\d\d", str(signature))))
             kernels.append(Kernel(dispatcher.__name__, dtypes, *count(assembly)))
+    reductions: list[Any] = [numba_reductions.sum_of, numba_reductions.dot, numba_reductions.largest_of]
+    for dispatcher in reductions:
+        for signature, assembly in dispatcher.inspect_asm().items():
+            dtypes = "/".join(dict.fromkeys(re.findall(r"float\d\d", str(signature))))
+            counts = count(assembly, plain=True)
+            gathers = len(_GATHER.findall(assembly))
+            kernels.append(Kernel(dispatcher.__name__, dtypes, *counts, gathers))
     return kernels
 
 
@@ -118,15 +141,16 @@ def report(kernels: list[Kernel]) -> int:
     """Print a line a kernel; 1 if one of them is not what it should be."""
     features = llvm.get_host_cpu_features()
     expected = "zmm" if features.get("avx512f") else "ymm" if features.get("avx2") else "xmm"
-    print(f"{llvm.get_host_cpu_name()}: multiply-adds in {expected} expected\n")
+    print(f"{llvm.get_host_cpu_name()}: multiply-adds in {expected} expected; of reductions, additions too\n")
     failed = 0
     for kernel in kernels:
-        good = kernel.widest() == expected and kernel.math_calls == 0
+        good = kernel.widest() == expected and kernel.math_calls == 0 and not kernel.gathers
         failed += not good
         counts = ", ".join(
             f"{count} {width}" for width, count in sorted(kernel.by_width.items(), reverse=True)
         )
         calls = f", {kernel.math_calls} calls to a math library" if kernel.math_calls else ""
+        calls += f", {kernel.gathers} gathers" if kernel.gathers else ""
         print(
             f"{'ok  ' if good else 'FAIL'}  {kernel.name:28} {kernel.signature:18} {counts or 'none'}{calls}"
         )

@@ -20,8 +20,7 @@ FEWEST_BYTES = 64 << 20  # of X; a smaller one may stay in a cache
 def subjects(works: Iterable[Work]) -> list[Subject]:
     """A plain threaded sum of the same X, timed in the same rounds; none for an X that a cache may hold.
 
-    Not a ceiling: on some placements of X in memory the sum waits for page-table walks that an engine's
-    prefetching hides, and then the engine is faster.
+    A yardstick and no law: an engine that asks for memory ahead may be a few percent faster.
     """
     matrices = [X for work in works if (X := summed(work)) is not None]
     if not matrices:

@@ -132,3 +132,6 @@ def test_dot_products_agree(size: int, rng: np.random.Generator) -> None:
     assert numba_reductions.array_sum(a, 3) == pytest.approx(
         math.fsum(a.tolist()), abs=1e-13 * float(np.abs(a).sum())
     )
+    for dtype in (np.float32, np.float64):
+        entries = a.astype(dtype)
+        assert numba_reductions.largest_entry(entries, 3) == np.abs(entries).max(initial=0.0)
