@@ -19,7 +19,7 @@ from accel_logreg.sampling import Sampler
 from accel_logreg.solvers.base import History, Report, Solution, relative_gap
 from accel_logreg.solvers.choose import choose, quicker_among_rows
 from accel_logreg.solvers.cost import Costs
-from accel_logreg.solvers.factor import factorise
+from accel_logreg.solvers.factor import factorise, rough_factor
 from accel_logreg.solvers.gradient_descent import gradient_descent
 from accel_logreg.solvers.gram_descent import gram_descent
 from accel_logreg.solvers.gram_newton import gram_newton
@@ -193,7 +193,9 @@ class Fit:
             return _Quarter()
         picked = None if rows == n else self._sampler().pick(rows)
         U = problem.coordinates(start)
-        return factorise(lambda precise: problem.hessian(U, picked=picked, precise=precise))
+        return rough_factor(problem.rough_hessian(U, picked=picked)) or factorise(
+            lambda precise: problem.hessian(U, picked=picked, precise=precise)
+        )
 
     def _factor_of_all(self, problem: Standardised) -> Callable[[Float64], Inverse] | None:
         """What makes the factor of a Hessian of all rows, where that costs a few passes."""

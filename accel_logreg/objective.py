@@ -9,11 +9,13 @@ cost. J is scikit-learn's objective divided by C S, so both have the same optimu
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from accel_logreg.backends.base import Descent, Float64, Picked, Rows
+from accel_logreg.backends.base import Descent, Float64, Picked, RoughHessian, Rows
 
 _SEPARATION = (
     "the classes are perfectly separated and C=inf: the cost falls towards 0 as the coefficients grow, so "
@@ -94,11 +96,24 @@ class Objective:
         not change, has curvature 1.
         """
         H = self.rows.hessian(W, centre, scale, picked=picked, precise=precise)
-        H.flat[: -1 : self.size + 1] += self.l2 / scale / scale
+        self._penalise(H, scale)
+        return H
+
+    def rough_hessian(
+        self, W: Float64, centre: Float64, scale: Float64, *, picked: Picked | None = None
+    ) -> RoughHessian | None:
+        """``hessian`` from products of few bits, where the engine has them."""
+        rough = self.rows.rough_hessian(W, centre, scale, picked=picked)
+        if rough is not None:
+            self._penalise(rough.matrix, scale)
+        return rough
+
+    def _penalise(self, H: NDArray[Any], scale: Float64) -> None:
+        with np.errstate(over="ignore"):  # of float32, where it is asked for roughly
+            H.flat[: -1 : self.size + 1] += self.l2 / scale / scale
         if not self.fit_intercept:
             H[-1] = H[:, -1] = 0.0
             H[-1, -1] = 1.0
-        return H
 
     def gram(self, centre: Float64, *, precise: bool = True) -> Float64:
         """(X − centre)(X − centre)ᵀ, (n, n)."""

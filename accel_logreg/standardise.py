@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from accel_logreg.backends.base import Float64, Matrix, Picked
+from accel_logreg.backends.base import Float64, Matrix, Picked, RoughHessian
 from accel_logreg.backends.device_matrix import DeviceMatrix
 from accel_logreg.objective import Objective
 from accel_logreg.rough import RoughProblem
@@ -107,6 +107,9 @@ class Standardised:
         return self._objective.hessian(
             self.original(U), self._mean, self._scale, picked=picked, precise=precise
         )
+
+    def rough_hessian(self, U: Float64, *, picked: Picked | None = None) -> RoughHessian | None:
+        return self._objective.rough_hessian(self.original(U), self._mean, self._scale, picked=picked)
 
     def gradient_norm(self, gradient: Float64) -> float:
         return self._objective.gradient_norm(self._original_gradient(gradient))

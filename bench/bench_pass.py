@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
@@ -190,3 +191,53 @@ def bench_hessian(contest: Any, engine: Backend, shape: str, dtype: str) -> None
 
 def bench_hessian_precise(contest: Any, engine: Backend) -> None:
     contest(partial(hessian, shape="20000x300", dtype="float64", precise=True), engine=engine)
+
+
+def hessian_by_way(engine: Backend, shape: str, dtype: str, way: str) -> Work:
+    """The preconditioner of a fit with hundreds of features, and what it would cost in float32."""
+    problem = build(shape, dtype)
+    W, d = problem.weights, problem.X.shape[1]
+    centre, scale = coordinates(problem)
+    expected = expected_hessian(shape, dtype)
+    with engine.threads(None):
+        rows = engine.rows(problem.X, problem.y, None)
+        rough = rows.rough_hessian(W, centre, scale)
+    if rough is None:
+        pytest.skip("this processor has no products of bytes (AVX-512 VNNI)")
+    few_bits = way == "8 bits"
+
+    def ask() -> Any:
+        if not few_bits:
+            return rows.hessian(W, centre, scale)
+        answer = rows.rough_hessian(W, centre, scale)
+        assert answer is not None
+        return answer.matrix
+
+    # A 127th of the largest entry is a step: half of one in each of two factors, and thousands of rows.
+    allowed = 2e-3 if few_bits else 1e-5
+    return Work(
+        ask,
+        lambda H: np.testing.assert_allclose(H, expected, rtol=0, atol=allowed * np.abs(expected).max()),
+        engine,
+        problem.X,
+        f"Hessian by way {problem.shape} {dtype}",
+        reads=0,
+        counter=lambda: rows.reads,
+        around=partial(engine.threads, None),
+        info={
+            "problem": "correlated",
+            "version": way,
+            "flops": flops("hessian", len(problem.y), d, {}, None),
+            "arithmetic": "int8" if few_bits else "float32",
+        },
+    )
+
+
+@DTYPES
+@pytest.mark.parametrize("way", ["float32", "8 bits"])
+@pytest.mark.parametrize("shape", ["20000x300", *LARGE])
+def bench_hessian_by_way(
+    contest: Any, require: Callable[[str], Backend], shape: str, dtype: str, way: str
+) -> None:
+    """``hessian`` and ``rough_hessian`` of the Numba engine, in turns."""
+    contest(lambda way: hessian_by_way(require("numba"), shape, dtype, way), way=way)

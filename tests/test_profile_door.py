@@ -46,6 +46,7 @@ def ask_everything(rows: Rows, rng: np.random.Generator) -> dict[str, Any]:
         "largest_entry": np.array(rows.largest_entry()),
         "hessian": rows.hessian(W, centre, scale),
         "hessian of some": rows.hessian(W, centre, scale, picked=picked, precise=True),
+        "rough_hessian": np.array(rows.rough_hessian(W, centre, scale) is None),
         "hessian_diagonal": rows.hessian_diagonal(W),
         "gram": rows.gram(centre),
         "combination": rows.combination(a),

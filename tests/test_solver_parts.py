@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import pytest
 from accel_logreg.backends.base import Rates
 from accel_logreg.solvers.choose import choose
 from accel_logreg.solvers.cost import Costs, passes, sampling_rate
-from accel_logreg.solvers.factor import Factor, factorise
+from accel_logreg.solvers.factor import Factor, factorise, rough_factor
 from accel_logreg.solvers.line_search import search
 from accel_logreg.solvers.memory import Memory
 
@@ -27,7 +27,7 @@ def test_factor_solves_and_estimates_the_condition() -> None:
     factor = Factor(H.copy())
     np.testing.assert_allclose(H @ factor.solve(g), g, atol=1e-11)
     assert factor.ridge == 0.0
-    assert factor.rcond == pytest.approx(1 / np.linalg.cond(H, 1), rel=0.5)
+    assert factor.rcond() == pytest.approx(1 / np.linalg.cond(H, 1), rel=0.5)
 
 
 def test_factor_of_a_singular_matrix_gets_a_ridge_that_keeps_the_rest() -> None:
@@ -35,7 +35,7 @@ def test_factor_of_a_singular_matrix_gets_a_ridge_that_keeps_the_rest() -> None:
     twice = np.block([[H, H], [H, H]])
     factor = Factor(twice.copy())
     assert 0.0 < factor.ridge <= 1e-10
-    assert factor.rcond == 0.0
+    assert factor.rcond() == 0.0
     g = twice @ np.linspace(-1, 1, 20)
     np.testing.assert_allclose(twice @ factor.solve(g), g, atol=1e-8)
 
@@ -43,7 +43,7 @@ def test_factor_of_a_singular_matrix_gets_a_ridge_that_keeps_the_rest() -> None:
 def test_factor_of_zero_is_a_ridge() -> None:
     factor = Factor(np.zeros((3, 3)))
     assert factor.ridge > 0.0
-    assert factor.rcond == 0.0
+    assert factor.rcond() == 0.0
 
 
 def test_factor_refuses_what_is_not_finite() -> None:
@@ -122,6 +122,33 @@ def test_line_search_gives_up_where_rounding_hides_the_way() -> None:
     assert search(curve, U, value, np.array([1e-9]), np.array([-1e-6])) is None
 
 
+@dataclass
+class RoughMatrix:
+    matrix: Any
+    noise: float
+
+
+def test_a_rough_hessian_is_taken_where_its_smallest_eigenvalue_stands_above_the_noise() -> None:
+    H = (definite(40) + np.eye(40)).astype(np.float32)
+    smallest = np.linalg.eigvalsh(H)[0] / H.diagonal().max()
+    factor = rough_factor(RoughMatrix(H.copy(), 0.5 * smallest / 50))
+    assert factor is not None
+    g = np.arange(40.0)
+    np.testing.assert_allclose(H @ factor.solve(g), g, atol=1e-3)
+    assert factor.solve(g).dtype == np.float64
+    assert factor.smallest_eigenvalue() == pytest.approx(smallest * H.diagonal().max(), rel=0.1)
+    assert rough_factor(RoughMatrix(H.copy(), 2.0 * smallest / 50)) is None
+
+
+def test_no_factor_of_a_rough_hessian_that_is_not_there_or_not_definite_or_beyond_float32() -> None:
+    single = definite(6).astype(np.float32)
+    assert rough_factor(None) is None
+    assert rough_factor(RoughMatrix(np.block([[single, single], [single, single]]), 1e-9)) is None
+    beyond = single.copy()
+    beyond[0, 0] = np.inf
+    assert rough_factor(RoughMatrix(beyond, 1e-4)) is None
+
+
 RATES = Rates(1 / 31e9, 0.13e-9, 0.4e-9, 1 / 150e9, 10e-6)
 ROUGH = replace(RATES, rough_entry=0.032e-9)  # with a copy in 8 bits
 
@@ -149,6 +176,15 @@ def test_choice(n: int, d: int, entries: int, sparse: bool, solver: str, rates: 
 def test_no_gram_matrix_without_a_penalty() -> None:
     choice = choose(209, Costs(RATES, 12_289, 12_288, 8), sparse=False, penalised=False)
     assert choice.solver != "newton-gram"
+
+
+def test_a_hessian_from_products_of_few_bits_costs_less_where_there_are_such() -> None:
+    few_bits = replace(RATES, rough_multiplication=1 / 800e9, rough_tile_entry=0.6e-9, rough_from=113.0)
+    with_them = [Costs(few_bits, p, p - 1, 8) for p in (112, 113, 301)]
+    without = [Costs(RATES, p, p - 1, 8) for p in (112, 113, 301)]
+    assert with_them[0].hessian(1e4) == without[0].hessian(1e4)
+    for costs, exact in zip(with_them[1:], without[1:], strict=True):
+        assert costs.hessian(1e4) < exact.hessian(1e4) == costs.hessian(1e4, rough=False)
 
 
 def test_costs_grow_with_rows_and_passes_with_distance() -> None:

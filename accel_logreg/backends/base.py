@@ -112,6 +112,18 @@ class NewtonRun:
     bound: float
 
 
+@dataclass(frozen=True)
+class RoughHessian:
+    """What ``Rows.rough_hessian`` returns.
+
+    matrix : (p, p) float32, symmetric, its diagonal as exact as that
+    noise : what rounding adds to a column's square, as a share of it; the largest of all columns
+    """
+
+    matrix: NDArray[np.float32]
+    noise: float
+
+
 class Rough(ABC):
     """A copy of X in few bits, in the coordinates x̂ = ((x − centre)/scale, 1) of U (p,).
 
@@ -225,6 +237,20 @@ class Rows(ABC):
         for CSR rows centre must be zero.
         """
 
+    def rough_hessian(
+        self,
+        W: Float64,  # noqa: ARG002
+        centre: Float64,  # noqa: ARG002
+        scale: Float64,  # noqa: ARG002
+        *,
+        picked: Picked | None = None,  # noqa: ARG002
+    ) -> RoughHessian | None:
+        """``hessian`` from products of a few bits, at a fraction of its price.
+
+        None where the engine has no such products for this p, or where these rows are beyond float32.
+        """
+        return None
+
     @abstractmethod
     def hessian_diagonal(self, W: Float64) -> Float64:
         """(1/S) Σ sᵢ hᵢ x̃ᵢⱼ², (p,): the diagonal of the loss Hessian at W."""
@@ -261,6 +287,8 @@ class Rates:
     tile_entry : of X, centred and scaled for a Hessian
     multiplication : in a Hessian's rank-k update
     call : of any question, before the first row
+    rough_multiplication, rough_tile_entry : the same, of a Hessian from products of few bits, where the
+        engine has those for p unknowns: from ``rough_from`` on
     rough_entry : of a copy of dense X in few bits, in a pass over it; infinite where there is none
     """
 
@@ -270,6 +298,9 @@ class Rates:
     multiplication: float
     call: float
     rough_entry: float = math.inf
+    rough_multiplication: float = math.inf
+    rough_tile_entry: float = 0.0
+    rough_from: float = math.inf
 
 
 class Backend(ABC):

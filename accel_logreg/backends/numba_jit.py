@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +22,7 @@ from accel_logreg.backends.base import (
     NewtonRun,
     Picked,
     Rough,
+    RoughHessian,
     Rows,
     blas_threads,
 )
@@ -28,6 +30,7 @@ from accel_logreg.backends.base import (
 try:
     import numba
 
+    from accel_logreg.kernels import numba_byte_products as byte_products
     from accel_logreg.kernels import numba_jit as kernels
     from accel_logreg.kernels import numba_jit_hessian as second
     from accel_logreg.kernels.numba_blas import DSYRK, SSYRK
@@ -162,6 +165,21 @@ class NumbaRows(Rows):
         self._count(m / self.n_rows)
         return H
 
+    def rough_hessian(
+        self, W: Float64, centre: Float64, scale: Float64, *, picked: Picked | None = None
+    ) -> RoughHessian | None:
+        if self.n_features + 1 < NumbaBackend.rates.rough_from:
+            return None
+        from accel_logreg.backends.numba_jit_bytes import rough_hessian
+
+        rows = _NO_ROWS if picked is None else picked.rows
+        factors = _NO_WEIGHTS if picked is None else picked.factors
+        m = self.n_rows if picked is None else len(rows)
+        chunks = _threads_for(m * self.n_features, m)
+        H = rough_hessian(self._X, self._s, _read_only(rows), _read_only(factors), W, centre, scale, chunks)
+        self._count(m / self.n_rows)
+        return H
+
     def hessian_diagonal(self, W: Float64) -> Float64:
         diagonal: Float64 = second.hessian_diagonal(
             self._X, self._s, self.weight_sum, W.copy(), _chunks(self._X)
@@ -208,7 +226,13 @@ class NumbaRows(Rows):
 
 class NumbaBackend(Backend):
     name = "numba"
-    rates = replace(Backend.rates, rough_entry=0.032e-9)
+    rates = replace(
+        Backend.rates,
+        rough_entry=0.032e-9,
+        rough_multiplication=1 / 800e9,
+        rough_tile_entry=0.6e-9,
+        rough_from=_NARROW + 1 if byte_products.available() else math.inf,
+    )
 
     def rows(self, X: Matrix | Csr, y: Labels, sample_weight: Float64 | None) -> Rows:
         if isinstance(X, Csr):

@@ -56,7 +56,7 @@ class Ceilings:
     notes: tuple[str, ...] = ()
 
     def rate(self, arithmetic: str) -> float | None:
-        """Flops per second at this width; float32 may run as TF32. None where it was not measured."""
+        """Flops per second at this width; float32 may run as TF32. None where not measured, as "int8"."""
         names = ("float32", "TF32") if arithmetic == "float32" else (arithmetic,)
         return max((self.flops[name] for name in names if name in self.flops), default=None)
 
@@ -66,7 +66,9 @@ class Ceilings:
         return max(n_bytes / self.bandwidth, 0.0 if rate is None else flops / rate)
 
     def bound(self, n_bytes: float, flops: float, arithmetic: str) -> str:
-        """Which of the two takes longer at its ceiling: "memory" or "arithmetic"."""
+        """Which takes longer at its ceiling, "memory" or "arithmetic"; empty where one is unknown."""
+        if self.rate(arithmetic) is None:
+            return ""
         by_memory = self.floor_seconds(n_bytes, 0.0, arithmetic)
         return "arithmetic" if self.floor_seconds(n_bytes, flops, arithmetic) > by_memory else "memory"
 

@@ -38,7 +38,7 @@ from accel_logreg.lab.profile_summary import (
     questions,
 )
 
-_COLOURS = {"float64": BLUE, "float32": VERMILION, "TF32": ORANGE}
+_COLOURS = {"float64": BLUE, "float32": VERMILION, "TF32": ORANGE, "int8": GREEN}
 _LANE_COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
 _MOST_KERNELS = 8  # lanes; the rest go together
 # Where a label may stand, in points from its dot: near first, then farther with a line to it.

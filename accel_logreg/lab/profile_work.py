@@ -49,7 +49,9 @@ def rows_looked_at(question: str, n: int, arguments: Mapping[str, Any]) -> int:
 def flops(question: str, m: int, d: int, arguments: Mapping[str, Any], answer: Any) -> float:
     """Of a question about m rows of d features; 0 for one that only moves rows, or is not known here."""
     p = d + 1
-    if question == "hessian":  # z; centre and scale; half of a symmetric matrix
+    if question == "hessian" or (
+        question == "rough_hessian" and answer is not None
+    ):  # z; centre and scale; half of a symmetric matrix
         return float(m) * (4 * d + p * (p + 1))
     if question == "gram":
         return float(m) * d + float(m) * (m + 1) * d
@@ -63,4 +65,6 @@ def flops(question: str, m: int, d: int, arguments: Mapping[str, Any], answer: A
 
 def arithmetic(question: str, arguments: Mapping[str, Any]) -> str:
     """The width in which a question is allowed to multiply."""
+    if question == "rough_hessian":
+        return "int8"
     return "float32" if question == "hessian" and not arguments["precise"] else "float64"

@@ -56,12 +56,22 @@ class Sampler(Protocol):
     def pick(self, size: int) -> Any: ...
 
 
+class RoughMatrix(Protocol):
+    """A Hessian from products of few bits."""
+
+    @property
+    def matrix(self) -> NDArray[np.float32]: ...
+    @property
+    def noise(self) -> float: ...  # as a share of a column's square, the largest
+
+
 class NewtonProblem(Problem, Protocol):
     """One that knows its Hessian, and itself over some of its rows."""
 
     n_rows: int
 
     def hessian(self, W: Float64, *, picked: Any = None, precise: bool = False) -> Float64: ...
+    def rough_hessian(self, W: Float64, *, picked: Any = None) -> RoughMatrix | None: ...
     def sample(self, picked: Any) -> NewtonProblem: ...
 
 

@@ -26,6 +26,12 @@ class Rates(Protocol):
     def call(self) -> float: ...
     @property
     def rough_entry(self) -> float: ...
+    @property
+    def rough_multiplication(self) -> float: ...
+    @property
+    def rough_tile_entry(self) -> float: ...
+    @property
+    def rough_from(self) -> float: ...
 
 
 # One core's Cholesky factor of a matrix that does not fit its cache: multiplications a second.
@@ -50,10 +56,16 @@ class Costs:
         """One pass over a copy in few bits; no longer than a gradient, which takes its place."""
         return min(rows * self.entries * self.rates.rough_entry + self.rates.call, self.gradient(rows))
 
-    def hessian(self, rows: float) -> float:
-        """All p² entries from this many rows, by halves: filling the tile, and its rank-k update."""
+    def hessian(self, rows: float, *, rough: bool = True) -> float:
+        """All p² entries from this many rows, by halves: filling the tile, and its rank-k update.
+
+        From products of few bits where the engine has them, unless they are known not to do.
+        """
         p, rates = self.p, self.rates
-        return rows * p * (rates.tile_entry + 0.5 * p * rates.multiplication) + 2.0 * rates.call
+        tile_entry, multiplication = rates.tile_entry, rates.multiplication
+        if rough and p >= rates.rough_from:
+            tile_entry, multiplication = rates.rough_tile_entry, rates.rough_multiplication
+        return rows * p * (tile_entry + 0.5 * p * multiplication) + 2.0 * rates.call
 
     def factor(self) -> float:
         """A Cholesky factor: p³/6 multiplications on the host, and p² numbers to move."""

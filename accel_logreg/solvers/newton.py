@@ -28,7 +28,7 @@ from accel_logreg.solvers.base import (
     shortfall,
 )
 from accel_logreg.solvers.cost import Costs, passes, sampling_rate
-from accel_logreg.solvers.factor import Factor, factorise
+from accel_logreg.solvers.factor import Factor, factorise, rough_factor
 from accel_logreg.solvers.line_search import search
 from accel_logreg.solvers.memory import Memory
 
@@ -38,6 +38,7 @@ _LARGEST_COPY = 0.03  # share of X that samples may occupy
 _STATISTICAL = 0.05  # a sample's optimum is p/(2m) nats off: a tenth of that is near enough
 _ITERATIONS_ON_SAMPLE = 30
 _NO_PROGRESS = 0.5  # decrement now over decrement before
+_WORTH = 0.8  # of the predicted price, from which another factor is made: rates are known to a third or so
 _SHORT = 0.3  # of the slope left after a step that should have levelled it
 
 
@@ -82,6 +83,7 @@ class _Descent:
         self.direction = -self.gradient
         self.stale = False  # the factor is of another place: the last step was much too short for it
         self.stuck = False
+        self.rough = True  # try products of few bits first
         self.least = 0  # rows of a factor: fewer have been seen to be too few
 
     def aim(self, target: float) -> float:
@@ -138,21 +140,28 @@ class _Descent:
         if self.sampler is not None:
             options += [n // 2**k for k in range(1, 24) if n // 2**k >= max(4 * p, self.least)]
         predicted = {
-            rows: total(self._rate_of(rows)) + self.costs.hessian(rows) + self.costs.factor()
+            rows: total(self._rate_of(rows))
+            + self.costs.hessian(rows, rough=self.rough)
+            + self.costs.factor()
             for rows in options
         }
         best = min(predicted, key=lambda rows: predicted[rows])
         if self.made is None or self.stale:
             return best
         keep = total(self.made.rate if math.isinf(self.rate) else self.rate)
-        return best if predicted[best] < keep else None
+        return best if predicted[best] < _WORTH * keep else None
 
     def _make(self, rows: int) -> _Made:
         picked = None
         if rows < self.problem.n_rows:
             assert self.sampler is not None
             picked = self.sampler.pick(rows)
-        factor = factorise(lambda precise: self.problem.hessian(self.U, picked=picked, precise=precise))
+        factor = None
+        if self.rough:
+            factor = rough_factor(self.problem.rough_hessian(self.U, picked=picked))
+        self.rough = factor is not None  # where few bits did not do once, they are not asked again
+        if factor is None:
+            factor = factorise(lambda precise: self.problem.hessian(self.U, picked=picked, precise=precise))
         return _Made(factor, rows, self._rate_of(rows), self.U)
 
     def step(self) -> None:

@@ -1,0 +1,35 @@
+"""The Hessian from products of 8 bits, on processors that have an instruction for them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accel_logreg.backends.base import Float64, Matrix, RoughHessian
+from accel_logreg.kernels.numba_byte_hessian import byte_hessian, width_for
+from accel_logreg.kernels.numba_byte_products import LANES, MOST_ROWS, TOGETHER
+
+# A round's rows are read twice, the second time from the last-level cache.
+_ROUND_BYTES = 1 << 23
+_LEAST_ROUND = 512
+
+
+def rough_hessian(
+    X: Matrix,
+    s: Float64,
+    rows: NDArray[np.intp],
+    factors: Float64,
+    W: Float64,
+    centre: Float64,
+    scale: Float64,
+    chunks: int,
+) -> RoughHessian | None:
+    """See backends/base.py; ``rows`` and ``factors`` are (m,), or (0,) both for all rows of X."""
+    n, d = X.shape
+    m = len(rows) if len(rows) else n
+    a_round = min(m, MOST_ROWS, max(_LEAST_ROUND, _ROUND_BYTES // (d * X.itemsize)))
+    packed = np.empty((width_for(d + 1) // LANES, -(-a_round // TOGETHER), LANES), dtype=np.int32)
+    matrix, noise = byte_hessian(X, s, rows, factors, W.copy(), centre.copy(), scale.copy(), packed, chunks)
+    return RoughHessian(matrix, noise) if math.isfinite(noise) else None
