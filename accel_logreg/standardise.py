@@ -22,8 +22,10 @@ from accel_logreg.rough import RoughProblem
 
 # Scales only steer the iterations: a sample finds them, and only a small problem looks at all rows.
 _MOST_ROWS = 4096
-_MOST_ENTRIES = 1 << 18  # 2 MiB as float64, and as much again three times on the way
+_MOST_ENTRIES = 1 << 18
 _LEAST_ROWS = 256
+_PIECE = 1 << 16  # entries looked at at a time: 512 KiB as float64, for which no new pages are needed
+_SQUARES = 1e-140  # deviations from here to its reciprocal have squares that float64 holds
 
 
 def column_scales(
@@ -36,21 +38,38 @@ def column_scales(
     n, d = X.shape
     size = min(n, _MOST_ROWS, max(_LEAST_ROWS, _MOST_ENTRIES // d))
     rows = np.linspace(0, n - 1, size).astype(np.intp)
-    sample = X[rows].astype(np.float64)
     s = np.ones(len(rows)) if sample_weight is None else sample_weight[rows]
     total = float(s.sum())
     if total == 0.0:  # all weight is on rows between the chosen ones
         s, total = np.ones(len(rows)), float(len(rows))
     s = s / total
-    mean = s @ sample if centred else np.zeros(X.shape[1])
-    sample -= mean
-    largest = np.abs(sample).max(axis=0)
-    largest[largest == 0.0] = 1.0
-    sample /= largest  # the squares of 1e200 and of 1e-200 are beyond float64
-    deviation = largest * np.sqrt(s @ np.square(sample))
+    sample, rows = (X[rows], np.arange(size)) if isinstance(X, DeviceMatrix) else (X, rows)
+    mean, deviation = np.zeros(d), np.empty(d)
+    width = max(1, _PIECE // size)
+    for a in range(0, d, width):
+        columns = slice(a, a + width)
+        piece = sample[rows, columns].astype(np.float64)
+        if centred:
+            mean[columns] = s @ piece
+            piece -= mean[columns]
+        deviation[columns] = _root_mean_square(piece, s)
     deviation[deviation <= 1e-12 * np.abs(mean)] = 0.0  # a constant column, but for rounding
     scale = np.hypot(deviation, 2.0 * np.sqrt(l2))
     return mean, np.where(scale > 0.0, scale, 1.0)
+
+
+def _root_mean_square(piece: Float64, s: Float64) -> Float64:
+    """√(Σ sᵢ xᵢⱼ²), (columns,); s sums to 1."""
+    with np.errstate(over="ignore", under="ignore"):
+        root: Float64 = np.sqrt(s @ np.square(piece))
+    # The squares of 1e200 and of 1e-200 are beyond float64: such columns are scaled for it.
+    far = np.flatnonzero(~((root > _SQUARES) & (root < 1.0 / _SQUARES)))
+    if len(far):
+        part = piece[:, far]
+        largest = np.abs(part).max(axis=0)
+        largest[largest == 0.0] = 1.0
+        root[far] = largest * np.sqrt(s @ np.square(part / largest))
+    return root
 
 
 def curvature_scales(objective: Objective, W: Float64) -> tuple[Float64, Float64]:

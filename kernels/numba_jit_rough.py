@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from accel_logreg.kernels.numba_compile import jit, use_wide_vectors
+from accel_logreg.kernels.numba_compile import jit, prefetch, use_wide_vectors
 from accel_logreg.kernels.numba_jit import _exp_negative, _log1p_over_2v
 from accel_logreg.kernels.numba_jit_groups import GROUP, add_group, group_dots
 
@@ -28,6 +28,7 @@ LINE = 64  # entries
 LARGEST = 127
 _SPAN = 256  # groups in a float32 sum
 _AHEAD = 16384  # bytes, or a whole group
+_PIECE = 256  # columns that are rounded at a time
 
 
 def shape_of_copy(n: int, d: int) -> tuple[int, int]:
@@ -36,21 +37,34 @@ def shape_of_copy(n: int, d: int) -> tuple[int, int]:
 
 
 @jit()
+def _round_piece(x: Any, centre: Any, inverse: Any, q: Any, largest: Any, strange: Any) -> None:
+    use_wide_vectors()
+    for j in range(x.size):
+        t = (x[j] - centre[j]) * inverse[j]
+        strange[j] += t * np.float32(0.0)  # NaN once t is NaN or infinite
+        size = abs(t)
+        largest[j] = size if size > largest[j] else largest[j]
+        cut = min(max(t, np.float32(-LARGEST)), np.float32(LARGEST))
+        q[j] = np.int8(np.rint(cut))
+
+
+@jit()
 def _round_chunk(
     X: Any, centre: Any, inverse: Any, start: int, stop: int, Q: Any, largest: Any, strange: Any
 ) -> None:
-    use_wide_vectors()
+    """A few rows at a time, piece by piece: what is known of a piece's columns stays in the L1 cache."""
     d = X.shape[1]
-    for row in range(start, stop):
-        i = np.uintp(row)
-        for j in range(d):
-            t = (X[i, j] - centre[j]) * inverse[j]
-            strange[j] += t * np.float32(0.0)  # NaN once t is NaN or infinite
-            largest[j] = max(largest[j], abs(t))
-            cut = min(max(t, np.float32(-LARGEST)), np.float32(LARGEST))
-            Q[i, j] = np.int8(np.rint(cut))
-        for j in range(d, Q.shape[1]):
-            Q[i, j] = np.int8(0)
+    line = d * X.itemsize
+    for first in range(start, stop, GROUP):
+        end = min(first + GROUP, stop)
+        for a in range(0, d, _PIECE):
+            b = min(a + _PIECE, d)
+            for i in range(first, end):
+                for byte in range(0, (b - a) * X.itemsize, 64):
+                    prefetch(X, i * line + b * X.itemsize + byte)
+                _round_piece(X[i, a:b], centre[a:b], inverse[a:b], Q[i, a:b], largest[a:b], strange[a:b])
+        for i in range(first, end):
+            Q[i, d:] = 0
 
 
 @jit(parallel=True)

@@ -182,6 +182,22 @@ def test_standardised_is_the_same_function(fit_intercept: bool, l2: float, rng: 
     )
 
 
+def test_column_scales_piece_by_piece(rng: np.random.Generator) -> None:
+    """As by the definition, over more columns than a piece has; also where float64 has not their squares."""
+    X = rng.standard_normal((300, 700)) * np.logspace(-3, 3, 700) + 5.0
+    weights = rng.random(300)
+    mean, scale = column_scales(X, weights, l2=0.01, centred=True)
+    expected = np.average(X, axis=0, weights=weights)
+    variance = np.average(np.square(X - expected), axis=0, weights=weights)
+    np.testing.assert_allclose(mean, expected, rtol=1e-12)
+    np.testing.assert_allclose(scale, np.sqrt(variance + 0.04), rtol=1e-12)
+    far = np.array([1.0, 1e200, 1e-200, 0.0])
+    _, one = column_scales(X[:, :4] * far, None, l2=0.0, centred=True)
+    _, plain = column_scales(X[:, :4], None, l2=0.0, centred=True)
+    np.testing.assert_allclose(one[:3], plain[:3] * far[:3], rtol=1e-12)
+    assert one[3] == 1.0
+
+
 def test_column_scales() -> None:
     X = np.array([[1.0, 5.0, 0.0], [3.0, 5.0, 0.0]])
     mean, scale = column_scales(X, None, l2=0.0, centred=True)
