@@ -52,6 +52,7 @@ CASES = {
     "569x30": Case("small: breast cancer", breast_cancer, dtypes=BOTH),
     "1797x64": Case("small: digits", digits),
     "100000x28": Case("tall", partial(correlated, 100_000, 28), dtypes=BOTH),
+    "50000x300": Case("tall", partial(correlated, 50_000, 300), dtypes=("float32",)),
     "1000000x28": Case("tall", partial(correlated, 1_000_000, 28), full=True, dtypes=BOTH),
     "208x12288": Case("wide: crops", partial(crops, 208)),
     "209x12288": Case("wide: pixels", partial(pixels, 209), full=True, dtypes=BOTH),
