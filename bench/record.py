@@ -54,6 +54,8 @@ def limit(known: Mapping[str, Any], arithmetic: str, ceilings: Mapping[str, floa
     if known["median_seconds"] <= 0:
         return {}
     moved, flops = known.get("bytes_moved") or 0.0, known.get("flops") or 0.0
+    if arithmetic == "int8":  # no library could be asked for a ceiling
+        return {"rate": flops / known["median_seconds"]}
     on_device = known["engine"] == "cupy"
     memory = "device copy" if on_device else "read bandwidth"
     product = _product(arithmetic, on_device, ceilings)

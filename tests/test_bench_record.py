@@ -49,6 +49,7 @@ def test_a_record_has_fields_by_name_and_the_rest_as_extra() -> None:
         ({"bytes_moved": 1e9, "flops": 1e9, "cache": "hot"}, 1e9, "", None),
         ({"bytes_moved": 1e9, "flops": 5e10, "cache": "hot"}, 5e10, "float64 product", 50.0),
         ({"bytes_moved": 1e11, "engine": "cupy"}, 1e11, "device copy", 10.0),
+        ({"bytes_moved": 1e9, "flops": 5e13, "arithmetic": "int8"}, 5e13, "", None),
         ({}, None, "", None),
     ],
 )

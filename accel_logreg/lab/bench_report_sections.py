@@ -111,7 +111,8 @@ def _against_ceilings(document: BenchDocument) -> Section:
             svg,
             f"Roofline of the passes on the {place}: achieved flops per second against flops per byte of X",
             "Higher is faster. Left of a corner memory is the limit, right of it arithmetic; the ceilings "
-            "were measured in the same run. Hollow: X stayed in a cache, which can be faster than memory. "
+            "were measured in the same run, but for products of 8 bits, which may lie above. Hollow: X "
+            "stayed in a cache, which can be faster than memory. "
             "Point at a mark to read what it is.",
         )
         for place, svg in bench_plots.rooflines(document).items()
