@@ -41,7 +41,7 @@ class Shape:
     against: str = ""
 
 
-QUICK_SECONDS = 15.0
+QUICK_SECONDS = 10.0
 
 
 def sparse_text(n: int, d: int, nonzeros: int) -> Data:
@@ -100,9 +100,15 @@ def _tall(n: int, d: int, dtype: str) -> Callable[[int], Data]:
     return lambda divisor: _dense(correlated(max(n // divisor, 2 * d), d, dtype))
 
 
-_TALL = ("sklearnex lbfgs", "glum irls-ls", "scikit-learn newton-cholesky", "scikit-learn lbfgs")
+_TALL = (
+    "sklearnex lbfgs",
+    "glum irls-ls",
+    "glum lbfgs",
+    "scikit-learn newton-cholesky",
+    "scikit-learn lbfgs",
+)
 _MIDDLE = ("scikit-learn newton-cholesky", "glum lbfgs", "sklearnex lbfgs", "snapml primal")
-_WIDE = ("scikit-learn newton-cg", "snapml primal", "scikit-learn lbfgs", "sklearnex lbfgs")
+_WIDE = ("glum lbfgs", "scikit-learn newton-cg", "snapml primal", "scikit-learn lbfgs", "sklearnex lbfgs")
 _SPARSE = ("snapml dual", "liblinear-multicore", "scikit-learn newton-cg", "scikit-learn liblinear")
 _TINY = ("snapml primal", "liblinear-multicore", "scikit-learn newton-cholesky")
 _ALL = (
