@@ -12,7 +12,7 @@ help:
 	@echo "make test    everything that must pass: pytest, ruff, mypy (installs the pinned development set)"
 	@echo "make lint    ruff and mypy alone"
 	@echo "make bench   pytest-benchmark suites, JSON under bench/results/, a page in report/ (5 minutes; FULL=1: all)"
-	@echo "make peers   our fits beside other libraries', in .venv-peers (about 15 minutes; QUICK=1: about 5)"
+	@echo "make peers   our fits beside other libraries', in .venv-peers (about 15 minutes; QUICK=1: about 4)"
 	@echo "make gpu     GPU tests and GPU benchmarks, with the python that is active (needs a CUDA device)"
 	@echo "make clean   remove $(VENV), the report and caches"
 

@@ -25,7 +25,7 @@ from bench.peers.messages import Request, Task
 from bench.peers.optimum import Optimum
 from bench.peers.process import Process
 from bench.peers.results import Run, ShapeResult
-from bench.peers.solvers import DEFAULT, OURS, SOLVERS, Solver
+from bench.peers.solvers import DEFAULT, OURS, SOLVERS, Solver, since
 from bench.peers.station import Sampling, Station
 from bench.peers.summary import markdown, row, text
 from bench.peers.tables import table
@@ -153,7 +153,42 @@ def test_shapes_are_what_their_names_say() -> None:
         assert data.X.dtype == dtype
         assert set(np.unique(data.y)) == {0.0, 1.0}
     assert len(shapes.SHAPES) == 11
-    assert all(name in SOLVERS for shape in shapes.SHAPES.values() for name in shape.strong)
+
+
+def test_a_quick_run_begins_where_the_strong_peers_arrive() -> None:
+    for shape in shapes.SHAPES.values():
+        for name, entry in shape.strong.items():
+            first, *_ = since(SOLVERS[name].sweep, entry)
+            assert entry.items() <= first[0].items()
+            assert len(entry) == len(first[0].keys() - {"solver", "dual"})  # nothing is left to chance
+    sweep = SOLVERS["snapml primal"].sweep
+    begun = since(sweep, {"column": 10.0, "tol": 1e-5})
+    assert begun == (sweep[1][1:], sweep[2])
+    assert since(sweep, sweep[0][0]) == sweep
+    with pytest.raises(ValueError, match=r"\{'tol': 0.7\} is in no entry of the sweep"):
+        since(sweep, {"tol": 0.7})
+
+
+@pytest.mark.parametrize(("known", "tried"), [(True, [1e-4]), (False, [1e-2, 1e-3, 1e-4])])
+def test_the_pace_says_where_a_strong_peers_sweep_begins(known: bool, tried: list[float]) -> None:
+    class Instant(Station):
+        """Fits that take no time and come as near as their tolerance says, without a process."""
+
+        def cold(self, *_: object) -> tuple[float, str]:
+            return 0.1, ""
+
+        def measure(self, _solver: Solver, run: Run, _limit: float) -> Run:
+            run.seconds.append(0.1)
+            run.values.append(0.5 * (1.0 + run.parameters["tol"] * 1e-2))
+            return run
+
+    data = small("float64")
+    result = result_of(data)
+    peer = Solver("a", "", (tuple({"tol": tol} for tol in (1e-2, 1e-3, 1e-4, 1e-5)),))
+    station = Instant(result, data, Path(), Sampling())
+    pace = Pace(seconds=9.0, rounds=1, stop=1e-6, known=known)
+    Contest(station, [peer], {"a": {"tol": 1e-4}}, pace, lambda _line: None).run()
+    assert [run.parameters["tol"] for run in result.runs] == tried
 
 
 def test_a_target_may_be_about_one_library() -> None:
@@ -224,7 +259,7 @@ def test_a_contest_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         patch.setattr("bench.peers.station._LOADING", 4.0)
         with Station(result, data, tmp_path, pace.sampling) as station:
             # The hanging one last and alone with a short allowance: others may compile first.
-            Contest(station, [s for s in entrants if s.name != "hanging"], (), pace, lines.append).run()
+            Contest(station, [s for s in entrants if s.name != "hanging"], {}, pace, lines.append).run()
             patch.setattr("bench.peers.station._LOADING", 0.0)
             began = time.monotonic()
             seconds, trouble = station.cold(entrants[3], {"tol": 1e-2}, 0.3)

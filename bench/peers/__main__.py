@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.peers", description=__doc__)
     parser.add_argument(
-        "--quick", action="store_true", help="five minutes: strongest peers, fewer tolerances"
+        "--quick", action="store_true", help="four minutes: the strongest peers, from where they arrive"
     )
     parser.add_argument("--shape", nargs="+", action="extend", default=[], metavar="NAME", help="only these")
     parser.add_argument("--solver", nargs="+", action="extend", default=[], metavar="NAME", help="only these")

@@ -23,8 +23,6 @@ def compare(
 ) -> ShapeResult:
     """Everything on one shape; ``first`` also measures our very first fit, kernels compiled."""
     began = time.monotonic()
-    if quick:
-        divisor *= shape.quick_divisor
     say(f"\n{shape.name}")
     data = shape.build(divisor)
     entrants = [solver for solver in peers if not quick or solver.name == OURS or solver.name in shape.strong]
@@ -73,12 +71,12 @@ def _pace(shape: Shape, quick: bool) -> Pace:
     return Pace(
         seconds=QUICK_SECONDS,
         rounds=3,
-        must=1,
+        must=2,
         patience=2.5,
         shortest=2.0,
         longest=20.0,
         stop=1e-6,
-        skip=2,
+        known=True,
         optimum_seconds=6.0,
         sampling=Sampling(calls=30, seconds=0.15),
     )

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from bench.peers.results import PROMISE, TARGET, Run
-from bench.peers.solvers import DEFAULT, OURS, Solver
+from bench.peers.solvers import DEFAULT, OURS, Solver, Sweep, since
 from bench.peers.station import Sampling, Station
 
 Say = Callable[[str], None]
@@ -30,7 +30,7 @@ class Pace:
     patience : a peer's fit is ended after this many times the best peer's time,
     shortest, longest : within these seconds.
     stop : a peer's sweep ends when it is this close.
-    skip : entries of a sweep's first group left out, the loosest.
+    known : a strong peer's sweep begins where it is known to arrive, instead of at its loosest.
     optimum_seconds : our own Newton is asked for J* if it takes about that long at most.
     """
 
@@ -42,7 +42,7 @@ class Pace:
     shortest: float = 3.0
     longest: float = 40.0
     stop: float = PROMISE
-    skip: int = 0
+    known: bool = False
     optimum_seconds: float = 90.0
     sampling: Sampling = field(default_factory=Sampling)
 
@@ -52,12 +52,17 @@ class Contest:
 
     Parameters
     ----------
-    strong : tuple of str
-        Names of peers that are looked at first, right after ours, whatever the time.
+    strong : mapping, name → parameters
+        Peers that are looked at first, right after ours, whatever the time; and where each arrives.
     """
 
     def __init__(
-        self, station: Station, solvers: list[Solver], strong: tuple[str, ...], pace: Pace, say: Say
+        self,
+        station: Station,
+        solvers: list[Solver],
+        strong: Mapping[str, Mapping[str, Any]],
+        pace: Pace,
+        say: Say,
     ) -> None:
         self.station, self.strong, self.pace, self.say = station, strong, pace, say
         self.solvers = sorted(solvers, key=lambda s: (s.name != OURS, s.name not in strong))
@@ -92,8 +97,7 @@ class Contest:
                     self._try(solver, parameters, "")
 
     def _look_at_peer(self, solver: Solver) -> None:
-        first = solver.sweep[0]
-        first = first[min(self.pace.skip, len(first) - 1) :]
+        first, *more = self._sweep(solver)
         if not self._cold(solver, first[0]):
             return
         run, threads = self._try(solver, first[0], ""), ""
@@ -104,7 +108,7 @@ class Contest:
         if run.trouble:
             return
         reached = self._gap(run)
-        for group in (first[1:], *solver.sweep[1:]):
+        for group in (first[1:], *more):
             idle, previous = 0, math.inf
             for parameters in group:
                 if reached <= self.pace.stop:
@@ -126,6 +130,11 @@ class Contest:
                 previous = reached
                 if idle == 2:
                     break
+
+    def _sweep(self, solver: Solver) -> Sweep:
+        if self.pace.known and solver.name in self.strong:
+            return since(solver.sweep, self.strong[solver.name])
+        return solver.sweep
 
     def _cold(self, solver: Solver, parameters: dict[str, Any]) -> bool:
         """The first fit of a fresh process; whether there was one."""

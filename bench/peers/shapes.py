@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -24,10 +25,9 @@ class Shape:
         How many times faster than the best peer we mean to be.
     seconds : float
         Its share of the full run; a quick run has QUICK_SECONDS for each shape.
-    strong : tuple of str
-        Its strongest peers, which take part in a quick run.
-    quick_divisor : int
-        A quick run divides the rows by this.
+    strong : mapping, solver → parameters
+        The peers that were fastest to 1e-6 in full runs, each with the loosest parameters that arrived.
+        A quick run has only these and begins there, so that it finds the best peer in little time.
     against : str
         The library that the target is about, empty for all.
     """
@@ -36,12 +36,11 @@ class Shape:
     build: Callable[[int], Data]
     target: float
     seconds: float
-    strong: tuple[str, ...]
-    quick_divisor: int = 1
+    strong: Mapping[str, Mapping[str, Any]]
     against: str = ""
 
 
-QUICK_SECONDS = 10.0  # with 8, a tolerance that suits the best peer was left out
+QUICK_SECONDS = 20.0
 
 
 def sparse_text(n: int, d: int, nonzeros: int) -> Data:
@@ -100,19 +99,34 @@ def _tall(n: int, d: int, dtype: str) -> Callable[[int], Data]:
     return lambda divisor: _dense(correlated(max(n // divisor, 2 * d), d, dtype))
 
 
-_TALL = ("sklearnex lbfgs", "glum irls-ls", "scikit-learn newton-cholesky", "scikit-learn lbfgs")
-_MIDDLE = ("scikit-learn newton-cholesky", "glum lbfgs", "sklearnex lbfgs", "snapml primal")
-_WIDE = ("glum lbfgs", "scikit-learn newton-cg", "snapml primal", "scikit-learn lbfgs", "sklearnex lbfgs")
-_SPARSE = ("snapml dual", "liblinear-multicore", "scikit-learn newton-cg", "scikit-learn liblinear")
-_TINY = ("snapml primal", "liblinear-multicore", "scikit-learn newton-cholesky")
+_TALL = {"sklearnex lbfgs": {"mean_tol": 1e-4}, "glum irls-ls": {"gradient_tol": 1e-3}}
+_UNEVEN = {"glum irls-ls": {"gradient_tol": 1e-2}, "scikit-learn newton-cholesky": {"tol": 1e-2}}
+_MIDDLE = {"glum lbfgs": {"gradient_tol": 1e-5}, "sklearnex lbfgs": {"mean_tol": 1e-5}}
+_WIDE = {
+    "snapml primal": {"column": 100.0, "tol": 1e-4},
+    "scikit-learn newton-cg": {"tol": 1e-4},
+    "liblinear-multicore": {"tol": 1e-4},
+    "scikit-learn lbfgs": {"tol": 1e-6},
+}
+_SPARSE = {"snapml dual": {"column": 1.0, "tol": 1e-4}, "liblinear-multicore": {"tol": 1e-4}}
+_CANCER = {
+    "snapml primal": {"column": 10.0, "tol": 1e-4},
+    "liblinear-multicore": {"tol": 1e-4},
+    "scikit-learn newton-cholesky": {"tol": 1e-5},
+}
+_TINY = {
+    "liblinear-multicore": {"tol": 1e-3},
+    "snapml primal": {"column": 10.0, "tol": 1e-4},
+    "scikit-learn newton-cholesky": {"tol": 1e-4},
+}
 _ALL = (
     Shape("1e6x28-float64", _tall(1_000_000, 28, "float64"), 30.0, 75.0, _TALL),
     Shape("1e6x28-float32", _tall(1_000_000, 28, "float32"), 30.0, 60.0, _TALL),
-    Shape("1e6x28-uneven-float64", lambda k: uneven(1_000_000 // k, 28, "float64"), 30.0, 60.0, _TALL),
-    Shape("2e5x300-float64", _tall(200_000, 300, "float64"), 12.0, 90.0, _MIDDLE, 4),
+    Shape("1e6x28-uneven-float64", lambda k: uneven(1_000_000 // k, 28, "float64"), 30.0, 60.0, _UNEVEN),
+    Shape("2e5x300-float64", _tall(200_000, 300, "float64"), 12.0, 90.0, _MIDDLE),
     Shape("2e5x300-float32", _tall(200_000, 300, "float32"), 12.0, 70.0, _MIDDLE),
-    Shape("1e5x1000-float32", _tall(100_000, 1_000, "float32"), 8.0, 95.0, _MIDDLE, 4),
-    Shape("2e4x3072-float32", _tall(20_000, 3_072, "float32"), 6.0, 100.0, _WIDE, 2),
+    Shape("1e5x1000-float32", _tall(100_000, 1_000, "float32"), 8.0, 95.0, _MIDDLE),
+    Shape("2e4x3072-float32", _tall(20_000, 3_072, "float32"), 6.0, 100.0, _MIDDLE),
     Shape("209x12288-float64", lambda _: _dense(pixels(209, "float64")), 15.0, 40.0, _WIDE),
     Shape(
         "sparse-2e5x5e4",
@@ -122,7 +136,12 @@ _ALL = (
         _SPARSE,
     ),
     Shape(
-        "569x30-float64", lambda _: _dense(breast_cancer("float64")), 8.0, 40.0, _TINY, against="scikit-learn"
+        "569x30-float64",
+        lambda _: _dense(breast_cancer("float64")),
+        8.0,
+        40.0,
+        _CANCER,
+        against="scikit-learn",
     ),
     Shape(
         "1000x20-float64",

@@ -7,7 +7,7 @@ have a group for each value of that column: a larger one is nearer our objective
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -159,6 +159,15 @@ _TABLE = (
     _scikit_learn("saga", _tolerances("tol", *_USUAL)),
 )
 SOLVERS: dict[str, Solver] = {solver.name: solver for solver in _TABLE}
+
+
+def since(sweep: Sweep, entry: Mapping[str, Any]) -> Sweep:
+    """The sweep from the first entry that has these parameters."""
+    for i, group in enumerate(sweep):
+        for j, parameters in enumerate(group):
+            if entry.items() <= parameters.items():
+                return (group[j:], *sweep[i + 1 :])
+    raise ValueError(f"{dict(entry)} is in no entry of the sweep {sweep}; take one that is")
 
 
 def named(names: list[str]) -> list[Solver]:
