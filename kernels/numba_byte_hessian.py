@@ -21,8 +21,7 @@ from accel_logreg.kernels.numba_compile import jit, prefetch, use_wide_vectors
 from accel_logreg.kernels.numba_jit import _exp_negative
 
 _STEPS = 127
-_AHEAD = 16  # rows to prefetch
-_SHORT_ROW = 2048  # bytes
+_AHEAD = 6  # rows: how far in front memory is asked for
 _SQUARE = 32
 
 
@@ -42,22 +41,24 @@ def _weigh(
     centre: Any,
     inverse: Any,
     first: int,
-    m: int,
-    roots: Any,
+    V: Any,
     largest: Any,
 ) -> float:
-    """roots[i] = √(s h), largest[j] = max |x̂ⱼ √(s h)| for m rows from ``first``; returns their Σ s."""
+    """V[i] = (x̂ √(s h), √(s h), 0, …) of the rows from ``first``; largest[j] ← max |V[i, j]|; their Σ s."""
     use_wide_vectors()
     d = X.shape[1]
     line = d * X.itemsize
+    half = line // 128 * 64
     t = np.empty(d, dtype=np.float32)
     total = 0.0
-    for i in range(m):
-        if rows.size > 0 and line <= _SHORT_ROW and first + i + _AHEAD < rows.size:
-            for byte in range(0, line + 63, 64):
-                prefetch(X, rows[first + i + _AHEAD] * line + byte)
+    for i in range(V.shape[0]):
         row = np.uintp(rows[first + i]) if rows.size > 0 else np.uintp(first + i)
+        later = first + i + _AHEAD
+        if later < rows.size:
+            later = rows[later]
         z = np.float32(0.0)
+        for byte in range(0, half, 64):  # the other half between the loops: fewer wait at a time
+            prefetch(X, later * line + byte)
         for j in range(d):
             t[j] = np.float32(X[row, j] - centre[j]) * inverse[j]
             z += t[j] * u[j]
@@ -69,66 +70,43 @@ def _weigh(
         total += weight
         e = _exp_negative(-0.5 * abs(np.float64(z) + c))
         root = np.float32(np.sqrt(weight) * e / (1.0 + e * e))  # h = e²/(1 + e²)²
-        roots[i] = root
+        v = V[i]
+        for byte in range(half, line + 63, 64):
+            prefetch(X, later * line + byte)
         for j in range(d):
-            size = abs(t[j]) * root
+            v[j] = t[j] * root
+            size = abs(v[j])
             largest[j] = size if size > largest[j] else largest[j]
+        v[d] = root
+        v[d + 1 :] = np.float32(0.0)
         largest[d] = max(largest[d], root)
     return total
 
 
 @jit()
-def _pack(
-    X: Any,
-    rows: Any,
-    roots: Any,
-    centre: Any,
-    inverse: Any,
-    first: int,
-    m: int,
-    group: int,
-    packed: Any,
-    sums: Any,
-    squares: Any,
-) -> None:
-    """packed[:, group] = four rows from ``first + 4 group``, as multiples of the steps; ``sums`` Σ of these,
-    ``squares`` Σ of their squares before they were rounded. ``inverse`` (d + 1,) is one over scale and step.
+def _pack(V: Any, by: Any, start: int, stop: int, packed: Any, sums: Any, squares: Any) -> None:
+    """packed[:, g] = rows 4 g to 4 g + 3 of V in multiples of the columns' steps, for g from start to stop.
+
+    by (width,) float32, one over the steps; ``sums`` Σ of what is packed, ``squares`` Σ of the squares
+    before they were rounded.
     """
     use_wide_vectors()
-    d = X.shape[1]
-    i = TOGETHER * group
-    # Rows beyond the last weigh nothing.
-    last = m - 1
-    a, b, c, e = min(i, last), min(i + 1, last), min(i + 2, last), min(i + 3, last)
-    if rows.size > 0:
-        x0, x1, x2, x3 = X[rows[first + a]], X[rows[first + b]], X[rows[first + c]], X[rows[first + e]]
-    else:
-        x0, x1, x2, x3 = X[first + a], X[first + b], X[first + c], X[first + e]
-    r0, r1, r2, r3 = roots[i], roots[i + 1], roots[i + 2], roots[i + 3]
-    four = np.empty(packed.shape[0] * LANES, dtype=np.int32)
-    for j in range(d):
-        v0 = np.float32(x0[j] - centre[j]) * (inverse[j] * r0)
-        v1 = np.float32(x1[j] - centre[j]) * (inverse[j] * r1)
-        v2 = np.float32(x2[j] - centre[j]) * (inverse[j] * r2)
-        v3 = np.float32(x3[j] - centre[j]) * (inverse[j] * r3)
-        squares[j] += (v0 * v0 + v1 * v1) + (v2 * v2 + v3 * v3)
-        q0, q1 = np.int32(np.rint(v0)), np.int32(np.rint(v1))
-        q2, q3 = np.int32(np.rint(v2)), np.int32(np.rint(v3))
-        sums[j] += (q0 + q1) + (q2 + q3)
-        low = (q0 & np.int32(255)) | ((q1 & np.int32(255)) << np.int32(8))
-        four[j] = low | ((q2 & np.int32(255)) << np.int32(16)) | (q3 << np.int32(24))
-    one = inverse[d]
-    for k in range(TOGETHER):
-        v = one * roots[i + k]
-        squares[d] += v * v
-        q = np.int32(np.rint(v))
-        sums[d] += q
-        four[d] = q if k == 0 else four[d] | (q << np.int32(8 * k))
-    four[d + 1 :] = 0
-    for block in range(packed.shape[0]):
-        target, source = packed[block, group], four[block * LANES : (block + 1) * LANES]
-        for lane in range(LANES):
-            target[lane] = source[lane]
+    four = np.empty(by.size, dtype=np.int32)
+    byte = np.int32(255)
+    for group in range(start, stop):
+        v = V[TOGETHER * group : TOGETHER * (group + 1)]
+        for j in range(by.size):
+            v0, v1, v2, v3 = v[0, j] * by[j], v[1, j] * by[j], v[2, j] * by[j], v[3, j] * by[j]
+            squares[j] += (v0 * v0 + v1 * v1) + (v2 * v2 + v3 * v3)
+            q0, q1 = np.int32(np.rint(v0)), np.int32(np.rint(v1))
+            q2, q3 = np.int32(np.rint(v2)), np.int32(np.rint(v3))
+            sums[j] += (q0 + q1) + (q2 + q3)
+            low = (q0 & byte) | ((q1 & byte) << np.int32(8))
+            four[j] = low | ((q2 & byte) << np.int32(16)) | (q3 << np.int32(24))
+        for block in range(packed.shape[0]):
+            target, source = packed[block, group], four[block * LANES : (block + 1) * LANES]
+            for lane in range(LANES):
+                target[lane] = source[lane]
 
 
 @jit(parallel=True)
@@ -142,51 +120,28 @@ def _weigh_round(
     centre: Any,
     inverse: Any,
     first: int,
-    m: int,
-    roots: Any,
+    V: Any,
     largest: Any,
     totals: Any,
 ) -> None:
     chunks = largest.shape[0]
+    m = V.shape[0]
     for chunk in prange(chunks):
         start, stop = chunk * m // chunks, (chunk + 1) * m // chunks
         largest[chunk] = 0.0
         totals[chunk] += _weigh(
-            X,
-            s,
-            rows,
-            factors,
-            u,
-            c,
-            centre,
-            inverse,
-            first + start,
-            stop - start,
-            roots[start:stop],
-            largest[chunk],
+            X, s, rows, factors, u, c, centre, inverse, first + start, V[start:stop], largest[chunk]
         )
 
 
 @jit(parallel=True)
-def _pack_round(
-    X: Any,
-    rows: Any,
-    roots: Any,
-    centre: Any,
-    inverse: Any,
-    first: int,
-    m: int,
-    packed: Any,
-    sums: Any,
-    squares: Any,
-) -> None:
+def _pack_round(V: Any, groups: int, by: Any, packed: Any, sums: Any, squares: Any) -> None:
     chunks = sums.shape[0]
-    groups = -(-m // TOGETHER)
     for chunk in prange(chunks):
         sums[chunk] = 0
         squares[chunk] = 0.0
-        for group in range(chunk * groups // chunks, (chunk + 1) * groups // chunks):
-            _pack(X, rows, roots, centre, inverse, first, m, group, packed, sums[chunk], squares[chunk])
+        start, stop = chunk * groups // chunks, (chunk + 1) * groups // chunks
+        _pack(V, by, start, stop, packed, sums[chunk], squares[chunk])
 
 
 @jit(parallel=True)
@@ -218,23 +173,22 @@ def byte_hessian(
     W: Any,
     centre: Any,
     scale: Any,
+    V: Any,
     packed: Any,
     chunks: int,
 ) -> Any:
     """(1/S) Σ s h x̂ x̂ᵀ, x̂ = ((x − centre)/scale, 1), (p, p) float32, roughly; and how roughly.
 
     X (n, d) float32 or float64; s (n,) or (0,) for weights of one; rows (m,) intp and factors (m,), or
-    (0,) both for all rows; W (p,) float64; centre, scale (d,) float64; packed (width / 16, groups, 16)
-    int32, whose rows a round has; width is ``width_for(p)``.
+    (0,) both for all rows; W (p,) float64; centre, scale (d,) float64; V (4 groups, width) float32 and
+    packed (width / 16, groups, 16) int32, whose rows a round has; width is ``width_for(p)``.
 
     The second answer is the largest share of a column's square that rounding adds as noise; NaN or
     infinite where the rows are beyond float32 on the way.
     """
     d = X.shape[1]
-    width = packed.shape[0] * LANES
-    a_round = packed.shape[1] * TOGETHER
+    a_round, width = V.shape
     H = np.zeros((width, width))
-    roots = np.zeros(a_round, dtype=np.float32)
     largest = np.zeros((chunks, width), dtype=np.float32)
     sums = np.zeros((chunks, width), dtype=np.int32)
     squares = np.zeros((chunks, width), dtype=np.float32)
@@ -243,18 +197,18 @@ def byte_hessian(
     u = (W[:d] * scale).astype(np.float32)
     c = W[d] + np.sum(W[:d] * centre)
     mean, inverse = centre.astype(X.dtype), (1.0 / scale).astype(np.float32)
-    finer = np.zeros(d + 1, dtype=np.float32)
+    by = np.zeros(width, dtype=np.float32)
     n = rows.size if rows.size > 0 else X.shape[0]
     for first in range(0, n, a_round):
         m = min(a_round, n - first)
-        roots[m:] = 0.0
-        _weigh_round(X, s, rows, factors, u, c, mean, inverse, first, m, roots, largest, totals)
+        groups = -(-m // TOGETHER)
+        V[m : groups * TOGETHER] = 0.0  # rows beyond the last weigh nothing
+        _weigh_round(X, s, rows, factors, u, c, mean, inverse, first, V[:m], largest, totals)
         for j in range(d + 1):
             steps[j] = np.float64(largest[:, j].max()) / _STEPS
-            by = 1.0 / steps[j] if steps[j] > 0.0 else 0.0
-            finer[j] = by / scale[j] if j < d else by
-        _pack_round(X, rows, roots, mean, finer, first, m, packed, sums, squares)
-        _add_round(packed, -(-m // TOGETHER), sums.sum(axis=0).astype(np.int32), steps, chunks, H)
+            by[j] = 1.0 / steps[j] if steps[j] > 0.0 else 0.0
+        _pack_round(V, groups, by, packed, sums, squares)
+        _add_round(packed, groups, sums.sum(axis=0).astype(np.int32), steps, chunks, H)
         for j in range(d + 1):
             diagonal[j] += steps[j] * steps[j] * squares[:, j].astype(np.float64).sum()
             noise[j] += steps[j] * steps[j] * m / 12.0

@@ -11,8 +11,8 @@ from accel_logreg.backends.base import Float64, Matrix, RoughHessian
 from accel_logreg.kernels.numba_byte_hessian import byte_hessian, width_for
 from accel_logreg.kernels.numba_byte_products import LANES, MOST_ROWS, TOGETHER
 
-# A round's rows are read twice, the second time from the last-level cache.
-_ROUND_BYTES = 1 << 23
+# What is weighed in a round is read again from the cache, to be rounded.
+_ROUND_BYTES = 1 << 22
 _LEAST_ROUND = 512
 
 
@@ -29,7 +29,11 @@ def rough_hessian(
     """See backends/base.py; ``rows`` and ``factors`` are (m,), or (0,) both for all rows of X."""
     n, d = X.shape
     m = len(rows) if len(rows) else n
-    a_round = min(m, MOST_ROWS, max(_LEAST_ROUND, _ROUND_BYTES // (d * X.itemsize)))
-    packed = np.empty((width_for(d + 1) // LANES, -(-a_round // TOGETHER), LANES), dtype=np.int32)
-    matrix, noise = byte_hessian(X, s, rows, factors, W.copy(), centre.copy(), scale.copy(), packed, chunks)
+    width = width_for(d + 1)
+    groups = -(-min(m, MOST_ROWS, max(_LEAST_ROUND, _ROUND_BYTES // (4 * width))) // TOGETHER)
+    V = np.empty((groups * TOGETHER, width), dtype=np.float32)
+    packed = np.empty((width // LANES, groups, LANES), dtype=np.int32)
+    matrix, noise = byte_hessian(
+        X, s, rows, factors, W.copy(), centre.copy(), scale.copy(), V, packed, chunks
+    )
     return RoughHessian(matrix, noise) if math.isfinite(noise) else None
