@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from accel_logreg.backends.base import Descent, Float64, Picked, RoughHessian, Rows
+from accel_logreg.backends.answers import Descent, RoughHessian
+from accel_logreg.backends.base import Float64, Picked, Rows
 
 _SEPARATION = (
     "the classes are perfectly separated and C=inf: the cost falls towards 0 as the coefficients grow, so "

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from accel_logreg.backends.base import Float64, Matrix, Picked, RoughHessian
+from accel_logreg.backends.answers import RoughHessian
+from accel_logreg.backends.base import Float64, Matrix, Picked
 from accel_logreg.backends.device_matrix import DeviceMatrix
 from accel_logreg.objective import Objective
 from accel_logreg.rough import RoughProblem

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from accel_logreg.backends.base import Backend, Descent
+from accel_logreg.backends.answers import Descent
+from accel_logreg.backends.base import Backend
 from accel_logreg.lab.profile_work import flops
 from bench.problems import Float64, Problem, correlated, descend, pixels
 from bench.problems_real import crops

@@ -11,7 +11,8 @@ from reference import Problem, assert_promise_kept
 
 from accel_logreg import LogisticRegression
 from accel_logreg.backends import load_backend
-from accel_logreg.backends.base import Float64, Picked, RoughHessian
+from accel_logreg.backends.answers import RoughHessian
+from accel_logreg.backends.base import Float64, Picked
 from accel_logreg.backends.numba_jit import NumbaBackend, NumbaRows
 from accel_logreg.kernels import numba_byte_products as byte_products
 from accel_logreg.kernels.numba_byte_hessian import width_for

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from cuda_host.host_device import Driver, HostDevice
 
-from accel_logreg.backends.base import Descent
+from accel_logreg.backends.answers import Descent
 from accel_logreg.backends.cupy_fused_rows import upload_rows
 from accel_logreg.backends.python_loop import PythonRows
 from accel_logreg.kernels import cupy_fused_descent, cupy_fused_descent_plan

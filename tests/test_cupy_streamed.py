@@ -13,11 +13,12 @@ from cuda_host.host_device import NO_ROOM, ONE_MULTIPROCESSOR, Driver
 from cuda_host.queues import LAGGING, QueueingDevice
 from door_problems import assert_same_answers, assert_same_curvature, problem
 
-from accel_logreg.backends.base import Float64, Picked, Rates
+from accel_logreg.backends.base import Float64, Picked
 from accel_logreg.backends.cupy_fused_place import place_rows
 from accel_logreg.backends.cupy_fused_rows import CupyRows
 from accel_logreg.backends.cupy_fused_streamed import BUS, StreamedRows
 from accel_logreg.backends.python_loop import PythonRows
+from accel_logreg.backends.rates import Rates
 from accel_logreg.kernels import cupy_fused_gather, cupy_fused_staging
 from accel_logreg.kernels.cupy_fused_plan import Limits
 from accel_logreg.kernels.cupy_fused_rank_plan import gram_bytes

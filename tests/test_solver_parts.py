@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from accel_logreg.backends.base import Rates
+from accel_logreg.backends.rates import Rates
 from accel_logreg.solvers.choose import choose
 from accel_logreg.solvers.cost import Costs, passes, sampling_rate
 from accel_logreg.solvers.factor import Factor, factorise, rough_factor

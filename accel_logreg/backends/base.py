@@ -15,7 +15,6 @@ No penalty (except inside ``descend``), tolerance or solver name crosses this li
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -26,6 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
+from accel_logreg.backends.answers import Descent, NewtonRun, RoughHessian
+from accel_logreg.backends.rates import Rates
 from accel_logreg.device_arrays import kind_of
 
 if TYPE_CHECKING:
@@ -79,49 +80,6 @@ class BackendUnavailableError(ImportError):
 
     def __reduce__(self) -> tuple[type[BackendUnavailableError], tuple[str, str, str]]:
         return type(self), (self.backend, self.reason, self.remedy)
-
-
-@dataclass(frozen=True)
-class Descent:
-    """What ``Rows.descend`` returns.
-
-    W : (p,) float64, the weights after the last step
-    costs : (steps,) float64, J at the START of each step, in nats per unit weight
-    gradient_norms : (steps,) float64, ‖∇J‖₂ at the start of each step
-    """
-
-    W: Float64
-    costs: Float64
-    gradient_norms: Float64
-
-
-@dataclass(frozen=True)
-class NewtonRun:
-    """What ``Rows.newton`` returns.
-
-    W : (p,) float64
-    costs, gradient_norms : (steps + 1,) float64, J and ‖∇J‖₂ at the start and after each step
-    decrement : an upper estimate of J(W) − min J in nats
-    bound : a certified bound on the same, infinite where λ = 0
-    """
-
-    W: Float64
-    costs: Float64
-    gradient_norms: Float64
-    decrement: float
-    bound: float
-
-
-@dataclass(frozen=True)
-class RoughHessian:
-    """What ``Rows.rough_hessian`` returns.
-
-    matrix : (p, p) float32, symmetric, its diagonal as exact as that
-    noise : what rounding adds to a column's square, as a share of it; the largest of all columns
-    """
-
-    matrix: NDArray[np.float32]
-    noise: float
 
 
 class Rough(ABC):
@@ -277,30 +235,6 @@ class Rows(ABC):
         A pass over the copy counts as many reads as the copy has bytes for each of X's.
         """
         return None
-
-
-@dataclass(frozen=True)
-class Rates:
-    """Seconds that an engine's work takes, all threads together, measured where its figures stand.
-
-    byte, entry : of X in a pass, whichever is slower
-    tile_entry : of X, centred and scaled for a Hessian
-    multiplication : in a Hessian's rank-k update
-    call : of any question, before the first row
-    rough_multiplication, rough_tile_entry : the same, of a Hessian from products of few bits, where the
-        engine has those for p unknowns: from ``rough_from`` on
-    rough_entry : of a copy of dense X in few bits, in a pass over it; infinite where there is none
-    """
-
-    byte: float
-    entry: float
-    tile_entry: float
-    multiplication: float
-    call: float
-    rough_entry: float = math.inf
-    rough_multiplication: float = math.inf
-    rough_tile_entry: float = 0.0
-    rough_from: float = math.inf
 
 
 class Backend(ABC):

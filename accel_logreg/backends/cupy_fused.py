@@ -10,16 +10,7 @@ from collections.abc import Iterable
 from copy import copy
 from typing import Any
 
-from accel_logreg.backends.base import (
-    Backend,
-    BackendUnavailableError,
-    Csr,
-    Float64,
-    Labels,
-    Matrix,
-    Rates,
-    Rows,
-)
+from accel_logreg.backends.base import Backend, BackendUnavailableError, Csr, Float64, Labels, Matrix, Rows
 from accel_logreg.backends.columns import Columns, column_labels, refuse_sparse
 from accel_logreg.backends.cupy_fused_columns import upload_columns
 from accel_logreg.backends.cupy_fused_csr import csr_logits, upload_csr_rows
@@ -27,6 +18,7 @@ from accel_logreg.backends.cupy_fused_given import GivenMatrix, given_matrix
 from accel_logreg.backends.cupy_fused_place import place_rows
 from accel_logreg.backends.cupy_fused_probe import current_device, find_obstacle
 from accel_logreg.backends.device_matrix import DeviceMatrix
+from accel_logreg.backends.rates import Rates
 from accel_logreg.device_arrays import on_gpu
 from accel_logreg.kernels.cupy_fused_budget import BoundedDevice
 from accel_logreg.kernels.cupy_fused_device import Device, cuda_devices_in_use

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from accel_logreg.backends.base import Csr, Descent, Float64, Labels, Picked, Rows
+from accel_logreg.backends.answers import Descent
+from accel_logreg.backends.base import Csr, Float64, Labels, Picked, Rows
 from accel_logreg.backends.cupy_fused_rows import checked_rows, require_memory
 from accel_logreg.kernels import cupy_fused_csr as kernels
 from accel_logreg.kernels import cupy_fused_csr_matrices as matrices

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from accel_logreg.backends.base import Descent, Float64, Labels, Matrix, Picked, Rows
+from accel_logreg.backends.answers import Descent
+from accel_logreg.backends.base import Float64, Labels, Matrix, Picked, Rows
 from accel_logreg.kernels import cupy_fused as kernels
 from accel_logreg.kernels import cupy_fused_matrices as matrices
 from accel_logreg.kernels.cupy_fused_device import Device, memory_error

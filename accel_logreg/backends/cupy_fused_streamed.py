@@ -11,8 +11,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from accel_logreg.backends.base import Descent, Float64, Picked, Rates, Rows
+from accel_logreg.backends.answers import Descent
+from accel_logreg.backends.base import Float64, Picked, Rows
 from accel_logreg.backends.cupy_fused_rows import CupyRows, checked_rows, require_memory
+from accel_logreg.backends.rates import Rates
 from accel_logreg.kernels import cupy_fused as kernels
 from accel_logreg.kernels import cupy_fused_matrices as matrices
 from accel_logreg.kernels.cupy_fused_device import Device, memory_error

@@ -11,18 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from accel_logreg.backends.answers import Descent, NewtonRun, RoughHessian
 from accel_logreg.backends.base import (
     Backend,
     BackendUnavailableError,
     Csr,
-    Descent,
     Float64,
     Labels,
     Matrix,
-    NewtonRun,
     Picked,
     Rough,
-    RoughHessian,
     Rows,
     blas_threads,
 )

@@ -7,7 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_logreg.backends.base import Float64, Matrix, RoughHessian
+from accel_logreg.backends.answers import RoughHessian
+from accel_logreg.backends.base import Float64, Matrix
 from accel_logreg.kernels.numba_byte_hessian import byte_hessian, width_for
 from accel_logreg.kernels.numba_byte_products import LANES, MOST_ROWS, TOGETHER
 

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_logreg.backends.base import Csr, Descent, Float64, Labels, Picked, Rows
+from accel_logreg.backends.answers import Descent
+from accel_logreg.backends.base import Csr, Float64, Labels, Picked, Rows
 from accel_logreg.backends.numba_jit import _read_only, _threads_for
 from accel_logreg.kernels import numba_jit_csr as kernels
 from accel_logreg.kernels import numba_jit_csr_copies as copies

@@ -7,18 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from accel_logreg.backends.base import (
-    Backend,
-    Csr,
-    Descent,
-    Float64,
-    Labels,
-    Matrix,
-    Picked,
-    Rates,
-    Rows,
-    blas_threads_now,
-)
+from accel_logreg.backends.answers import Descent
+from accel_logreg.backends.base import Backend, Csr, Float64, Labels, Matrix, Picked, Rows, blas_threads_now
+from accel_logreg.backends.rates import Rates
 from accel_logreg.kernels import numpy_vectorised as kernels
 
 if TYPE_CHECKING:

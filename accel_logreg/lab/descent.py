@@ -14,7 +14,8 @@ from functools import partial
 import numpy as np
 
 from accel_logreg.backends import load_backend
-from accel_logreg.backends.base import Backend, Descent, Float64, Rows
+from accel_logreg.backends.answers import Descent
+from accel_logreg.backends.base import Backend, Float64, Rows
 from accel_logreg.lab.clock import Clock, Subject, device_synchroniser, median, require_equal
 from accel_logreg.lab.crops import Crops
 from accel_logreg.objective import Objective

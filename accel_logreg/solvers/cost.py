@@ -12,7 +12,7 @@ from typing import Protocol
 
 
 class Rates(Protocol):
-    """Seconds: see backends/base.py, where each engine has its own."""
+    """Seconds: see backends/rates.py; each engine has its own."""
 
     @property
     def byte(self) -> float: ...
