@@ -36,6 +36,7 @@ def _weigh(
     s: Any,
     rows: Any,
     factors: Any,
+    share: float,
     u: Any,
     c: float,
     centre: Any,
@@ -43,14 +44,13 @@ def _weigh(
     first: int,
     V: Any,
     largest: Any,
-) -> float:
-    """V[i] = (x̂ √(s h), √(s h), 0, …) of the rows from ``first``; largest[j] ← max |V[i, j]|; their Σ s."""
+) -> None:
+    """V[i] = (x̂, 1, 0, …) √(share s h) of the rows from ``first``; largest[j] ← max |V[i, j]|."""
     use_wide_vectors()
     d = X.shape[1]
     line = d * X.itemsize
     half = line // 128 * 64
     t = np.empty(d, dtype=np.float32)
-    total = 0.0
     for i in range(V.shape[0]):
         row = np.uintp(rows[first + i]) if rows.size > 0 else np.uintp(first + i)
         later = first + i + _AHEAD
@@ -62,12 +62,11 @@ def _weigh(
         for j in range(d):
             t[j] = np.float32(X[row, j] - centre[j]) * inverse[j]
             z += t[j] * u[j]
-        weight = 1.0
+        weight = share
         if factors.size > 0:
-            weight = factors[first + i]
+            weight *= factors[first + i]
         if s.size > 0:
             weight *= s[row]
-        total += weight
         e = _exp_negative(-0.5 * abs(np.float64(z) + c))
         root = np.float32(np.sqrt(weight) * e / (1.0 + e * e))  # h = e²/(1 + e²)²
         v = V[i]
@@ -80,7 +79,6 @@ def _weigh(
         v[d] = root
         v[d + 1 :] = np.float32(0.0)
         largest[d] = max(largest[d], root)
-    return total
 
 
 @jit()
@@ -115,6 +113,7 @@ def _weigh_round(
     s: Any,
     rows: Any,
     factors: Any,
+    share: float,
     u: Any,
     c: float,
     centre: Any,
@@ -122,15 +121,14 @@ def _weigh_round(
     first: int,
     V: Any,
     largest: Any,
-    totals: Any,
 ) -> None:
     chunks = largest.shape[0]
     m = V.shape[0]
     for chunk in prange(chunks):
         start, stop = chunk * m // chunks, (chunk + 1) * m // chunks
         largest[chunk] = 0.0
-        totals[chunk] += _weigh(
-            X, s, rows, factors, u, c, centre, inverse, first + start, V[start:stop], largest[chunk]
+        _weigh(
+            X, s, rows, factors, share, u, c, centre, inverse, first + start, V[start:stop], largest[chunk]
         )
 
 
@@ -151,17 +149,20 @@ def _add_round(packed: Any, groups: int, sums: Any, steps: Any, chunks: int, H: 
 
 
 @jit()
-def _mirror(H: Any, divisor: float, answer: Any) -> None:
-    """answer = H / divisor for symmetric H of which the upper triangle is there, in squares of 32."""
-    p = answer.shape[0]
-    by = 1.0 / divisor
+def _square(H: Any, p: int) -> Any:
+    """(p, p), symmetric, from the upper triangle of H (width, width), in H's own memory."""
+    width = H.shape[0]
+    flat = H.ravel()
+    for i in range(1, p):
+        for j in range(i, p):
+            flat[i * p + j] = flat[i * width + j]  # from further behind, and in order: nothing is lost
+    answer = flat[: p * p].reshape((p, p))
     for top in range(0, p, _SQUARE):
         for left in range(top, p, _SQUARE):
             for i in range(top, min(top + _SQUARE, p)):
                 for j in range(max(left, i), min(left + _SQUARE, p)):
-                    value = np.float32(H[i, j] * by)
-                    answer[i, j] = value
-                    answer[j, i] = value
+                    answer[j, i] = answer[i, j]
+    return answer
 
 
 @jit()
@@ -170,53 +171,53 @@ def byte_hessian(
     s: Any,
     rows: Any,
     factors: Any,
+    total: float,
     W: Any,
     centre: Any,
     scale: Any,
     V: Any,
     packed: Any,
+    H: Any,
     chunks: int,
 ) -> Any:
     """(1/S) Σ s h x̂ x̂ᵀ, x̂ = ((x − centre)/scale, 1), (p, p) float32, roughly; and how roughly.
 
     X (n, d) float32 or float64; s (n,) or (0,) for weights of one; rows (m,) intp and factors (m,), or
-    (0,) both for all rows; W (p,) float64; centre, scale (d,) float64; V (4 groups, width) float32 and
-    packed (width / 16, groups, 16) int32, whose rows a round has; width is ``width_for(p)``.
+    (0,) both for all rows; ``total`` S, of these rows; W (p,) float64; centre, scale (d,) float64.
+    V (4 groups, width) float32 and packed (width / 16, groups, 16) int32 are for a round's rows, H
+    (width, width) float32 of zeros for the answer; width is ``width_for(p)``.
 
     The second answer is the largest share of a column's square that rounding adds as noise; NaN or
     infinite where the rows are beyond float32 on the way.
     """
     d = X.shape[1]
     a_round, width = V.shape
-    H = np.zeros((width, width))
     largest = np.zeros((chunks, width), dtype=np.float32)
     sums = np.zeros((chunks, width), dtype=np.int32)
     squares = np.zeros((chunks, width), dtype=np.float32)
-    totals = np.zeros(chunks)
-    diagonal, noise, steps = np.zeros(width), np.zeros(width), np.zeros(width)
+    steps, by = np.zeros(width, dtype=np.float32), np.zeros(width, dtype=np.float32)
+    diagonal, noise = np.zeros(width), np.zeros(width)
     u = (W[:d] * scale).astype(np.float32)
     c = W[d] + np.sum(W[:d] * centre)
     mean, inverse = centre.astype(X.dtype), (1.0 / scale).astype(np.float32)
-    by = np.zeros(width, dtype=np.float32)
     n = rows.size if rows.size > 0 else X.shape[0]
     for first in range(0, n, a_round):
         m = min(a_round, n - first)
         groups = -(-m // TOGETHER)
         V[m : groups * TOGETHER] = 0.0  # rows beyond the last weigh nothing
-        _weigh_round(X, s, rows, factors, u, c, mean, inverse, first, V[:m], largest, totals)
+        _weigh_round(X, s, rows, factors, 1.0 / total, u, c, mean, inverse, first, V[:m], largest)
         for j in range(d + 1):
-            steps[j] = np.float64(largest[:, j].max()) / _STEPS
+            steps[j] = largest[:, j].max() / np.float32(_STEPS)
             by[j] = 1.0 / steps[j] if steps[j] > 0.0 else 0.0
         _pack_round(V, groups, by, packed, sums, squares)
         _add_round(packed, groups, sums.sum(axis=0).astype(np.int32), steps, chunks, H)
         for j in range(d + 1):
-            diagonal[j] += steps[j] * steps[j] * squares[:, j].astype(np.float64).sum()
-            noise[j] += steps[j] * steps[j] * m / 12.0
+            square = np.float64(steps[j]) * np.float64(steps[j])
+            diagonal[j] += square * squares[:, j].astype(np.float64).sum()
+            noise[j] += square * m / 12.0
     worst = 0.0
     for j in range(d + 1):
         H[j, j] = diagonal[j]
         if noise[j] > 0.0:
             worst = max(worst, noise[j] / diagonal[j])
-    answer = np.empty((d + 1, d + 1), dtype=np.float32)
-    _mirror(H, totals.sum(), answer)
-    return answer, worst if np.isfinite(c) and np.isfinite(diagonal.sum()) else np.nan
+    return _square(H, d + 1), worst if np.isfinite(c) and np.isfinite(diagonal.sum()) else np.nan

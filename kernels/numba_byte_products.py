@@ -1,4 +1,4 @@
-"""H += QᵀQ for Q of 8 bits, exactly: four times as many products an instruction as float32 has.
+"""H += QᵀQ for Q of 8 bits: four times as many products an instruction as float32 has.
 
 AVX-512 VNNI multiplies 64 pairs of bytes, one side without a sign, and adds four neighbouring products to
 each of 16 whole numbers (vpdpbusd). So four rows of Q lie side by side: ``packed[b, g, l]`` holds, as the
@@ -28,7 +28,7 @@ COLUMNS = BLOCKS * LANES  # a width is a multiple of this
 AGAINST = 8
 MOST_ROWS = 65_536  # of which 127 · 255 each add up in an int32
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
-_WHOLE, _REAL = ir.VectorType(_I32, LANES), ir.VectorType(ir.DoubleType(), LANES)
+_WHOLE, _REAL = ir.VectorType(_I32, LANES), ir.VectorType(ir.FloatType(), LANES)
 _declared: Any = cgutils.get_or_insert_function
 _variable: Any = cgutils.alloca_once
 
@@ -87,22 +87,18 @@ def _add_block(
             line = builder.gep(target.data, [builder.add(builder.mul(against, width), first)])
             for m, total in enumerate(row):
                 whole = builder.sub(builder.load(total), _spread(builder, bias, _WHOLE))
-                steps_here = _load(
-                    builder, builder.gep(steps, [builder.add(first, _I64(m * LANES))]), _REAL, 8
-                )
+                steps_here = _load(builder, builder.gep(steps, [builder.add(first, _I64(m * LANES))]), _REAL)
                 value = builder.fmul(builder.sitofp(whole, _REAL), builder.fmul(steps_here, step))
                 place = builder.gep(line, [_I64(m * LANES)])
-                before = _load(builder, place, _REAL, 8)
-                builder.store(
-                    builder.fadd(before, value), builder.bitcast(place, _REAL.as_pointer()), align=8
-                )
+                after = builder.fadd(_load(builder, place, _REAL), value)
+                builder.store(after, builder.bitcast(place, _REAL.as_pointer()), align=4)
         return context.get_dummy_value()
 
     return types.void(packed, types.intp, types.intp, types.intp, sums, steps, H), codegen
 
 
-def _load(builder: Any, place: Any, vector: Any, align: int = 4) -> Any:
-    return builder.load(builder.bitcast(place, vector.as_pointer()), align=align)
+def _load(builder: Any, place: Any, vector: Any) -> Any:
+    return builder.load(builder.bitcast(place, vector.as_pointer()), align=4)
 
 
 def _spread(builder: Any, value: Any, vector: Any) -> Any:
@@ -116,7 +112,7 @@ def add_products(packed: Any, groups: int, sums: Any, steps: Any, first: int, ev
     """H[i, j] += stepsᵢ stepsⱼ Σ qᵢ qⱼ for j ≥ i, of every ``every``-th 48 columns, forth and back.
 
     packed (width / 16, groups or more, 16) int32; sums (width,) int32, Σ q of each column; steps (width,)
-    and H (width, width) float64. What is below the diagonal is left undefined.
+    and H (width, width) float32. What is below the diagonal is left undefined.
     """
     use_wide_vectors()
     panels = H.shape[0] // COLUMNS

@@ -38,8 +38,8 @@ def test_products_are_exact(groups: int, p: int, threads: int, rng: np.random.Ge
     Q = rng.integers(-127, 128, (4 * groups, width)).astype(np.int8)
     Q[:, :3] = np.array([127, -127, 0])
     packed = np.ascontiguousarray(Q.reshape(groups, 4, width // 16, 16).transpose(2, 0, 3, 1))
-    steps = rng.random(width)
-    H = np.ones((width, width))
+    steps = (2.0 ** rng.integers(-4, 4, width)).astype(np.float32)
+    H = np.ones((width, width), dtype=np.float32)
     for thread in range(threads):
         byte_products.add_products(
             packed.view(np.int32)[..., 0],
@@ -51,8 +51,8 @@ def test_products_are_exact(groups: int, p: int, threads: int, rng: np.random.Ge
             H,
         )
     wide = Q.astype(np.float64)
-    expected = 1.0 + (wide.T @ wide) * np.outer(steps, steps)
-    np.testing.assert_allclose(np.triu(H), np.triu(expected), rtol=1e-14)
+    expected = 1.0 + (wide.T @ wide) * np.outer(steps, steps).astype(np.float64)
+    np.testing.assert_array_equal(np.triu(H), np.triu(expected).astype(np.float32))
 
 
 def problem(n: int, d: int, rng: np.random.Generator, dtype: Any) -> Any:

@@ -13,8 +13,8 @@ from accel_logreg.kernels.numba_byte_hessian import byte_hessian, width_for
 from accel_logreg.kernels.numba_byte_products import LANES, MOST_ROWS, TOGETHER
 
 # What is weighed in a round is read again from the cache, to be rounded.
-_ROUND_BYTES = 1 << 22
-_LEAST_ROUND = 512
+_ROUND_BYTES = 1 << 21
+_LEAST_ROUND = 1024  # for products of 8 bits to run at their pace
 
 
 def rough_hessian(
@@ -30,11 +30,24 @@ def rough_hessian(
     """See backends/base.py; ``rows`` and ``factors`` are (m,), or (0,) both for all rows of X."""
     n, d = X.shape
     m = len(rows) if len(rows) else n
+    weights = factors * s[rows] if len(rows) and s.size else factors if len(rows) else s
+    total = float(weights.sum()) if weights.size else float(n)
     width = width_for(d + 1)
     groups = -(-min(m, MOST_ROWS, max(_LEAST_ROUND, _ROUND_BYTES // (4 * width))) // TOGETHER)
-    V = np.empty((groups * TOGETHER, width), dtype=np.float32)
-    packed = np.empty((width // LANES, groups, LANES), dtype=np.int32)
+    scratch = np.empty((TOGETHER + 1) * groups * width, dtype=np.float32)
+    V, rest = scratch[: TOGETHER * groups * width], scratch[TOGETHER * groups * width :]
     matrix, noise = byte_hessian(
-        X, s, rows, factors, W.copy(), centre.copy(), scale.copy(), V, packed, chunks
+        X,
+        s,
+        rows,
+        factors,
+        total,
+        W.copy(),
+        centre.copy(),
+        scale.copy(),
+        V.reshape(TOGETHER * groups, width),
+        rest.view(np.int32).reshape(width // LANES, groups, LANES),
+        np.zeros((width, width), dtype=np.float32),
+        chunks,
     )
     return RoughHessian(matrix, noise) if math.isfinite(noise) else None
