@@ -248,22 +248,19 @@ def test_a_contest_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         SOLVERS[OURS],
         replace(SOLVERS["scikit-learn newton-cholesky"], alone=""),
         Solver("raising", "fake_peers:raises", (sweep,)),
-        Solver("hanging", "fake_peers:hangs", (sweep,)),
+        Solver("hanging", "fake_peers:hangs", (sweep,), loading=0.0),
         Solver("dying", "fake_peers:dies", (sweep,)),
         Solver("missing", "no_such_library:fit", (sweep,)),
         Solver("unfit", "fake_peers:raises", (sweep,), refuses=lambda data: f"does not do d={data.d}"),
     ]
     pace = Pace(seconds=100.0, rounds=2, shortest=0.2, longest=0.3, sampling=Sampling(3, 0.01, 0.0))
     lines: list[str] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bench.peers.station._LOADING", 4.0)
-        with Station(result, data, tmp_path, pace.sampling) as station:
-            # The hanging one last and alone with a short allowance: others may compile first.
-            Contest(station, [s for s in entrants if s.name != "hanging"], {}, pace, lines.append).run()
-            patch.setattr("bench.peers.station._LOADING", 0.0)
-            began = time.monotonic()
-            seconds, trouble = station.cold(entrants[3], {"tol": 1e-2}, 0.3)
-            result.runs.append(Run("hanging", {"tol": 1e-2}, trouble=trouble))
+    with Station(result, data, tmp_path, pace.sampling) as station:
+        # The hanging one last and alone with a short allowance: others may compile first.
+        Contest(station, [s for s in entrants if s.name != "hanging"], {}, pace, lines.append).run()
+        began = time.monotonic()
+        seconds, trouble = station.cold(entrants[3], {"tol": 1e-2}, 0.3)
+        result.runs.append(Run("hanging", {"tol": 1e-2}, trouble=trouble))
     assert time.monotonic() - began < 30.0
     assert trouble == "did not finish in 0.3 s"
     assert seconds == 0.0

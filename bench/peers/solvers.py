@@ -45,6 +45,8 @@ class Solver:
         solver, or empty for nothing. The faster is kept.
     environment : tuple of (name, value)
         Variables its process needs.
+    loading : float
+        Seconds that the import may take besides the first fit, and a compilation where there is one.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Solver:
     refuses: Callable[[Data], str] = _always
     alone: str = ""
     environment: tuple[tuple[str, str], ...] = ()
+    loading: float = 10.0
 
 
 def _tolerances(name: str, *values: float, **fixed: Any) -> Sweep:
@@ -90,6 +93,7 @@ def _no_coordinates(data: Data) -> str:
 
 
 _HERE = "bench.peers.libraries:"
+_COMPILING = 30.0  # seconds
 
 
 def _scikit_learn(name: str, sweep: Sweep, **options: Any) -> Solver:
@@ -128,13 +132,22 @@ def _snap_ml(name: str, *, dual: bool) -> Solver:
 def _skglm(name: str, sweep: Sweep, **options: Any) -> Solver:
     groups = tuple(tuple({"solver": name, **entry} for entry in group) for group in sweep)
     convert = _HERE + "convert_skglm"
-    return Solver(f"skglm {name}", _HERE + "skglm", groups, "skglm", convert=convert, alone="BLAS", **options)
+    return Solver(
+        f"skglm {name}",
+        _HERE + "skglm",
+        groups,
+        "skglm",
+        convert=convert,
+        alone="BLAS",
+        loading=_COMPILING,
+        **options,
+    )
 
 
 _USUAL = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-8)
 # In the order of the first look, where there is no stronger guess: the slowest last.
 _TABLE = (
-    Solver(OURS, _HERE + "ours", _tolerances("tol", 1e-3, 1e-6, 1e-8), "accel_logreg"),
+    Solver(OURS, _HERE + "ours", _tolerances("tol", 1e-3, 1e-6, 1e-8), "accel_logreg", loading=_COMPILING),
     _scikit_learn("newton-cholesky", _tolerances("tol", *_USUAL), refuses=_no_hessian),
     _scikit_learn("newton-cg", _tolerances("tol", *_USUAL)),
     _scikit_learn("lbfgs", _tolerances("tol", *_USUAL)),

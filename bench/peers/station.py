@@ -21,7 +21,6 @@ from bench.peers.score import objective
 from bench.peers.solvers import Solver
 
 _CONVERSION = 120.0  # seconds a conversion may take
-_LOADING = 30.0  # and a library's import with its compilation, besides the first fit
 _ROUNDING = 1e-14  # of J: nearer than this is the same
 
 
@@ -92,7 +91,7 @@ class Station:
 
     def cold(self, solver: Solver, parameters: dict[str, Any], limit: float) -> tuple[float, str]:
         """Seconds of a fresh process's import, conversion and first fit, or why there are none; it stays."""
-        reply = self._ask(solver, replace(self._request(parameters), cold=True), limit + _LOADING)
+        reply = self._ask(solver, replace(self._request(parameters), cold=True), limit + solver.loading)
         if solver.convert and not reply.trouble:  # once more, warm
             self._ask(solver, replace(self._request(parameters, calls=0), anew=True), _CONVERSION)
         return (reply.conversion_seconds or 0.0) + sum(reply.seconds), reply.trouble
@@ -101,12 +100,12 @@ class Station:
         """The same in a process whose cache of compiled kernels is empty, as after installation."""
         empty = self.folder / "empty-cache"
         with self._start(solver, (("NUMBA_CACHE_DIR", str(empty)),)) as process:
-            reply = process.ask(replace(self._request(parameters), cold=True), 10.0 * _LOADING)
+            reply = process.ask(replace(self._request(parameters), cold=True), 10.0 * solver.loading)
         return None if reply.trouble else sum(reply.seconds)
 
     def point(self, solver: Solver, parameters: dict[str, Any], limit: float) -> Float64 | None:
         """Where this fit ends, (d + 1,), the intercept last; None if it fails."""
-        reply = self._ask(solver, self._request(parameters), limit + _LOADING)
+        reply = self._ask(solver, self._request(parameters), limit + solver.loading)
         return None if reply.w is None else np.append(reply.w, reply.b)
 
     def settle(self) -> None:
