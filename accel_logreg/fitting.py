@@ -76,15 +76,14 @@ class Fit:
         others: tuple[str, ...] = ()
         data = self.data
         n, d = data.X.shape
-        head = f"backend={self.backend.name}, X {n}x{d} {data.X.dtype}"
+        why = " as asked"
         if solver == "auto":
             choice = choose(
                 n, self.costs, sparse=isinstance(data.X, Csr), penalised=self.objective.l2 > 0.0, tol=self.tol
             )
-            solver, others = choice.solver, choice.others
-            self.report(f"{head}, solver={solver}: {choice.why}")
-        else:
-            self.report(f"{head}, solver={solver} as asked")
+            solver, others, why = choice.solver, choice.others, f": {choice.why}"
+        if self.parameters["verbose"]:  # a dtype's name alone takes 3 us
+            self.report(f"backend={self.backend.name}, X {n}x{d} {data.X.dtype}, solver={solver}{why}")
         limit = self.parameters["max_iter"]
         max_iter = _MAX_ITER.get(solver, 200) if limit is None else limit
         solution = self._newton_inside(max_iter) if solver == "newton" and self.start is None else None
