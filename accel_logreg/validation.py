@@ -217,6 +217,13 @@ def _weights(
                 f"the rows of class {label!r} have a total weight of zero, so y has only one class left; "
                 "give them positive sample and class weights, or drop the class"
             )
+    with np.errstate(over="ignore"):
+        total = float(s.sum())
+    if not np.isfinite(total):
+        raise ValueError(
+            f"the sample weights, times the class weights, reach {float(s.max())!r} and add up to more than "
+            "float64 holds; divide them by their largest and multiply C by it"
+        )
     return s
 
 

@@ -96,6 +96,7 @@ def test_bad_data(X: Any, y: Any, message: str) -> None:
         ([1, 1], "sample_weight"),
         ([1, 1, 1, 1, 1, np.nan], "NaN"),
         ([[1] * 6], "1D|sample_weight"),
+        ([1e308] * 6, r"reach 1e\+308 and add up to more than float64 holds; divide them by their largest"),
     ],
 )
 def test_bad_weights(weights: Any, message: str) -> None:
