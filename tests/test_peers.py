@@ -1,4 +1,4 @@
-"""The comparison with peers: its judge, its problems, its optimum, its processes and its conclusions.
+"""The comparison with peers: its contest, its processes and its command.
 
 Only scikit-learn is needed here; solvers that fail are played by a module written for the occasion.
 """
@@ -10,24 +10,21 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from scipy import sparse
-from scipy.special import expit
+from peers_samples import result_of, small
 
-from bench.peers import document, optimum, plots, score, shapes, solvers
+from bench.peers import document, optimum, plots, shapes, solvers
 from bench.peers.__main__ import main
 from bench.peers.contest import Contest, Pace
-from bench.peers.data import Data, load, save
+from bench.peers.data import save
 from bench.peers.messages import Request, Task
-from bench.peers.optimum import Optimum
 from bench.peers.process import Process
-from bench.peers.results import Run, ShapeResult
+from bench.peers.results import Run
 from bench.peers.solvers import DEFAULT, OURS, SOLVERS, Solver, since
 from bench.peers.station import Sampling, Station
-from bench.peers.summary import markdown, row, text
+from bench.peers.summary import row, text
 from bench.peers.tables import table
 
 FAKES = """
@@ -44,115 +41,6 @@ def dies(X, y, parameters, threads):
     print("out of luck", flush=True)
     os._exit(3)
 """
-
-
-def small(kind: str, n: int = 300, d: int = 7) -> Data:
-    rng = np.random.default_rng(4)
-    X: Any = rng.standard_normal((n, d)) * (rng.random((n, d)) < 0.6)
-    y = (rng.random(n) < expit(X @ rng.standard_normal(d) - 0.3)).astype(np.float64)
-    return Data(sparse.csr_matrix(X) if kind == "sparse" else X.astype(kind), y)
-
-
-KINDS = pytest.mark.parametrize("kind", ["float64", "float32", "sparse"])
-
-
-@KINDS
-def test_the_judge_knows_known_values(kind: str) -> None:
-    data = small(kind)
-    assert score.objective(data, np.zeros(data.d), 0.0) == pytest.approx(np.log(2.0), rel=1e-15)
-    w, b = np.linspace(-1.0, 1.0, data.d), 0.4
-    X = np.asarray(data.X.todense() if data.is_sparse else data.X, dtype=np.float64)
-    p = expit(X @ w + b)
-    by_hand = -np.mean(np.where(data.y == 1.0, np.log(p), np.log1p(-p))) + 0.5 / data.n * (w @ w)
-    assert score.objective(data, w, b) == pytest.approx(by_hand, rel=1e-14)
-    assert np.isnan(score.objective(data, w, np.inf))
-
-
-@KINDS
-def test_the_judges_gradient_is_that_of_its_objective(kind: str) -> None:
-    data = small(kind)
-    W = np.linspace(-0.5, 0.7, data.d + 1)
-    slope, intercept_slope = score.gradient(data, W[:-1], W[-1])
-    step = 1e-6
-    for j, value in enumerate([*slope, intercept_slope]):
-        up, down = W.copy(), W.copy()
-        up[j] += step
-        down[j] -= step
-        difference = score.objective(data, up[:-1], up[-1]) - score.objective(data, down[:-1], down[-1])
-        assert difference / (2.0 * step) == pytest.approx(value, abs=1e-9)
-
-
-def test_the_judge_reads_blocks_as_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    data, w = small("float32"), np.linspace(-1.0, 1.0, 7)
-    whole = score.objective(data, w, 0.1)
-    monkeypatch.setattr(score, "_BLOCK_NUMBERS", 70)
-    assert len(list(score.blocks(data))) == 30
-    assert score.objective(data, w, 0.1) == pytest.approx(whole, rel=1e-14)
-
-
-@pytest.mark.parametrize(
-    ("kind", "n", "d"), [("float64", 300, 7), ("float32", 300, 7), ("sparse", 300, 7), ("float64", 20, 50)]
-)
-def test_the_reference_optimum_is_one(kind: str, n: int, d: int) -> None:
-    data = small(kind, n, d)
-    found = optimum.solve(data)
-    assert found.gradient_norm < 1e-9
-    assert found.bound < 1e-13
-    from sklearn.linear_model import LogisticRegression
-
-    model = LogisticRegression(solver="lbfgs", tol=1e-10, max_iter=10_000)
-    model.fit(data.X.astype(np.float64), data.y)
-    theirs = score.objective(data, model.coef_[0], float(model.intercept_[0]))
-    assert theirs == pytest.approx(found.value, rel=1e-9)
-    assert theirs >= found.value * (1.0 - 1e-14)
-
-
-def test_the_reference_may_start_near_the_end() -> None:
-    data = small("float32")
-    whole = optimum.solve(data)
-    found = optimum.solve(data, np.full(data.d + 1, 0.1), ", from a guess")
-    assert found.value == pytest.approx(whole.value, rel=1e-14)
-    assert found.gradient_norm < 1e-9
-    assert found.how == "our Newton, float64, from a guess"
-
-
-def test_the_bound_holds_far_from_the_optimum() -> None:
-    data = small("float64")
-    best = optimum.solve(data)
-    far = optimum.judge(data, np.full(data.d, 0.05), 3.0, "a guess")
-    assert 0.0 < (far.value - best.value) / best.value <= far.bound
-
-
-def test_text_is_sparse_zipf_and_repeatable() -> None:
-    data = shapes.sparse_text(4_000, 1_000, 80_000)
-    again = shapes.sparse_text(4_000, 1_000, 80_000)
-    assert (data.X != again.X).nnz == 0
-    np.testing.assert_array_equal(data.y, again.y)
-    assert data.X.shape == (4_000, 1_000)
-    assert type(data.X).__name__ == "csr_matrix"  # the type that every peer takes
-    assert data.X.dtype == np.float64
-    assert data.X.has_sorted_indices
-    assert data.n_stored == pytest.approx(80_000, rel=0.05)
-    assert 0.2 < data.y.mean() < 0.6
-    used = np.sort(np.bincount(data.X.indices, minlength=1_000))[::-1]
-    assert used[0] > 20 * used[500] > 0
-    np.testing.assert_allclose(np.sqrt(data.X.multiply(data.X).sum(axis=1)).A1, 1.0)
-
-
-def test_shapes_are_what_their_names_say() -> None:
-    for name, divisor, X_shape, dtype in [
-        ("1e6x28-float32", 1_000, (1_000, 28), "float32"),
-        ("1e6x28-uneven-float64", 1_000, (1_000, 28), "float64"),
-        ("2e5x300-float64", 100, (2_000, 300), "float64"),
-        ("209x12288-float64", 1, (209, 12_288), "float64"),
-        ("569x30-float64", 1, (569, 30), "float64"),
-        ("1000x20-float64", 1, (1_000, 20), "float64"),
-    ]:
-        data = shapes.SHAPES[name].build(divisor)
-        assert data.X.shape == X_shape
-        assert data.X.dtype == dtype
-        assert set(np.unique(data.y)) == {0.0, 1.0}
-    assert len(shapes.SHAPES) == 11
 
 
 def test_a_quick_run_begins_where_the_strong_peers_arrive() -> None:
@@ -189,46 +77,6 @@ def test_the_pace_says_where_a_strong_peers_sweep_begins(known: bool, tried: lis
     pace = Pace(seconds=9.0, rounds=1, stop=1e-6, known=known)
     Contest(station, [peer], {"a": {"tol": 1e-4}}, pace, lambda _line: None).run()
     assert [run.parameters["tol"] for run in result.runs] == tried
-
-
-def test_a_target_may_be_about_one_library() -> None:
-    result = result_of(small("float64"))
-    times = {OURS: 1e-3, "snapml primal": 2e-3, "scikit-learn lbfgs": 9e-3}
-    for solver, seconds in times.items():
-        run = Run(solver, DEFAULT if solver == OURS else {"tol": 1e-4})
-        run.seconds, run.values, run.suboptimality = [seconds], [1.0], 1e-9
-        result.runs.append(run)
-    result.target = 8.0
-    assert row(result).verdict == "not met"
-    result.against = "scikit-learn"
-    assert row(result).verdict.startswith("met: 9")
-    assert row(result).ratio == pytest.approx(2.0)
-
-
-@KINDS
-def test_data_travel_as_they_are(kind: str, tmp_path: Path) -> None:
-    data = small(kind)
-    save(data, tmp_path)
-    found = load(tmp_path)
-    assert type(found.X) is type(data.X)
-    assert found.X.dtype == data.X.dtype
-    assert abs(found.X - data.X).max() == 0.0
-    np.testing.assert_array_equal(found.y, data.y)
-
-
-def result_of(data: Data, best: Optimum | None = None) -> ShapeResult:
-    return ShapeResult(
-        "tiny",
-        data.n,
-        data.d,
-        data.n_stored,
-        str(data.X.dtype),
-        data.n_bytes,
-        target=5.0,
-        divided_by=1,
-        read_bandwidth=1e10,
-        optimum=best or Optimum(0.5, 1e-12, 1e-14, "made up"),
-    )
 
 
 @pytest.fixture
@@ -355,68 +203,6 @@ def test_a_worker_tells_of_warnings_and_reuses_a_conversion(
         assert other.conversion_seconds is not None
         assert other.seconds == ()
     assert not process.alive
-
-
-def made_up(*runs: Run) -> ShapeResult:
-    result = result_of(small("float64"))
-    for run in runs:
-        run.seconds = run.seconds or [1.0]
-        run.scouting = False
-    result.runs = list(runs)
-    return result
-
-
-def test_the_best_peer_is_the_fastest_at_any_tolerance_that_is_near_enough() -> None:
-    result = made_up(
-        Run(OURS, DEFAULT, seconds=[0.1, 0.3, 0.1], suboptimality=2e-9),
-        Run("a", {"tol": 1e-2}, seconds=[0.2], suboptimality=5e-6),  # fast, not near enough
-        Run("a", {"tol": 1e-3}, seconds=[0.9, 0.8, 5.0], suboptimality=9e-7),
-        Run("a", {"tol": 1e-4}, seconds=[1.5], suboptimality=1e-12),
-        Run("b", {"tol": 1e-3}, seconds=[1.0], suboptimality=1e-9),
-        Run("c", {"tol": 1e-3}, seconds=[0.5], suboptimality=1e-9, trouble="its weights are not finite"),
-    )
-    entry = row(result)
-    assert entry.peer is result.runs[2]
-    assert entry.ratio == pytest.approx(9.0)
-    assert entry.verdict == "met"
-    assert result.fastest("a", 1e-8) is result.runs[3]
-    assert "**9.00×**" in markdown([result])
-    assert row(replace(result, target=10.0)).verdict == "not met"
-    assert row(replace(result, divided_by=4)).target is None
-
-
-@pytest.mark.parametrize(
-    ("ours", "bound", "words"),
-    [
-        (Run(OURS, DEFAULT, suboptimality=3.1e-8), 1e-14, "our suboptimality is 3.1e-08, above 1e-08"),
-        (Run(OURS, DEFAULT, suboptimality=float("nan")), 1e-14, "our suboptimality is nan"),
-        (Run(OURS, DEFAULT, suboptimality=1e-9), 1e-7, "J* is known within 1.0e-07 only"),
-        (Run(OURS, DEFAULT, trouble="did not finish in 40 s"), 1e-14, "did not finish in 40 s"),
-        (Run(OURS, {"tol": 1e-3}, suboptimality=1e-12), 1e-14, "our default fit was not measured"),
-    ],
-)
-def test_ours_above_what_it_promises_is_a_failure(ours: Run, bound: float, words: str) -> None:
-    result = made_up(ours, Run("a", {"tol": 1e-3}, suboptimality=1e-9))
-    result.optimum = replace(result.optimum, bound=bound)
-    entry = row(result)
-    assert entry.failed
-    assert entry.ratio is None
-    assert words in entry.verdict
-    assert "*** FAILED: tiny" in text([result])
-    assert "FAILED" in markdown([result])
-
-
-def test_a_lower_j_than_the_reference_moves_it(tmp_path: Path) -> None:
-    data = small("float64")
-    result = result_of(data, Optimum(0.9, 1.0, 1.0, "a bad guess"))
-    best = optimum.solve(data)
-    result.runs = [Run("a", {}, values=[best.value, best.value * 1.001])]
-    with Station(result, data, tmp_path, Sampling()) as station:
-        station._lowest = (best.value, *optimum.newton(data, np.zeros(data.d + 1)))
-        station.settle()
-    assert result.optimum.how == "the lowest J of all runs"
-    assert result.optimum.value == pytest.approx(best.value, rel=1e-14)
-    assert result.runs[0].suboptimality == pytest.approx(1e-3)  # the worst round counts
 
 
 @pytest.mark.parametrize(
