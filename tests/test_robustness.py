@@ -94,7 +94,7 @@ def test_lbfgs_says_how_far_it_came(case: str, engine: str) -> None:
         model = this.fit(backend=engine, solver="lbfgs")
     assert bool(caught) == (model.gap_ > 1e-8)
     assert excess(this, model) <= 2 * model.gap_
-    assert model.gap_ <= 1e-4  # BLAS's rounding decides: 6e-6 was seen on znver5
+    assert model.gap_ <= 1e-5  # of 1,600 variants of rounding in X one came to 5.7e-6, the others to 5e-8
 
 
 @pytest.mark.parametrize("solver", ["newton", "newton-cg", "lbfgs"])
