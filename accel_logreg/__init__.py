@@ -11,9 +11,9 @@ from accel_logreg.backends import (
     release_memory,
 )
 from accel_logreg.estimator import LogisticRegression
+from accel_logreg.files.model import ModelFileError, load_model, save_model
 from accel_logreg.gradient_check import check_gradient
-from accel_logreg.model_file import ModelFileError, load_model, save_model
-from accel_logreg.solvers.base import DivergenceError
+from accel_logreg.solvers.problem import DivergenceError
 
 __all__ = [
     "BackendUnavailableError",

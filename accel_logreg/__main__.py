@@ -2,6 +2,6 @@
 
 import sys
 
-from accel_logreg.cli import main
+from accel_logreg.cli.main import main
 
 sys.exit(main())

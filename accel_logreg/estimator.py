@@ -13,11 +13,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 
 from accel_logreg.backends import resolve
-from accel_logreg.backends.base import Backend, Float64
 from accel_logreg.fitting import Fit
+from accel_logreg.inputs.training import check_parameters, check_training_data
+from accel_logreg.interface.rows import Backend, Float64
 from accel_logreg.prediction import LinearPrediction
-from accel_logreg.solvers.base import Solution
-from accel_logreg.validation import check_parameters, check_training_data
+from accel_logreg.solvers.problem import Solution
 
 
 class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):

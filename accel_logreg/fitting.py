@@ -11,24 +11,24 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from accel_logreg.backends.base import Backend, Csr, Float64, Rows
-from accel_logreg.backends.device_matrix import DeviceMatrix
-from accel_logreg.memory_size import memory_bytes
-from accel_logreg.objective import Objective
-from accel_logreg.sampling import Sampler
-from accel_logreg.solvers.base import History, Report, Solution, relative_gap
+from accel_logreg.inputs.memory_size import memory_bytes
+from accel_logreg.inputs.training import TrainingData
+from accel_logreg.interface.device_matrix import DeviceMatrix
+from accel_logreg.interface.rows import Backend, Csr, Float64, Rows
+from accel_logreg.problem.coordinates import Standardised, column_scales, curvature_scales
+from accel_logreg.problem.objective import Objective
+from accel_logreg.problem.sampling import Sampler
 from accel_logreg.solvers.choose import choose, quicker_among_rows
-from accel_logreg.solvers.cost import Costs
-from accel_logreg.solvers.factor import factorise, rough_factor
+from accel_logreg.solvers.costs import Costs
 from accel_logreg.solvers.gradient_descent import gradient_descent
-from accel_logreg.solvers.gram_descent import gram_descent
-from accel_logreg.solvers.gram_newton import gram_newton
+from accel_logreg.solvers.gram.descent import gram_descent
+from accel_logreg.solvers.gram.newton import gram_newton
 from accel_logreg.solvers.lbfgs import lbfgs
-from accel_logreg.solvers.memory import Inverse
 from accel_logreg.solvers.newton import newton
 from accel_logreg.solvers.newton_cg import newton_cg
-from accel_logreg.standardise import Standardised, column_scales, curvature_scales
-from accel_logreg.validation import TrainingData
+from accel_logreg.solvers.parts.factor import factorise, rough_factor
+from accel_logreg.solvers.parts.memory import Inverse
+from accel_logreg.solvers.problem import History, Report, Solution, relative_gap
 
 _ROWS_AN_UNKNOWN = 8  # in the Hessian that preconditions conjugate gradients
 _PASSES_A_FACTOR = 10  # at most, that it may cost

@@ -10,10 +10,10 @@ from scipy.special import expit, log_expit
 from sklearn.utils.validation import check_is_fitted
 
 from accel_logreg.backends import BackendUnavailableError, load_backend
-from accel_logreg.backends.base import Backend, Csr, Float64, Matrix
-from accel_logreg.backends.device_matrix import DeviceMatrix, DeviceScores
-from accel_logreg.device_arrays import to_host
-from accel_logreg.validation import check_finite, check_prediction_data
+from accel_logreg.inputs.training import check_finite, check_prediction_data
+from accel_logreg.interface.device_arrays import to_host
+from accel_logreg.interface.device_matrix import DeviceMatrix, DeviceScores
+from accel_logreg.interface.rows import Backend, Csr, Float64, Matrix
 
 # Of host X: NumPy reads float32 at a fraction of what a bus carries, as it widens it first. Reckoned, not
 # measured.

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from accel_logreg.backends import BACKENDS, BackendUnavailableError, load_backend
-from accel_logreg.backends.base import Backend
-from bench.laboratory import Kept, Laboratory, Replay
-from bench.work import Work
+from accel_logreg.interface.rows import Backend
+from bench.harness.laboratory import Kept, Laboratory, Replay
+from bench.harness.work import Work
 
 Measure = Callable[..., None]
 Contest = Callable[..., None]
@@ -82,7 +82,7 @@ def measure(request: pytest.FixtureRequest, benchmark: Any, laboratory: Laborato
 
     The first call is timed alone (it may compile) and its answer checked; the answer of the last timed
     call is checked too, and nothing is recorded if either is wrong. ``reads`` counts the reads of X that
-    one call needs at least. Further keywords are those of ``bench.work.Work`` (``cold``, ``told``,
+    one call needs at least. Further keywords are those of ``bench.harness.work.Work`` (``cold``, ``told``,
     ``synchronise``, …) and fields of a record (``version``, ``problem``, ``flops``, ``solver``, …).
 
     A call on a GPU has to be over when it returns, or say ``synchronise=True``: one that is not raises

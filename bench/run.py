@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from accel_logreg.backends import BackendUnavailableError, load_backend
-from accel_logreg.backends.base import Backend
-from accel_logreg.lab import machine
-from accel_logreg.lab.bench_document import BenchDocument
-from accel_logreg.lab.profile_ceilings import Ceilings, best_of, device_ceilings, host_ceilings
-from bench import gpu_targets, table
-from bench.record import named, record
+from accel_logreg.interface.rows import Backend
+from accel_logreg.measure import machine
+from accel_logreg.profile.ceilings import Ceilings, best_of, device_ceilings, host_ceilings
+from bench.report import gpu_targets, table
+from bench.report.document import BenchDocument
+from bench.report.record import named, record
 
 BENCH = Path(__file__).parent
 ROOT = BENCH.parent
@@ -134,7 +134,7 @@ def revision() -> str:
 def report(document: BenchDocument, folder: Path, peers: Path | None) -> str:
     """Write the page and say where; or say in words why there is none."""
     try:
-        write_report = import_module("accel_logreg.lab.bench_report").write_report
+        write_report = import_module("bench.report.page").write_report
     except ImportError as error:
         return f"no report was written: {error}. Remedy: pip install '.[lab]'"
     return f"report: {write_report(document, folder, peers)}"

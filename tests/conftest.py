@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-import no_hypothesis
 import numpy as np
 import pytest
+from support import no_hypothesis
 
 from accel_logreg.backends import BACKENDS, BackendUnavailableError, load_backend
-from accel_logreg.backends.base import Backend
+from accel_logreg.interface.rows import Backend
 
 # A GPU machine's Python may lack these; the engines are tested there all the same.
 _NEEDED_BY = {
     "rich": [
-        "test_cli.py",
-        "test_cli_train.py",
-        "test_cli_predict.py",
-        "test_report.py",
-        "test_speedup.py",
+        "cli/test_main.py",
+        "cli/test_train.py",
+        "cli/test_predict.py",
+        "lesson/test_report.py",
+        "lesson/test_study.py",
     ],
-    "mpmath": ["test_lesson.py", "test_robustness_reference.py"],
+    "mpmath": ["kernels/test_lesson.py", "robustness/test_reference.py"],
 }
 _missing = [package for package in _NEEDED_BY if not find_spec(package)]
 collect_ignore = [name for package in _missing for name in _NEEDED_BY[package]]

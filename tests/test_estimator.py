@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_info
 
 from accel_logreg import DivergenceError, LogisticRegression
 from accel_logreg.backends import load_backend
-from accel_logreg.backends.base import Backend
+from accel_logreg.interface.rows import Backend
 
 SOLVERS = ["newton", "newton-cg", "newton-gram", "lbfgs", "gradient-descent"]
 

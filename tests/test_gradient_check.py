@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from accel_logreg import available_backends, check_gradient
-from accel_logreg.backends.base import Backend
+from accel_logreg.interface.rows import Backend
 
 
 def data(rng: np.random.Generator, scale: float, offset: float, dtype: Any) -> tuple[Any, Any]:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from accel_logreg.backends.base import Backend, BackendUnavailableError
-from accel_logreg.device_arrays import on_gpu
+from accel_logreg.interface.device_arrays import on_gpu
+from accel_logreg.interface.rows import Backend, BackendUnavailableError
 
 __all__ = [
     "BACKENDS",
@@ -22,25 +22,25 @@ __all__ = [
 
 
 def _python() -> Backend:
-    from accel_logreg.backends.python_loop import PythonBackend
+    from accel_logreg.backends.python_loop.dense import PythonBackend
 
     return PythonBackend()
 
 
 def _numpy() -> Backend:
-    from accel_logreg.backends.numpy_vectorised import NumpyBackend
+    from accel_logreg.backends.numpy_vectorised.dense import NumpyBackend
 
     return NumpyBackend()
 
 
 def _numba() -> Backend:
-    from accel_logreg.backends.numba_jit import NumbaBackend
+    from accel_logreg.backends.numba_jit.dense import NumbaBackend
 
     return NumbaBackend()
 
 
 def _cupy() -> Backend:
-    from accel_logreg.backends.cupy_fused import CupyBackend
+    from accel_logreg.backends.cupy_fused.engine import CupyBackend
 
     return CupyBackend()
 

@@ -1,1 +1,1 @@
-"""One solver a file, host float64 only. A solver sees the objective through solvers/base.py."""
+"""One solver a file, host float64 only. A solver sees the objective through solvers/problem.py."""

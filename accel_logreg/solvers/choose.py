@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from accel_logreg.solvers.cost import Costs, passes, sampling_rate
+from accel_logreg.solvers.costs import Costs, passes, sampling_rate
 
 _USUAL_COST = 0.5  # nats
 _SAMPLED = 0.03  # share of the rows that the nested samples see

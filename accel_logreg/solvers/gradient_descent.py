@@ -10,7 +10,8 @@ import math
 
 import numpy as np
 
-from accel_logreg.solvers.base import (
+from accel_logreg.solvers.parts.newton_decrement import estimated_gap
+from accel_logreg.solvers.problem import (
     DescentProblem,
     DivergenceError,
     Float64,
@@ -19,7 +20,6 @@ from accel_logreg.solvers.base import (
     Solution,
     relative_gap,
 )
-from accel_logreg.solvers.newton_decrement import estimated_gap
 
 _SECONDS_PER_STRETCH = 0.25
 _HOPELESS = 100.0  # times the cost at the start

@@ -14,7 +14,8 @@ from collections import deque
 import numpy as np
 from scipy.optimize import LbfgsInvHessProduct, OptimizeResult, minimize
 
-from accel_logreg.solvers.base import (
+from accel_logreg.solvers.parts.newton_decrement import estimated_gap
+from accel_logreg.solvers.problem import (
     Float64,
     History,
     Problem,
@@ -23,7 +24,6 @@ from accel_logreg.solvers.base import (
     relative_gap,
     require_finite,
 )
-from accel_logreg.solvers.newton_decrement import estimated_gap
 
 _PAIRS = 10
 _PRODUCTS_FOR_GAP = 200

@@ -15,7 +15,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from accel_logreg.solvers.base import (
+from accel_logreg.solvers.costs import Costs, passes, sampling_rate
+from accel_logreg.solvers.parts.factor import Factor, factorise, rough_factor
+from accel_logreg.solvers.parts.line_search import search
+from accel_logreg.solvers.parts.memory import Memory
+from accel_logreg.solvers.problem import (
     Float64,
     History,
     NewtonProblem,
@@ -27,10 +31,6 @@ from accel_logreg.solvers.base import (
     require_finite,
     shortfall,
 )
-from accel_logreg.solvers.cost import Costs, passes, sampling_rate
-from accel_logreg.solvers.factor import Factor, factorise, rough_factor
-from accel_logreg.solvers.line_search import search
-from accel_logreg.solvers.memory import Memory
 
 _SMALLEST_SAMPLE = 16  # times p
 _GROWTH = 8

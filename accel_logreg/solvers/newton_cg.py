@@ -19,7 +19,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from accel_logreg.solvers.base import (
+from accel_logreg.solvers.parts.line_search import search
+from accel_logreg.solvers.parts.memory import Inverse, Memory
+from accel_logreg.solvers.problem import (
     Float64,
     History,
     Problem,
@@ -30,8 +32,6 @@ from accel_logreg.solvers.base import (
     require_finite,
     shortfall,
 )
-from accel_logreg.solvers.line_search import search
-from accel_logreg.solvers.memory import Inverse, Memory
 
 _SETTLED = 0.1  # what the residual may still add to the decrement, relative, for it to be believed
 _PRODUCTS = 250  # in one solve

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from accel_logreg.lab import machine
+from accel_logreg.measure import machine
 from bench.peers import document, plots, shapes, solvers
 from bench.peers.compare import compare
 from bench.peers.results import ShapeResult

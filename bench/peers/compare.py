@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from accel_logreg.lab import machine
+from accel_logreg.measure import machine
 from bench.peers import optimum
 from bench.peers.contest import Contest, Pace, Say
 from bench.peers.data import save

@@ -8,11 +8,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from accel_logreg.atomic import atomic_write
-from accel_logreg.lab.machine import Machine
+from accel_logreg.files.atomic import atomic_write
+from accel_logreg.measure.machine import Machine
 from bench.peers.results import ShapeResult
 from bench.peers.score import C
-from bench.problems import SEED
+from bench.problems.dense import SEED
 from bench.run import machine_name
 
 FORMAT = "accel_logreg peers"

@@ -11,7 +11,7 @@ from scipy import sparse
 from scipy.special import expit
 
 from bench.peers.data import Data
-from bench.problems import SEED, Problem, breast_cancer, correlated, pixels
+from bench.problems.dense import SEED, Problem, breast_cancer, correlated, pixels
 
 
 @dataclass(frozen=True)

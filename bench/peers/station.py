@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from accel_logreg.lab.machine import usable_cores
+from accel_logreg.measure.machine import usable_cores
 from bench.peers.data import Data, Float64
 from bench.peers.messages import Reply, Request, Task
 from bench.peers.optimum import judge

@@ -14,7 +14,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from bench.problems import Float64
+from bench.problems.dense import Float64
 
 Fit = Callable[[float], Float64]
 Way = Callable[[Any, Any, float], Fit]

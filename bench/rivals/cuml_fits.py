@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.problems import Float64
+from bench.problems.dense import Float64
 from bench.rivals import Fit, RivalUnavailableError, Way
 from bench.rivals.expressions import to_host
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.problems import Float64
+from bench.problems.dense import Float64
 from bench.rivals import Fit, Way
 
 WAYS = ("CuPy expressions, Newton",)

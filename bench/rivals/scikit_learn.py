@@ -13,7 +13,7 @@ import sklearn
 from sklearn import config_context
 from sklearn.linear_model import LogisticRegression
 
-from bench.problems import Float64
+from bench.problems.dense import Float64
 from bench.rivals import Fit, RivalUnavailableError, Way
 from bench.rivals.expressions import to_host
 

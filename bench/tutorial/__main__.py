@@ -10,9 +10,9 @@ import os
 import sys
 from pathlib import Path
 
-from accel_logreg.atomic import atomic_write
 from accel_logreg.backends import BackendUnavailableError
-from accel_logreg.lab import machine
+from accel_logreg.files.atomic import atomic_write
+from accel_logreg.measure import machine
 from bench.tutorial.page import MACHINE, PAGES, execute, fill, machine_in_words
 
 

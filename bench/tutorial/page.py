@@ -1,8 +1,8 @@
 """A page of Markdown as a program: its code blocks run top to bottom, its figures stand between markers.
 
 Blocks fenced as ``python`` run, in one namespace. Blocks fenced with a file's path, such as
-``py kernels/python_loop.py``, quote that file. A table lives between ``<!-- measured:begin NAME -->`` and
-``<!-- measured:end NAME -->``, where NAME is what a block gave ``show``.
+``py kernels/python_loop/dense.py``, quote that file. A table lives between ``<!-- measured:begin NAME -->``
+and ``<!-- measured:end NAME -->``, where NAME is what a block gave ``show``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from accel_logreg.lab.machine import Machine
+from accel_logreg.measure.machine import Machine
 from bench.tutorial.measure import running
 
 ROOT = Path(__file__).parents[2]

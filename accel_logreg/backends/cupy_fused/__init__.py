@@ -1,0 +1,1 @@
+"""The CuPy engine: our own CUDA kernels on CuPy's memory."""

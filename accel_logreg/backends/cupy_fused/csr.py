@@ -1,0 +1,159 @@
+"""Compressed sparse rows in the CuPy engine: X on the device by rows and by columns.
+
+A gradient or a Hessian product reads both copies, and is counted as two reads. The rows' curvatures at the
+last W asked about stay on the device, so that a question about the Hessian there does not read X for them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from accel_logreg.backends.cupy_fused.dense import checked_rows, require_memory
+from accel_logreg.interface.answers import Descent
+from accel_logreg.interface.rows import Csr, Float64, Labels, Picked, Rows
+from accel_logreg.kernels.cupy_fused.csr import launch as kernels
+from accel_logreg.kernels.cupy_fused.csr import matrices
+from accel_logreg.kernels.cupy_fused.csr.plan import (
+    LARGEST_INDEX,
+    csr_bytes,
+    csr_gram_bytes,
+    csr_hessian_bytes,
+)
+from accel_logreg.kernels.cupy_fused.csr.resident import CsrResident
+from accel_logreg.kernels.cupy_fused.launching import Device
+from accel_logreg.kernels.python_loop.csr import refuse_centre
+
+
+class CupyCsrRows(Rows):
+    """Sparse rows in the memory of one device. ``upload_csr_rows`` puts them there."""
+
+    def __init__(self, data: CsrResident) -> None:
+        super().__init__((data.n, data.d), data.dtype, data.weight_sum)
+        self._data = data
+        self._largest: float | None = None
+
+    def loss_grad(self, W: Float64) -> tuple[float, Float64]:
+        self._count(2)
+        return kernels.loss_grad(self._data, W)
+
+    def hessian_product(self, W: Float64, V: Float64) -> Float64:
+        self._know_curvatures(W)
+        self._count(2)
+        return kernels.hessian_product(self._data, V)
+
+    def descend(
+        self, W: Float64, learning_rate: float, l2: float, steps: int, fit_intercept: bool
+    ) -> Descent:
+        self._count(2 * steps)
+        return Descent(*kernels.descend(self._data, W, learning_rate, l2, steps, fit_intercept))
+
+    def largest_entry(self) -> float:
+        if self._largest is None:
+            self._largest = kernels.largest_entry(self._data)
+            self._count(1)
+        return self._largest
+
+    def hessian(
+        self,
+        W: Float64,
+        centre: Float64,
+        scale: Float64,
+        *,
+        picked: Picked | None = None,
+        precise: bool = False,
+    ) -> Float64:
+        """As in ``Rows``, through dense rows, some at a time; a read of the rows that count.
+
+        Raises
+        ------
+        MemoryError
+            The answer and the workspace are larger than the memory that is free; nothing was taken.
+        """
+        if centre.any():
+            refuse_centre(centre.tolist())
+        rows, factors = (None, None) if picked is None else checked_rows(picked, self.n_rows)
+        m = self.n_rows if rows is None else len(rows)
+        device, itemsize = self._data.device, self.dtype.itemsize
+        require_memory(
+            device,
+            csr_hessian_bytes(m, self.n_features, itemsize, rows is not None, precise, device.limits),
+            f"The Hessian of {self.n_features + 1} parameters over {m} rows",
+            "Pass fewer features, or solver='newton-cg', which needs no such matrix",
+        )
+        self._know_curvatures(W)
+        self._count(m / self.n_rows)
+        return matrices.hessian(self._data, scale, rows, factors, precise)
+
+    def hessian_diagonal(self, W: Float64) -> Float64:
+        self._know_curvatures(W)
+        self._count(1)
+        return kernels.hessian_diagonal(self._data)
+
+    def gram(self, centre: Float64, *, precise: bool = True) -> Float64:  # noqa: ARG002
+        """As in ``Rows``, counted as one read. Raises MemoryError as ``hessian`` does."""
+        if centre.any():
+            refuse_centre(centre.tolist())
+        need = csr_gram_bytes(self.n_rows, self.n_features, self.dtype.itemsize)
+        what = f"The Gram matrix of {self.n_rows} rows"
+        require_memory(self._data.device, need, what, "Pass fewer rows, or solver='newton-cg'")
+        self._count(1)
+        return matrices.gram(self._data)
+
+    def combination(self, a: Float64) -> Float64:
+        self._count(1)
+        return kernels.combination(self._data, np.ascontiguousarray(a))
+
+    def sample(self, picked: Picked) -> CupyCsrRows:
+        """As in ``Rows``, copied within the device: a read of the rows, and one for their columns.
+
+        Raises MemoryError as ``hessian`` does.
+        """
+        rows, factors = checked_rows(picked, self.n_rows)
+        data, m = self._data, len(rows)
+        lengths = matrices.sample_lengths(data, rows)
+        weighted = matrices.sample_is_weighted(data, factors)
+        shape = m, self.n_features, int(lengths.sum())
+        need = 24 * m + csr_bytes(*shape, self.dtype.itemsize, weighted, data.device.limits)
+        require_memory(data.device, need, f"A sample of {m} rows", "Pass fewer rows")
+        sample = CupyCsrRows(matrices.sample(data, rows, factors, lengths))
+        self._share_tally(sample)
+        sample._count(1)
+        return sample
+
+    def _know_curvatures(self, W: Float64) -> None:
+        if self._data.know_curvatures(W):
+            self._count(1)
+
+
+def upload_csr_rows(device: Device, X: Csr, y: Labels, sample_weight: Float64 | None) -> CupyCsrRows:
+    """Copy a sparse training set to the device, and make X by columns there.
+
+    Raises
+    ------
+    ValueError
+        More rows or columns than 32 bits can number.
+    MemoryError
+        Both copies, and the sort that makes the second, are larger than the memory that is free; nothing
+        has been copied.
+    """
+    _require_short_indices(X)
+    (n, d), nonzeros, weighted = X.shape, len(X.data), sample_weight is not None
+    need = csr_bytes(n, d, nonzeros, X.dtype.itemsize, weighted, device.limits)
+    narrower = "X as float32, " if X.dtype.itemsize == 8 else ""
+    what = f"Sparse X of shape {X.shape} with {nonzeros} nonzeros of dtype {X.dtype}"
+    require_memory(device, need, what, f"Pass {narrower}fewer rows")
+    return CupyCsrRows(CsrResident.upload(device, X.shape, (X.data, X.indices, X.indptr), y, sample_weight))
+
+
+def csr_logits(device: Device, X: Csr, W: Float64) -> Float64:
+    """z = X W[:d] + W[d], (m,); X goes through the device in pieces."""
+    _require_short_indices(X)
+    return kernels.logits(device, (X.data, X.indices, X.indptr), W)
+
+
+def _require_short_indices(X: Csr) -> None:
+    if max(X.shape) > LARGEST_INDEX:
+        raise ValueError(
+            f"X has shape {X.shape}: backend='cupy' numbers rows and columns of sparse X with 32 bits, at "
+            f"most {LARGEST_INDEX} of each. Use backend='numba'."
+        )

@@ -1,0 +1,135 @@
+"""Host rows on their way into page-locked memory and from there to the device, piece by piece.
+
+A copy from ordinary memory is staged by the driver on one thread, and the caller waits for it. Here several
+threads fill one pinned buffer while the device copies from the other.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accel_logreg.kernels.cupy_fused.copies import Bytes, Copies, Sent
+from accel_logreg.kernels.cupy_fused.dense.resident import Float64, Labels, Matrix
+
+Chosen = slice | NDArray[np.intp]
+
+PIECE_BYTES = (
+    16 << 20
+)  # of a copy: some 0.3 ms of the bus, so that what a piece costs the host is a part of it
+LEAST_SHARE_BYTES = 1 << 20  # below this a thread costs more than it saves
+MOST_THREADS = 8  # one copies at some 10 GB/s, and a fast bus takes several times that
+
+
+@dataclass(frozen=True)
+class HostRows:
+    """X (n, d), y (n,) int8 and s (n,) float64 or None in host memory; S, the weight of all rows together."""
+
+    X: Matrix
+    y: NDArray[np.int8]
+    s: Float64 | None
+    weight_sum: float
+
+    @classmethod
+    def of(cls, X: Matrix, y: Labels, s: Float64 | None) -> HostRows:
+        """The rows as they are given."""
+        weight_sum = float(len(X)) if s is None else float(s.sum())
+        return cls(X, np.ascontiguousarray(y, np.int8), s, weight_sum)
+
+
+class PinnedPair:
+    """Two pinned buffers in turns: one is filled while the other is copied from.
+
+    A buffer is filled again only after ``wait`` for the copy that read it last, so no copy ever reads
+    bytes that were not meant for it.
+    """
+
+    def __init__(self, copies: Copies, size: int) -> None:
+        self.copies = copies
+        self.size = size
+        self._buffers = [copies.pinned(size), copies.pinned(size)]
+        self._sent: list[Sent | None] = [None, None]
+
+    def send(self, size: int, fill: Callable[[Bytes], None], target: Any) -> Sent:
+        """Let ``fill`` write (size,) bytes, and queue their copy to the head of ``target``."""
+        buffer, sent = self._buffers[0], self._sent[0]
+        if sent is not None:
+            self.copies.wait(sent)
+        fill(buffer[:size])
+        event = self.copies.send(buffer[:size], target)
+        self._buffers.reverse()
+        self._sent = [self._sent[1], event]
+        return event
+
+
+class Packer:
+    """Copies rows within the host, on several threads: NumPy lets them run while it copies."""
+
+    def __init__(self, threads: int | None = None) -> None:
+        self._threads = min(MOST_THREADS, len(os.sched_getaffinity(0))) if threads is None else threads
+        self._pool: ThreadPoolExecutor | None = None
+
+    def pack(self, X: Matrix, chosen: Chosen, out: Matrix) -> None:
+        """out[i] = X[chosen[i]]; the indices are known to be rows of X."""
+        shares = min(self._threads, max(1, out.nbytes // LEAST_SHARE_BYTES), len(out))
+        if shares == 1:
+            _pack(X, chosen, out)
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="accel_logreg_pack")
+        edges = [len(out) * k // shares for k in range(shares + 1)]
+        work = [
+            self._pool.submit(_pack, X, _part(chosen, first, last), out[first:last])
+            for first, last in pairwise(edges)
+        ]
+        try:
+            for share in work:
+                share.result()
+        finally:
+            wait(work)  # also by Ctrl-C: none may write into a buffer that is used anew
+
+
+def _pack(X: Matrix, chosen: Chosen, out: Matrix) -> None:
+    if isinstance(chosen, slice):
+        np.copyto(out, X[chosen])
+    else:
+        np.take(X, chosen, axis=0, out=out, mode="clip")  # "raise" would go through a copy of its own
+
+
+def _part(chosen: Chosen, first: int, last: int) -> Chosen:
+    if isinstance(chosen, slice):
+        return slice(chosen.start + first, chosen.start + last)
+    return chosen[first:last]
+
+
+def piece_bytes(X: Matrix) -> int:
+    """The size of the pinned buffers through which X goes: the same for most, so that they are reused."""
+    return max(PIECE_BYTES, int(X.shape[1]) * X.itemsize)
+
+
+def send_rows(
+    pair: PinnedPair, packer: Packer, X: Matrix, chosen: Chosen, count: int, target: Any
+) -> Iterator[tuple[Sent, int]]:
+    """Send ``count`` chosen rows to the flat device array ``target``: each piece's event, and rows so far.
+
+    Whoever asks for the next piece says by that where it may be filled; the caller sees to it that no
+    kernel still uses target.
+    """
+    d = X.shape[1]
+    step = max(1, pair.size // (d * X.itemsize))
+    for first in range(0, count, step):
+        last = min(count, first + step)
+
+        def fill(buffer: Bytes, first: int = first, last: int = last) -> None:
+            out = buffer.view(X.dtype).reshape(last - first, d)
+            packer.pack(X, _part(chosen, first, last), out)
+
+        size = (last - first) * d * X.itemsize
+        yield pair.send(size, fill, target[first * d : last * d]), last

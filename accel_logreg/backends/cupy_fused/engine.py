@@ -1,0 +1,106 @@
+"""The CuPy engine: X copied to the device once, or read where it lies there; p numbers back per question.
+
+CuPy is imported when a CupyBackend is made, not before. Making one probes the machine
+(cupy_fused_probe.py); what is missing becomes a BackendUnavailableError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import copy
+from typing import Any
+
+from accel_logreg.backends.cupy_fused.adopted import GivenMatrix, given_matrix
+from accel_logreg.backends.cupy_fused.columns import upload_columns
+from accel_logreg.backends.cupy_fused.csr import csr_logits, upload_csr_rows
+from accel_logreg.backends.cupy_fused.device.budget import BoundedDevice
+from accel_logreg.backends.cupy_fused.device.interchange import CupyInterchange, Interchange
+from accel_logreg.backends.cupy_fused.device.logits import logits
+from accel_logreg.backends.cupy_fused.placement import place_rows
+from accel_logreg.backends.cupy_fused.probe import current_device, find_obstacle
+from accel_logreg.interface.columns import Columns, column_labels, refuse_sparse
+from accel_logreg.interface.device_arrays import on_gpu
+from accel_logreg.interface.device_matrix import DeviceMatrix
+from accel_logreg.interface.rates import Rates
+from accel_logreg.interface.rows import Backend, BackendUnavailableError, Csr, Float64, Labels, Matrix, Rows
+from accel_logreg.kernels.cupy_fused.launching import Device, cuda_devices_in_use
+
+
+class CupyBackend(Backend):
+    """The current CUDA device, and for an X on a GPU the one that it lies on.
+
+    Making it compiles the kernels, or loads them from CuPy's cache on disk.
+
+    Raises
+    ------
+    BackendUnavailableError
+        CuPy, the driver, a device or the compiler is missing or broken; the message says which.
+    """
+
+    name = "cupy"
+    _interchange: Interchange = CupyInterchange()
+    # Reckoned from data sheets of current cards, not measured: they only order the solvers.
+    rates = Rates(1 / 2e12, 1 / 1e12, 1 / 1e12, 1 / 5e12, 50e-6)
+
+    def __init__(self) -> None:
+        obstacle = find_obstacle()
+        if obstacle is not None:
+            raise BackendUnavailableError(self.name, *obstacle)
+        self._device: Device = current_device()
+
+    def bounded(self, max_memory: int | None) -> CupyBackend:
+        if max_memory is None:
+            return self
+        engine = copy(self)
+        engine._device = BoundedDevice(self._device, max_memory)
+        return engine
+
+    def rows(self, X: Matrix | Csr | DeviceMatrix, y: Labels, sample_weight: Float64 | None) -> Rows:
+        """As in ``Backend``; X may also be an array on a GPU, adopted or not, which is not copied."""
+        if on_gpu(X):
+            X = self.adopt(X)
+        if isinstance(X, DeviceMatrix):
+            return X.rows(y, sample_weight)
+        if isinstance(X, Csr):
+            return upload_csr_rows(self._device, X, y, sample_weight)
+        return place_rows(self._device, X, y, sample_weight)
+
+    def columns(self, X: Matrix | Csr | DeviceMatrix, Y: Any, weights: Any = None) -> Columns:
+        """As in ``Backend``; X may also be an array on a GPU, adopted or not, which is not copied.
+
+        Raises MemoryError where X and the columns do not fit on the device: they are not streamed.
+        """
+        if on_gpu(X):
+            X = self.adopt(X)
+        if isinstance(X, Csr):
+            refuse_sparse(self.name, X)
+        labels = column_labels(X.shape[0], Y, weights)
+        if isinstance(X, DeviceMatrix):
+            return X.columns(labels)
+        return upload_columns(self._device, X, labels)
+
+    def logits(self, X: Matrix | Csr | DeviceMatrix, W: Float64) -> Float64:
+        """As in ``Backend``; X may also be an array on a GPU, adopted or not."""
+        if on_gpu(X):
+            X = self.adopt(X)
+        if isinstance(X, DeviceMatrix):
+            return X.logits(W)
+        if isinstance(X, Csr):
+            return csr_logits(self._device, X, W)
+        return logits(self._device, X, W)
+
+    def adopt(self, X: Any) -> GivenMatrix:
+        """As in ``Backend``, and on whichever device X lies."""
+        return given_matrix(self._interchange, X)
+
+    def after_fit(self) -> None:
+        for device in self._devices():
+            device.after_fit()
+
+    def release_memory(self) -> None:
+        for device in self._devices():
+            device.release_memory()
+
+    def _devices(self) -> Iterable[Device]:
+        """Every device that has been used: arrays may lie on several."""
+        return cuda_devices_in_use()

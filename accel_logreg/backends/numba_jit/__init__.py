@@ -1,0 +1,1 @@
+"""The Numba engine: fused, threaded kernels compiled on first use."""

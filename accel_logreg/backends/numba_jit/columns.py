@@ -1,0 +1,136 @@
+"""K columns in the Numba engine: panels of eight, or column by column where they are few; one read of X."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accel_logreg.interface.columns import ColumnLabels, Columns
+from accel_logreg.interface.rows import Float64, Matrix
+from accel_logreg.kernels.numba_jit import columns as kernels
+from accel_logreg.kernels.numba_jit import few_columns as few
+from accel_logreg.kernels.numba_jit.blocks.panels import PANEL
+
+FEW = 3  # columns up to which going over the rows column by column beats a panel of eight
+_LINE = 64  # bytes
+
+
+class NumbaColumns(Columns):
+    """Panels of eight columns over X as it is. ``chunks`` says into how many parts the rows are cut now."""
+
+    def __init__(self, X: Matrix, labels: ColumnLabels, chunks: Callable[[], int]) -> None:
+        super().__init__((X.shape[0], X.shape[1]), X.dtype, labels)
+        self._X, self._chunks = _read_only(X), chunks
+        self._Y = _read_only(_by_panels(labels.Y))
+        s = labels.s
+        self._shared = s is not None and s.ndim == 1
+        if s is None:
+            self._s = _read_only(np.empty(0))
+        else:
+            self._s = _read_only(s if s.ndim == 1 else _by_panels(s))
+        self._panels = -(-self.n_columns // PANEL)
+        self._rows = kernels.block_rows(self.n_rows, self.n_features)
+
+    def _loss_grad(self, W: Float64) -> tuple[Float64, Float64]:
+        partials = self._partials(self.n_features + 2)
+        cut = self.n_columns, self._rows, partials
+        kernels.loss_grad(self._X, self._Y, self._s, self._shared, self._padded(W), *cut)
+        self._count(1)
+        answer = self._answer(partials)
+        return answer[-1].copy(), answer[:-1]
+
+    def _hessian_product(self, W: Float64, V: Float64) -> Float64:
+        partials = self._partials(self.n_features + 1)
+        cut = self.n_columns, self._rows, partials
+        kernels.hessian_product(self._X, self._s, self._shared, self._padded(W), self._padded(V), *cut)
+        self._count(1)
+        return self._answer(partials)
+
+    def _partials(self, rows: int) -> Float64:
+        return aligned((self._chunks(), self._panels, rows, PANEL))
+
+    def _padded(self, W: Float64) -> Float64:
+        """W (p, K) as panels (panels, p, 8), zero where there is no column."""
+        panels = aligned((self._panels, W.shape[0], PANEL))
+        panels[...] = 0.0
+        for k in range(self._panels):
+            columns = W[:, PANEL * k : PANEL * (k + 1)]
+            panels[k, :, : columns.shape[1]] = columns
+        return panels
+
+    def _answer(self, partials: Float64) -> Float64:
+        """The chunks' sums in their order, as columns (rows, K), each divided by its weight."""
+        columns = _sum(partials).transpose(1, 0, 2).reshape(partials.shape[2], -1)
+        return columns[:, : self.n_columns] / self.weight_sums
+
+
+class NumbaFewColumns(Columns):
+    """At most FEW columns: each goes along the features, all of them over the same rows in the cache."""
+
+    def __init__(self, X: Matrix, labels: ColumnLabels, chunks: Callable[[], int]) -> None:
+        super().__init__((X.shape[0], X.shape[1]), X.dtype, labels)
+        self._X, self._chunks = _read_only(X), chunks
+        self._Y = _read_only(np.ascontiguousarray(labels.Y.T))
+        s = np.empty((1, 0)) if labels.s is None else labels.s.reshape(self.n_rows, -1).T
+        self._S = _read_only(np.ascontiguousarray(s))
+        self._width = -(-self.n_features // PANEL) * PANEL
+
+    def _loss_grad(self, W: Float64) -> tuple[Float64, Float64]:
+        partials = self._partials()
+        few.loss_grad(self._X, self._Y, self._S, *self._padded(W), partials)
+        self._count(1)
+        answer = self._answer(partials)
+        return answer[-1].copy(), answer[:-1]
+
+    def _hessian_product(self, W: Float64, V: Float64) -> Float64:
+        partials = self._partials()
+        few.hessian_product(self._X, self._S, *self._padded(W), *self._padded(V), partials)
+        self._count(1)
+        return self._answer(partials)[:-1]
+
+    def _partials(self) -> Float64:
+        return np.empty((self._chunks(), self.n_columns, self._width + 2))
+
+    def _padded(self, W: Float64) -> tuple[Float64, Float64]:
+        """w (K, width), zero after d entries, and b (K,)."""
+        w = np.zeros((self.n_columns, self._width))
+        w[:, : self.n_features] = W[:-1].T
+        return w, W[-1].copy()
+
+    def _answer(self, partials: Float64) -> Float64:
+        """(d + 2, K): over x, over ones, and the losses, each divided by its column's weight."""
+        total = _sum(partials)
+        entries = np.r_[: self.n_features, self._width, self._width + 1]
+        return total[:, entries].T / self.weight_sums
+
+
+def _sum(partials: Float64) -> Float64:
+    """The chunks' sums, added in their order."""
+    total = np.zeros(partials.shape[1:])
+    for chunk in partials:
+        total += chunk
+    return total
+
+
+def aligned(shape: tuple[int, ...]) -> Float64:
+    """Uninitialised float64 from the beginning of a cache line on: vectors do not straddle two."""
+    size = int(np.prod(shape))
+    memory = np.empty(size + _LINE // 8)
+    skipped = -memory.ctypes.data % _LINE // 8
+    return memory[skipped : skipped + size].reshape(shape)
+
+
+def _by_panels(matrix: NDArray[Any]) -> NDArray[Any]:
+    """(n, K) as panel after panel, each (n, width), flat."""
+    K = matrix.shape[1]
+    return np.concatenate([matrix[:, k : k + PANEL].ravel() for k in range(0, K, PANEL)])
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """A view that cannot be written to: the kernels compile for this kind alone."""
+    view = array.view()
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,242 @@
+"""Compressed sparse rows in the Numba engine.
+
+X's values stay where the caller has them. Its column numbers are copied where there are no more than
+65,536 columns: as uint16, and from 2048 columns on by decreasing frequency, which brings together the
+weights and sums that most nonzeros use. On the problem of kernels/numba_jit/csr/passes.py that makes
+each pass a sixth faster and costs about one pass, and 2 bytes a nonzero where X has 12. With more columns the
+caller's numbers are used as they are.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accel_logreg.backends.numba_jit.dense import _read_only, _threads_for
+from accel_logreg.interface.answers import Descent
+from accel_logreg.interface.rows import Csr, Float64, Labels, Picked, Rows
+from accel_logreg.kernels.numba_jit.blas import DSYRK
+from accel_logreg.kernels.numba_jit.csr import copies, matrices
+from accel_logreg.kernels.numba_jit.csr import passes as kernels
+from accel_logreg.kernels.numba_jit.reductions import largest_entry
+from accel_logreg.kernels.python_loop.csr import refuse_centre
+
+_SHORT = 65_536  # columns that uint16 can number
+_WORTH_SORTING = 2048  # columns from which weights and gradient outgrow the L1 cache
+
+# A row costs what about this many of its nonzeros do: its link, and a loop's end not foreseen.
+_ROW = 8
+
+# Above this share of nonzeros BLAS multiplies rows faster, zeros and all, than kernels multiply nonzeros.
+_FULL = 0.2
+_TILE_ROWS = 256
+
+
+class NumbaCsrRows(Rows):
+    def __init__(
+        self,
+        X: Csr,
+        y: Labels,
+        sample_weight: Float64 | None,
+        *,
+        order: NDArray[np.intp] | None = None,
+    ) -> None:
+        """With ``order``, X's column j is the caller's order[j] and its indices are kept as they are."""
+        weight_sum = float(X.shape[0] if sample_weight is None else sample_weight.sum())
+        super().__init__(X.shape, X.dtype, weight_sum)
+        self._data = _read_only(X.data)
+        self._indptr = _read_only(X.indptr.astype(np.int64, copy=False))
+        self._order = np.arange(self.n_features + 1) if order is None else order
+        self._indices = _read_only(self._renamed(X.indices) if order is None else X.indices)
+        self._y = _read_only(y.astype(np.int8, copy=False))
+        self._s = _read_only(np.empty(0) if sample_weight is None else np.ascontiguousarray(sample_weight))
+        # s h at the last W asked about: a Hessian product there then needs no exponential and no z.
+        self._sh = np.empty(self.n_rows)
+        self._sh_at: Float64 | None = None
+        self._largest: float | None = None
+
+    def _renamed(self, indices: NDArray[Any]) -> NDArray[Any]:
+        """Indices as uint16 where they fit, and ``_order`` to go with them."""
+        d = self.n_features
+        if d > _SHORT:
+            return indices
+        chunks = _threads_for(indices.size, self.n_rows)
+        names = np.arange(d, dtype=np.uint16)
+        if d > _WORTH_SORTING:
+            counts = copies.count_columns(_read_only(indices), d, chunks)
+            self._order[:d] = np.argsort(-counts, kind="stable")
+            names[self._order[:d]] = np.arange(d, dtype=np.uint16)
+        renamed = np.empty(indices.size, dtype=np.uint16)
+        copies.rename_columns(_read_only(indices), names, renamed, chunks)
+        return renamed
+
+    def loss_grad(self, W: Float64) -> tuple[float, Float64]:
+        self._sh_at = None
+        out = kernels.loss_grad(
+            self._data,
+            self._indices,
+            self._indptr,
+            self._y,
+            self._s,
+            self.weight_sum,
+            W[self._order],
+            self._bounds(),
+            self._sh,
+        )
+        self._sh_at = W.copy()
+        self._count(1)
+        return float(out[-1]), self._outward(out[:-1])
+
+    def hessian_product(self, W: Float64, V: Float64) -> Float64:
+        self._know_curvatures(W)
+        product = kernels.hessian_product(
+            self._data,
+            self._indices,
+            self._indptr,
+            self._sh,
+            self.weight_sum,
+            V[self._order],
+            self._bounds(),
+        )
+        self._count(1)
+        return self._outward(product)
+
+    def descend(
+        self, W: Float64, learning_rate: float, l2: float, steps: int, fit_intercept: bool
+    ) -> Descent:
+        W = W[self._order]
+        self._sh_at = None
+        costs, norms = kernels.descend(
+            self._data,
+            self._indices,
+            self._indptr,
+            self._y,
+            self._s,
+            self.weight_sum,
+            W,
+            learning_rate,
+            l2,
+            steps,
+            fit_intercept,
+            self._bounds(),
+            self._sh,
+        )
+        self._count(steps)
+        return Descent(self._outward(W), costs, norms)
+
+    def largest_entry(self) -> float:
+        if self._largest is None:
+            self._largest = float(largest_entry(self._data, self._bounds().size - 1))
+            self._count(1)
+        return self._largest
+
+    def hessian(
+        self,
+        W: Float64,
+        centre: Float64,
+        scale: Float64,
+        *,
+        picked: Picked | None = None,
+        precise: bool = False,  # noqa: ARG002
+    ) -> Float64:
+        if centre.any():
+            refuse_centre(centre.tolist())
+        rows = np.empty(0, dtype=np.intp) if picked is None else picked.rows
+        factors = np.empty(0) if picked is None else picked.factors
+        m = self.n_rows if picked is None else rows.size
+        arguments = (
+            self._data,
+            self._indices,
+            self._indptr,
+            self._s,
+            _read_only(rows),
+            _read_only(factors),
+            W[self._order],
+            np.append(scale, 1.0)[self._order],
+        )
+        chunks = _threads_for(m * self.n_features, m)
+        lengths = np.diff(self._indptr).astype(np.float64)
+        if float(lengths @ lengths) > _FULL**2 * lengths.size * float(self.n_features) ** 2:
+            tiles = np.empty((chunks, min(_TILE_ROWS, m), W.size))
+            H = matrices.hessian_by_tiles(*arguments, DSYRK, tiles)
+        else:
+            H = matrices.hessian(*arguments, chunks)
+        self._count(m / self.n_rows)
+        named: Float64 = np.empty_like(H)
+        named[np.ix_(self._order, self._order)] = H
+        return named
+
+    def hessian_diagonal(self, W: Float64) -> Float64:
+        self._know_curvatures(W)
+        return self._sums(self._sh, True) / self.weight_sum
+
+    def gram(self, centre: Float64, *, precise: bool = True) -> Float64:  # noqa: ARG002
+        if centre.any():
+            refuse_centre(centre.tolist())
+        K: Float64 = matrices.gram(self._data, self._indices, self._indptr, self.n_features)
+        self._count(1)
+        return K
+
+    def combination(self, a: Float64) -> Float64:
+        return self._sums(a.copy(), False)[:-1]
+
+    def sample(self, picked: Picked) -> NumbaCsrRows:
+        rows = picked.rows
+        indptr = np.zeros(rows.size + 1, dtype=np.int64)
+        np.cumsum(np.diff(self._indptr)[rows], out=indptr[1:])
+        data = np.empty(indptr[-1], dtype=self.dtype)
+        indices = np.empty(indptr[-1], dtype=self._indices.dtype)
+        chunks = _threads_for(data.size, rows.size)
+        copies.gather(
+            self._data, self._indices, self._indptr, _read_only(rows), data, indices, indptr, chunks
+        )
+        s = picked.factors * self._s[rows] if self._s.size else picked.factors
+        uniform = not self._s.size and bool((picked.factors == 1.0).all())
+        X = Csr(data, indices, indptr, (rows.size, self.n_features))
+        sample = NumbaCsrRows(X, self._y[rows], None if uniform else s, order=self._order)
+        self._share_tally(sample)
+        return sample
+
+    def _know_curvatures(self, W: Float64) -> None:
+        """Make _sh that of W: another read, unless W is what the last gradient was asked at."""
+        if self._sh_at is None or not np.array_equal(self._sh_at, W):
+            self.loss_grad(W)
+
+    def _sums(self, a: Float64, squared: bool) -> Float64:
+        """Σ aᵢ xᵢⱼ or Σ aᵢ xᵢⱼ², and Σ aᵢ."""
+        sums = kernels.weighted_sums(
+            self._data, self._indices, self._indptr, a, self.n_features, squared, self._bounds()
+        )
+        self._count(1)
+        return self._outward(sums)
+
+    def _outward(self, g: Float64) -> Float64:
+        """An answer (p,) with the caller's columns."""
+        out: Float64 = np.empty_like(g)
+        out[self._order] = g
+        return out
+
+    def _bounds(self) -> NDArray[np.int64]:
+        return _bounds(self._indptr)
+
+
+def csr_logits(X: Csr, W: Float64) -> Float64:
+    """z = X W[:d] + W[d], (m,)."""
+    indptr = _read_only(X.indptr.astype(np.int64, copy=False))
+    z: Float64 = kernels.logits(_read_only(X.data), _read_only(X.indices), indptr, W.copy(), _bounds(indptr))
+    return z
+
+
+def _bounds(indptr: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The rows at which each thread's chunk begins, and n: chunks of equal work, not of equal rows."""
+    n = indptr.size - 1
+    work = int(indptr[-1]) + _ROW * n
+    chunks = _threads_for(work, n)
+    inner = [
+        bisect_left(range(n), work * chunk // chunks, key=lambda i: int(indptr[i]) + _ROW * i)
+        for chunk in range(1, chunks)
+    ]
+    return np.array([0, *inner, n], dtype=np.int64)

@@ -1,0 +1,1 @@
+"""The NumPy engine: whole-array expressions, block by block."""

@@ -1,0 +1,186 @@
+"""The NumPy engine: whole-array expressions over row blocks that stay in the processor's cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from accel_logreg.interface.answers import Descent
+from accel_logreg.interface.rates import Rates
+from accel_logreg.interface.rows import Backend, Csr, Float64, Labels, Matrix, Picked, Rows, blas_threads_now
+from accel_logreg.kernels.numpy_vectorised import dense as kernels
+
+if TYPE_CHECKING:
+    from accel_logreg.backends.numpy_vectorised.columns import NumpyColumns
+
+BLOCK_BYTES = 4 << 20  # float64; smaller blocks fall below the size from which BLAS uses its threads
+
+
+class NumpyRows(Rows):
+    def __init__(self, X: Matrix | Csr, y: Labels, sample_weight: Float64 | None) -> None:
+        self._s = np.ones(X.shape[0]) if sample_weight is None else sample_weight
+        super().__init__((X.shape[0], X.shape[1]), X.dtype, float(self._s.sum()))
+        self._X: Any = X
+        self._y = y.astype(np.float64, copy=False)
+        self._largest: float | None = None
+
+    def _blocks(self) -> Iterator[tuple[slice, Any]]:
+        return _blocks(self._X)
+
+    def loss_grad(self, W: Float64) -> tuple[float, Float64]:
+        w, b = W[:-1], float(W[-1])
+        loss = 0.0
+        gradient = np.zeros_like(W)
+        for rows, X in self._blocks():
+            block_loss, dw, db = kernels.loss_grad(X, self._y[rows], self._s[rows], self.weight_sum, w, b)
+            loss += block_loss
+            gradient[:-1] += dw
+            gradient[-1] += db
+        self._count(1)
+        return loss, gradient
+
+    def hessian_product(self, W: Float64, V: Float64) -> Float64:
+        product = np.zeros_like(W)
+        for rows, X in self._blocks():
+            dw, db = kernels.hessian_product(
+                X, self._s[rows], self.weight_sum, W[:-1], float(W[-1]), V[:-1], float(V[-1])
+            )
+            product[:-1] += dw
+            product[-1] += db
+        self._count(1)
+        return product
+
+    def descend(
+        self, W: Float64, learning_rate: float, l2: float, steps: int, fit_intercept: bool
+    ) -> Descent:
+        costs = np.empty(steps)
+        norms = np.empty(steps)
+        w, b = W[:-1].copy(), float(W[-1])
+        with np.errstate(over="ignore", invalid="ignore"):  # the solver names a rate that diverges
+            for k in range(steps):
+                loss, gradient = self.loss_grad(np.append(w, b))
+                dw = gradient[:-1] + l2 * w
+                db = float(gradient[-1]) if fit_intercept else 0.0
+                costs[k] = loss + 0.5 * l2 * (w @ w)
+                norms[k] = np.sqrt(dw @ dw + db * db)
+                w, b = kernels.gradient_descent_step(w, b, dw, db, learning_rate)
+        return Descent(np.append(w, b), costs, norms)
+
+    def largest_entry(self) -> float:
+        if self._largest is None:
+            self._largest = max(float(self._X.max()), -float(self._X.min()))
+            self._count(2)
+        return self._largest
+
+    def hessian(
+        self,
+        W: Float64,
+        centre: Float64,
+        scale: Float64,
+        *,
+        picked: Picked | None = None,
+        precise: bool = False,
+    ) -> Float64:
+        s = self._s if picked is None else self._s[picked.rows] * picked.factors
+        H = np.zeros((W.size, W.size))
+        step = rows_in_block(self.n_features, H.nbytes)
+        for start in range(0, s.size, step):
+            block = slice(start, start + step)
+            X = self._X[block] if picked is None else self._X[picked.rows[block]]
+            X = X.astype(np.float64, copy=False)
+            sh = s[block] * kernels.curvature(kernels.linear(X, W[:-1], float(W[-1])))
+            H += kernels.hessian(X, sh, centre, scale, precise=precise)
+        self._count(s.size / self.n_rows)
+        H /= s.sum()
+        return H
+
+    def hessian_diagonal(self, W: Float64) -> Float64:
+        diagonal = np.zeros_like(W)
+        for rows, X in self._blocks():
+            sh = self._s[rows] * kernels.curvature(kernels.linear(X, W[:-1], float(W[-1])))
+            diagonal[:-1] += kernels.hessian_diagonal(X, sh)
+            diagonal[-1] += sh.sum()
+        self._count(1)
+        return diagonal / self.weight_sum
+
+    def gram(self, centre: Float64, *, precise: bool = True) -> Float64:
+        n, d = self.n_rows, self.n_features
+        G = np.zeros((n, n))
+        step = rows_in_block(n, G.nbytes)  # here a block is of columns
+        for start in range(0, d, step):
+            columns = slice(start, start + step)
+            D = self._X[:, columns].astype(np.float64, copy=False) - centre[columns]
+            with np.errstate(over="ignore"):  # infinite in float32: the caller looks for that
+                G += kernels.gram(D if precise else D.astype(np.float32))
+        self._count(1)
+        return G
+
+    def combination(self, a: Float64) -> Float64:
+        total = np.zeros(self.n_features)
+        for rows, X in self._blocks():
+            total += kernels.combination(X, a[rows])
+        self._count(1)
+        return total
+
+    def sample(self, picked: Picked) -> NumpyRows:
+        s = self._s[picked.rows] * picked.factors
+        sample = NumpyRows(self._X[picked.rows], self._y[picked.rows], s)
+        self._share_tally(sample)
+        return sample
+
+
+class NumpyBackend(Backend):
+    name = "numpy"
+    # Two cores, 28 to 300 features; a Hessian's block goes through a full matrix product.
+    rates = Rates(1 / 26e9, 0.8e-9, 2e-9, 1 / 17e9, 60e-6)
+
+    def rows(self, X: Matrix | Csr, y: Labels, sample_weight: Float64 | None) -> NumpyRows:
+        if isinstance(X, Csr):
+            from accel_logreg.backends.numpy_vectorised.csr import NumpyCsrRows
+
+            return NumpyCsrRows(X, y, sample_weight)
+        return NumpyRows(X, y, sample_weight)
+
+    def columns(self, X: Matrix | Csr, Y: Any, weights: Any = None) -> NumpyColumns:
+        from accel_logreg.backends.numpy_vectorised.columns import NumpyColumns
+        from accel_logreg.interface.columns import column_labels
+
+        return NumpyColumns(X, column_labels(X.shape[0], Y, weights))
+
+    def n_threads(self, n_threads: int | None) -> int:
+        """Those of BLAS, which is where the two products of a pass run."""
+        available = blas_threads_now()
+        return available if n_threads is None else min(n_threads, available)
+
+    def logits(self, X: Matrix | Csr, W: Float64) -> Float64:
+        if isinstance(X, Csr):
+            from accel_logreg.backends.numpy_vectorised.csr import logits
+
+            return logits(X, W)
+        z = np.empty(X.shape[0])
+        for rows, block in _blocks(X):
+            z[rows] = kernels.linear(block, W[:-1], float(W[-1]))
+        return z
+
+
+def _blocks(X: Matrix) -> Iterator[tuple[slice, Float64]]:
+    """Row blocks of about BLOCK_BYTES as float64.
+
+    Two products with one block cost one read of memory, because the second finds the block in the
+    cache; and float32 is widened a block at a time, so sums are float64 and X is never copied whole.
+    """
+    step = rows_in_block(X.shape[1])
+    for start in range(0, X.shape[0], step):
+        rows = slice(start, start + step)
+        yield rows, X[rows].astype(np.float64, copy=False)
+
+
+def rows_in_block(width: int, answer_bytes: int = 0) -> int:
+    """How many rows of ``width`` float64 make a block.
+
+    Where each block is added to a whole matrix of answers, blocks are no smaller than the matrix:
+    smaller ones would spend their time on adding.
+    """
+    return max(1, max(BLOCK_BYTES, answer_bytes) // (8 * width))

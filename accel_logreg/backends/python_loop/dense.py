@@ -1,0 +1,154 @@
+"""The pure-Python engine: lists of floats outside, the lesson's loops inside."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from accel_logreg.interface.answers import Descent
+from accel_logreg.interface.rates import Rates
+from accel_logreg.interface.rows import Backend, Csr, Float64, Labels, Matrix, Picked, Rows
+from accel_logreg.kernels.python_loop import dense as python_loop
+
+if TYPE_CHECKING:
+    from accel_logreg.backends.python_loop.columns import PythonColumns
+
+
+class ListRows(Rows):
+    """Rows in lists, and the module whose functions know what one row looks like.
+
+    X and y have n entries; s are the sample weights, ones where there are none.
+    """
+
+    def __init__(
+        self,
+        kernels: ModuleType,
+        X: list[Any],
+        y: list[float],
+        s: list[float],
+        n_features: int,
+        dtype: np.dtype[np.float32] | np.dtype[np.float64],
+    ) -> None:
+        super().__init__((len(X), n_features), dtype, sum(s))
+        self._kernels = kernels
+        self._X, self._y, self._s = X, y, s
+        self._largest: float | None = None
+
+    def loss_grad(self, W: Float64) -> tuple[float, Float64]:
+        loss, dw, db = self._kernels.loss_grad(self._X, self._y, self._s, *split(W))
+        self._count(2)
+        return loss, np.array([*dw, db])
+
+    def hessian_product(self, W: Float64, V: Float64) -> Float64:
+        product, last = self._kernels.hessian_product(self._X, self._s, *split(W), *split(V))
+        self._count(3)
+        return np.array([*product, last])
+
+    def descend(
+        self, W: Float64, learning_rate: float, l2: float, steps: int, fit_intercept: bool
+    ) -> Descent:
+        w, b, costs, norms = self._kernels.descend(
+            self._X, self._y, self._s, *split(W), learning_rate, l2, steps, fit_intercept
+        )
+        self._count(2 * steps)
+        return Descent(np.array([*w, b]), np.array(costs), np.array(norms))
+
+    def largest_entry(self) -> float:
+        if self._largest is None:
+            self._largest = float(self._kernels.largest_entry(self._X))
+            self._count(1)
+        return self._largest
+
+    def hessian(
+        self,
+        W: Float64,
+        centre: Float64,
+        scale: Float64,
+        *,
+        picked: Picked | None = None,
+        precise: bool = False,  # noqa: ARG002
+    ) -> Float64:
+        X, s = (self._X, self._s) if picked is None else self._picked(picked)
+        H = self._kernels.hessian(X, s, *split(W), centre.tolist(), scale.tolist())
+        self._count(2 * len(X) / self.n_rows)
+        return np.array(H)
+
+    def hessian_diagonal(self, W: Float64) -> Float64:
+        diagonal, last = self._kernels.hessian_diagonal(self._X, self._s, *split(W))
+        self._count(2)
+        return np.array([*diagonal, last])
+
+    def gram(self, centre: Float64, *, precise: bool = True) -> Float64:  # noqa: ARG002
+        G = self._kernels.gram(self._X, centre.tolist())
+        self._count(self.n_rows + 1)  # two rows for each of n(n + 1)/2 products
+        return np.array(G)
+
+    def combination(self, a: Float64) -> Float64:
+        total = self._kernels.combination(self._X, a.tolist(), self.n_features)
+        self._count(1)
+        return np.array(total)
+
+    def sample(self, picked: Picked) -> ListRows:
+        X, s = self._picked(picked)
+        y = [self._y[i] for i in picked.rows.tolist()]
+        # Nothing writes to a row's list, so the sample may hold the same one.
+        sample = ListRows(self._kernels, X, y, s, self.n_features, self.dtype)
+        self._share_tally(sample)
+        return sample
+
+    def _picked(self, picked: Picked) -> tuple[list[Any], list[float]]:
+        """The picked rows of X and their weights."""
+        rows: list[int] = picked.rows.tolist()
+        s = [self._s[i] * factor for i, factor in zip(rows, picked.factors.tolist(), strict=True)]
+        return [self._X[i] for i in rows], s
+
+
+class PythonRows(ListRows):
+    def __init__(self, X: Matrix, y: Labels, sample_weight: Float64 | None) -> None:
+        n, d = X.shape
+        # float32 values become the same float64 numbers
+        super().__init__(python_loop, X.tolist(), floats(y), weights(sample_weight, n), d, X.dtype)
+
+
+class PythonBackend(Backend):
+    name = "python"
+    rates = Rates(0.0, 63e-9, 100e-9, 50e-9, 20e-6)
+
+    def rows(self, X: Matrix | Csr, y: Labels, sample_weight: Float64 | None) -> ListRows:
+        if isinstance(X, Csr):
+            from accel_logreg.backends.python_loop.csr import PythonCsrRows
+
+            return PythonCsrRows(X, y, sample_weight)
+        return PythonRows(X, y, sample_weight)
+
+    def columns(self, X: Matrix | Csr, Y: Any, weights: Any = None) -> PythonColumns:
+        from accel_logreg.backends.python_loop.columns import PythonColumns
+        from accel_logreg.interface.columns import column_labels
+
+        return PythonColumns(X, column_labels(X.shape[0], Y, weights))
+
+    def logits(self, X: Matrix | Csr, W: Float64) -> Float64:
+        if isinstance(X, Csr):
+            from accel_logreg.backends.python_loop.csr import logits
+
+            return logits(X, W)
+        w, b = split(W)
+        return np.array([python_loop.linear(row, w, b) for row in X.tolist()])
+
+
+def floats(y: Labels) -> list[float]:
+    """0.0 or 1.0 a row."""
+    return [float(label) for label in y.tolist()]
+
+
+def weights(sample_weight: Float64 | None, n: int) -> list[float]:
+    """One weight a row."""
+    return [1.0] * n if sample_weight is None else sample_weight.tolist()
+
+
+def split(W: Float64) -> tuple[list[float], float]:
+    """w and b."""
+    *w, b = W.tolist()
+    return w, b

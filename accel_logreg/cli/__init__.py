@@ -1,0 +1,1 @@
+"""The command line: ``main.py`` is the way in, and each command has a file."""

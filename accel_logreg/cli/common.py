@@ -1,0 +1,108 @@
+"""What the commands share: consoles, choices, and errors as one message instead of a traceback."""
+
+from __future__ import annotations
+
+import functools
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import numpy as np
+import typer
+
+from accel_logreg import BackendUnavailableError
+from accel_logreg.measure.terminal import escape, terminal
+
+out = terminal()
+err = terminal(stderr=True, markup=False, soft_wrap=True)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Engine(StrEnum):
+    """A backend by name."""
+
+    AUTO = "auto"
+    PYTHON = "python"
+    NUMPY = "numpy"
+    NUMBA = "numba"
+    CUPY = "cupy"
+
+
+class Precision(StrEnum):
+    """How X is stored; sums are float64 either way."""
+
+    FLOAT32 = "float32"
+    FLOAT64 = "float64"
+
+    @property
+    def dtype(self) -> type[np.float32] | type[np.float64]:
+        return np.float32 if self is Precision.FLOAT32 else np.float64
+
+
+def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
+    """One message on stderr instead of a traceback.
+
+    Exit code 2 for bad input or an engine that cannot run, 1 where the machine lacks a package or memory
+    or engines disagree, 130 after Ctrl-C.
+    """
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            try:
+                return command(*args, **kwargs)
+            except KeyboardInterrupt:
+                raise _failure("interrupted", 130) from None
+            except BrokenPipeError:  # the reader of a pipe has gone, which is no one's mistake
+                raise
+            except OSError as error:
+                text = (
+                    f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+                )
+                raise _failure(text, 2) from error
+            except (BackendUnavailableError, ValueError) as error:
+                raise _failure(str(error), 2) from error
+            except (ImportError, MemoryError, ArithmeticError) as error:
+                raise _failure(str(error), 1) from error
+
+    return wrapped
+
+
+def _failure(text: str, code: int) -> typer.Exit:
+    err.print(f"accel-logreg: {text}")
+    return typer.Exit(code)
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    err.print(f"accel-logreg: warning: {message}")
+
+
+def note(text: str) -> None:
+    """Something worth knowing, on stderr."""
+    err.print(f"note: {text}")
+
+
+def check_output(path: Path, suffixes: Sequence[str]) -> None:
+    """Refuse a file that could not be written, before any work is done for it."""
+    if path.suffix.lower() not in suffixes:
+        raise ValueError(f"--output {path}: the name must end in one of {', '.join(suffixes)}")
+    if path.is_dir():
+        raise ValueError(f"--output {path} is a folder; name a file in it")
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        raise ValueError(f"--output {path}: the folder {folder} does not exist; make it first")
+    if not os.access(folder, os.W_OK):
+        raise ValueError(f"--output {path}: the folder {folder} cannot be written; choose another")
+
+
+def facts(rows: Sequence[tuple[str, str]]) -> None:
+    """Print names and values in two columns, long values in one line."""
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        out.print(f"[bold]{name:<{width}}[/]  {escape(value)}", soft_wrap=True)

@@ -1,0 +1,196 @@
+"""``accel-logreg train``: a data file or a folder of pictures in, a model file out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
+
+from accel_logreg import LogisticRegression
+from accel_logreg.cli.common import Engine, Precision, check_output, facts, note, out, reports_errors
+from accel_logreg.files.checks import Matrix
+from accel_logreg.files.images import load_image_folder
+from accel_logreg.files.model import SUFFIXES, save_model
+from accel_logreg.files.tables import read_training_data
+
+
+class Solver(StrEnum):
+    """A solver by name."""
+
+    AUTO = "auto"
+    NEWTON = "newton"
+    NEWTON_CG = "newton-cg"
+    NEWTON_GRAM = "newton-gram"
+    LBFGS = "lbfgs"
+    GRADIENT_DESCENT = "gradient-descent"
+
+
+class ClassWeight(StrEnum):
+    """How classes are weighted."""
+
+    BALANCED = "balanced"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Training data, and what has to be kept to read data of the same kind again."""
+
+    X: Matrix
+    y: NDArray[Any]
+    metadata: dict[str, Any]
+
+
+@reports_errors
+def train(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="A CSV, Parquet or NPZ file, or a folder with one sub-folder of pictures per class.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="The model file: .json or .npz.", show_default=False),
+    ],
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="The column of the two classes (NPZ: the array, 'y' if not given). Not for pictures.",
+            show_default=False,
+        ),
+    ] = None,
+    features: Annotated[
+        list[str] | None,
+        typer.Option(help="Use this column; repeat for more. Without it: every column but the target."),
+    ] = None,
+    drop: Annotated[list[str] | None, typer.Option(help="Leave this column out; repeat for more.")] = None,
+    backend: Annotated[Engine, typer.Option(help="The engine; auto: numba if it is there.")] = Engine.AUTO,
+    solver: Annotated[Solver, typer.Option(help="How the optimum is found.")] = Solver.AUTO,
+    C: Annotated[
+        float,
+        typer.Option("--C", help="Inverse of the penalty's strength, above 0; 'inf' is no penalty."),
+    ] = 1.0,
+    tol: Annotated[
+        float, typer.Option(help="Stop when (J − J*)/J* is at most this: the relative gap to the optimum J*.")
+    ] = 1e-8,
+    max_iter: Annotated[
+        int | None,
+        typer.Option(help="Most iterations; the solver's own if not given.", show_default=False),
+    ] = None,
+    learning_rate: Annotated[
+        str, typer.Option(help="Step of gradient descent: a number, or 'auto'.")
+    ] = "auto",
+    class_weight: Annotated[
+        ClassWeight | None,
+        typer.Option(help="'balanced' gives both classes the same total weight.", show_default=False),
+    ] = None,
+    dtype: Annotated[
+        Precision, typer.Option(help="How X is stored. float32 halves memory and time; sums stay float64.")
+    ] = Precision.FLOAT64,
+    n_threads: Annotated[
+        int | None, typer.Option(help="Threads of the engine; all cores if not given.", show_default=False)
+    ] = None,
+    test_fraction: Annotated[
+        float | None,
+        typer.Option(
+            help="Hold this fraction of the rows out, both classes alike, and report the accuracy on them.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the hold-out split and the model's random_state.")] = 0,
+    size: Annotated[int, typer.Option(help="Pictures are resized to SIZE × SIZE pixels.")] = 64,
+    skip_broken: Annotated[
+        bool, typer.Option("--skip-broken", help="Leave out pictures that cannot be read, and say which.")
+    ] = False,
+) -> None:
+    """Train a model and write it to a file.
+
+    Every feature must be a number and no value may be missing; the message says which column is not so.
+    """
+    check_output(output, SUFFIXES)
+    if test_fraction is not None and not 0 < test_fraction < 1:
+        raise ValueError(f"--test-fraction {test_fraction} must lie between 0 and 1, as in 0.2")
+    rate = _learning_rate(learning_rate)
+    if data.is_dir():
+        source = _pictures(data, size, skip_broken, dtype, unwanted=(target, features, drop))
+    else:
+        source = _table(data, target, features, drop or [], dtype)
+    X, y = source.X, source.y
+    if test_fraction is not None:
+        X, X_test, y, y_test = train_test_split(X, y, test_size=test_fraction, stratify=y, random_state=seed)
+    model = LogisticRegression(
+        backend=backend.value,
+        solver=solver.value,
+        C=C,
+        tol=tol,
+        max_iter=max_iter,
+        learning_rate=rate,
+        class_weight="balanced" if class_weight is ClassWeight.BALANCED else None,
+        random_state=seed,
+        n_threads=n_threads,
+    )
+    start = time.perf_counter()
+    model.fit(X, y)
+    seconds = time.perf_counter() - start
+    save_model(model, output, metadata=source.metadata)
+    rows = [
+        ("rows × features", f"{X.shape[0]:,} × {X.shape[1]:,} {X.dtype}"),
+        ("classes", ", ".join(map(str, model.classes_.tolist()))),
+        ("engine, solver", f"{model.backend_}, {model.solver_}"),
+        ("iterations", f"{model.n_iter_[0]}"),
+        ("cost", f"{model.history_['cost'][-1]:.6g} nats"),
+        ("relative gap", f"{model.gap_:.1e} ({model.gap_kind_})"),
+        ("seconds", f"{seconds:.3g} for the fit, with loading or compiling the engine"),
+        ("accuracy", f"{model.score(X, y):.4f} on the rows it was trained on"),
+    ]
+    if test_fraction is not None:
+        rows.append(("", f"{model.score(X_test, y_test):.4f} on {len(y_test):,} rows held out"))
+    facts([*rows, ("model", str(output))])
+
+
+def _learning_rate(text: str) -> float | Literal["auto"]:
+    if text == "auto":
+        return "auto"
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"--learning-rate {text!r} is neither a number nor 'auto'") from None
+
+
+def _table(
+    data: Path, target: str | None, features: Sequence[str] | None, drop: Sequence[str], dtype: Precision
+) -> Source:
+    found = read_training_data(data, target=target, features=features or None, drop=drop, dtype=dtype.dtype)
+    assert found.y is not None
+    kind = "arrays" if found.names is None else "table"
+    metadata: dict[str, Any] = {"input": kind, "target": target, "dtype": dtype.value}
+    if found.names is not None:
+        metadata["features"] = list(found.names)
+    return Source(found.X, found.y, metadata)
+
+
+def _pictures(
+    data: Path, size: int, skip_broken: bool, dtype: Precision, unwanted: Sequence[object]
+) -> Source:
+    if any(option for option in unwanted):
+        raise ValueError(f"{data} is a folder of pictures: leave out --target, --features and --drop")
+    folder = load_image_folder(data, size=size, skip_broken=skip_broken, dtype=dtype.dtype)
+    if folder.y is None:
+        raise ValueError(f"{data} has no sub-folders; make one for the pictures of each class")
+    report_pictures(len(folder.paths), folder.resized, size, folder.skipped)
+    return Source(folder.X, folder.y, {"input": "pictures", "size": size, "dtype": dtype.value})
+
+
+def report_pictures(count: int, resized: int, size: int, skipped: Sequence[str]) -> None:
+    """How many pictures were read, how many of them resized, and which files were left out."""
+    out.print(f"{count:,} pictures, {resized:,} of them resized to {size} × {size} pixels")
+    for reason in skipped:
+        note(f"skipped {reason}")

@@ -1,0 +1,1 @@
+"""What runs on this machine, what does not, and the command that mends it."""

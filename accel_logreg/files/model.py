@@ -1,0 +1,232 @@
+"""A fitted model in a file: JSON to read by eye, NPZ to read fast. Loading one runs no code from it.
+
+Both hold the same two things. The header: format, version, parameters, fitted scalars, metadata. The
+arrays: coefficients, intercept, classes, iterations, history. Floats come back bit for bit: NPZ holds
+their bytes, and JSON the shortest decimal that rounds to them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from accel_logreg.estimator import LogisticRegression
+from accel_logreg.files.atomic import atomic_write
+from accel_logreg.files.codec import decode, decode_array, encode, encode_array
+
+SUFFIXES = (".json", ".npz")
+FORMAT = "accel_logreg model"
+FORMAT_VERSION = 1
+
+_SCALARS = ("n_features_in_", "backend_", "solver_", "gap_", "gap_kind_")
+_ARRAYS = ("coef_", "intercept_", "classes_", "n_iter_")
+_HISTORY = "history_."
+
+
+class ModelFileError(ValueError):
+    """A file is not a usable model; the message names what is wrong and the remedy."""
+
+
+def save_model(
+    model: LogisticRegression, path: str | os.PathLike[str], *, metadata: dict[str, Any] | None = None
+) -> None:
+    """Write a fitted model to ``path``, whole or not at all; an existing file is replaced.
+
+    Parameters
+    ----------
+    model : fitted LogisticRegression
+    path : path ending in .json or .npz
+    metadata : dict of what JSON can hold, or None
+        Kept beside the model and given back by ``read_model_file``.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        The model has not been fitted.
+    ValueError
+        Another suffix; classes or a parameter that a file cannot hold.
+    TypeError
+        Not a LogisticRegression, or metadata that JSON cannot hold.
+    OSError
+        The file cannot be written.
+
+    Warns
+    -----
+    UserWarning
+        ``random_state`` is a generator: the file holds None instead. Predictions do not depend on it.
+    """
+    if not isinstance(model, LogisticRegression):
+        raise TypeError(f"save_model writes an accel_logreg.LogisticRegression, not a {type(model).__name__}")
+    check_is_fitted(model)
+    path = Path(path)
+    suffix = _suffix(path)
+    header = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "params": _params(model),
+        "fitted": {name: encode(getattr(model, name)) for name in _SCALARS},
+        "metadata": {} if metadata is None else metadata,
+    }
+    arrays = {name: np.asarray(getattr(model, name)) for name in _ARRAYS}
+    arrays |= {_HISTORY + key: np.asarray(values) for key, values in model.history_.items()}
+    if hasattr(model, "feature_names_in_"):
+        arrays["feature_names_in_"] = model.feature_names_in_
+    header["object_arrays"] = [name for name, array in arrays.items() if array.dtype == object]
+    plain = {name: _without_objects(name, array) for name, array in arrays.items()}
+    if suffix == ".json":
+        header["arrays"] = {name: encode_array(array) for name, array in plain.items()}
+    text = json.dumps(header, indent=1, allow_nan=False, ensure_ascii=False)
+    with atomic_write(path) as file:
+        if suffix == ".json":
+            file.write(text.encode())
+        else:
+            np.savez(file, allow_pickle=False, header=np.array(text), **plain)
+
+
+def load_model(path: str | os.PathLike[str]) -> LogisticRegression:
+    """The model in a file that ``save_model`` wrote; it predicts bit for bit what the saved one did.
+
+    Raises
+    ------
+    ModelFileError
+        The file is truncated, foreign, of a newer version, incomplete or inconsistent.
+    OSError
+        The file cannot be read.
+    """
+    return read_model_file(path)[0]
+
+
+def read_model_file(path: str | os.PathLike[str]) -> tuple[LogisticRegression, dict[str, Any]]:
+    """The model and the metadata given to ``save_model``; raises as ``load_model`` does."""
+    path = Path(path)
+    suffix = _suffix(path)
+    try:
+        header, arrays = _read_json(path) if suffix == ".json" else _read_npz(path)
+        return _rebuild(header, arrays), header["metadata"]
+    except ModelFileError:
+        raise
+    except KeyError as error:
+        raise ModelFileError(f"{path} lacks {error.args[0]!r}; save the model again") from error
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise ModelFileError(f"{path} is inconsistent: {error}; save the model again") from error
+
+
+def _suffix(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ModelFileError(f"{path}: a model file ends in {' or '.join(SUFFIXES)}, not in {suffix!r}")
+    return suffix
+
+
+def _params(model: LogisticRegression) -> dict[str, Any]:
+    params = model.get_params(deep=False)
+    if not isinstance(params["random_state"], int | np.integer | None):
+        warnings.warn(
+            f"random_state={params['random_state']!r} cannot be written to a model file; "
+            "the loaded model has random_state=None, which changes no prediction",
+            stacklevel=3,
+        )
+        params["random_state"] = None
+    return {name: encode(value) for name, value in params.items()}
+
+
+def _without_objects(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    """An object array of strings as fixed-width strings; the header remembers which ones were objects."""
+    if array.dtype != object:
+        return array
+    strange = {type(value).__name__ for value in array if not isinstance(value, str)}
+    if strange:
+        raise ValueError(
+            f"{name} holds Python objects of type {', '.join(sorted(strange))}; "
+            "a model file takes strings, numbers or booleans: fit with such labels"
+        )
+    return array.astype(np.str_)
+
+
+def _read_json(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    try:
+        header = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ModelFileError(
+            f"{path} is not JSON, or it is cut short: {error}; save the model again"
+        ) from error
+    _check_format(path, header)
+    return header, {name: decode_array(stored) for name, stored in header["arrays"].items()}
+
+
+def _read_npz(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    with path.open("rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise ModelFileError(f"{path} is not an NPZ file, or it is cut short; save the model again")
+        file.seek(0)
+        try:
+            with np.load(file, allow_pickle=False) as stored:
+                header: Any = json.loads(str(stored["header"])) if "header" in stored.files else None
+                _check_format(path, header)
+                arrays = {name: stored[name] for name in stored.files if name != "header"}
+        except ModelFileError:
+            raise
+        except (ValueError, EOFError, KeyError, zlib.error, zipfile.BadZipFile, RecursionError) as error:
+            raise ModelFileError(f"{path} is damaged: {error}; save the model again") from error
+    return header, arrays
+
+
+def _check_format(path: Path, header: Any) -> None:
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise ModelFileError(f"{path} is not an accel_logreg model; name a file that save_model wrote")
+    version = header.get("format_version")
+    if not isinstance(version, int) or version < 1:
+        raise ModelFileError(
+            f"{path} has format_version={version!r}, not a positive integer; save the model again"
+        )
+    if version > FORMAT_VERSION:
+        raise ModelFileError(
+            f"{path} has format version {version}, and this accel_logreg reads up to {FORMAT_VERSION}; "
+            "upgrade it: pip install --upgrade accel_logreg"
+        )
+
+
+def _rebuild(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> LogisticRegression:
+    """A fitted model from the two parts; KeyError, TypeError or ValueError if they do not fit together."""
+    params = {name: decode(value) for name, value in header["params"].items()}
+    for name in LogisticRegression().get_params(deep=False):
+        if name not in params:  # its default need not be what the model was fitted with
+            raise KeyError(name)
+    model = LogisticRegression(**params)
+    fitted = {name: decode(header["fitted"][name]) for name in _SCALARS}
+    fitted |= {name: arrays[name] for name in _ARRAYS}
+    if "feature_names_in_" in arrays:
+        fitted["feature_names_in_"] = arrays["feature_names_in_"]
+    for name in header["object_arrays"]:
+        fitted[name] = fitted[name].astype(object)
+    fitted["history_"] = {
+        name.removeprefix(_HISTORY): array for name, array in arrays.items() if name.startswith(_HISTORY)
+    }
+    _check_fitted(fitted)
+    if not isinstance(header["metadata"], dict):
+        raise TypeError(f"metadata is {header['metadata']!r} instead of a dict")
+    for name, value in fitted.items():
+        setattr(model, name, value)
+    return model
+
+
+def _check_fitted(fitted: dict[str, Any]) -> None:
+    d = fitted["n_features_in_"]
+    shapes = {"coef_": (1, d), "intercept_": (1,), "classes_": (2,), "n_iter_": (1,)}
+    if "feature_names_in_" in fitted:
+        shapes["feature_names_in_"] = (d,)
+    for name, shape in shapes.items():
+        if fitted[name].shape != shape:
+            raise ValueError(f"{name} has shape {fitted[name].shape} instead of {shape}")
+    for name in ("coef_", "intercept_"):
+        if fitted[name].dtype.kind != "f" or not np.isfinite(fitted[name]).all():
+            raise ValueError(f"{name} holds something else than finite floating-point numbers")

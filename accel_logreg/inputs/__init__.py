@@ -1,0 +1,1 @@
+"""What a caller passes, checked once: parameters, X, y and weights."""

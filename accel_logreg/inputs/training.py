@@ -1,0 +1,268 @@
+"""Parameters, X, y and weights checked once, before any engine sees them; labels encoded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
+from sklearn.utils import assert_all_finite, check_random_state
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from accel_logreg.backends import load_backend
+from accel_logreg.inputs.device import check_device_data, device_matrix
+from accel_logreg.inputs.labels import encode
+from accel_logreg.inputs.memory_size import memory_bytes
+from accel_logreg.interface.device_arrays import on_gpu, to_host
+from accel_logreg.interface.device_matrix import DeviceMatrix
+from accel_logreg.interface.rows import Backend, Csr, Float64, Labels, Matrix
+
+SOLVERS = ("auto", "newton", "newton-cg", "newton-gram", "lbfgs", "gradient-descent")
+
+_SMALL = 1_000_000  # entries of X up to which a look at all of them costs nothing that matters
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """X (n, d) float32 or float64, C-contiguous, CSR or on a GPU; y (n,) 0 or 1; weights (n,) or None.
+
+    ``finite`` is False where X has not been looked at: NaN and infinity reach the first pass over it,
+    whose answer they turn into NaN or infinity, and ``check_finite`` then names them. Looking first
+    would cost as much as that pass.
+    """
+
+    X: Matrix | Csr | DeviceMatrix
+    y: Labels
+    sample_weight: Float64 | None
+    classes: NDArray[Any]
+    finite: bool = True
+
+    def check_finite(self) -> None:
+        """Raise scikit-learn's ValueError if X has a NaN or an infinity."""
+        check_finite(self.X)
+
+    @property
+    def smallest_weight(self) -> float:
+        """The smallest positive sample weight."""
+        s = self.sample_weight
+        return 1.0 if s is None else float(s[s > 0].min())
+
+
+def check_finite(X: Matrix | Csr | DeviceMatrix, estimator_name: str | None = None) -> None:
+    """Raise scikit-learn's ValueError if X has a NaN or an infinity."""
+    if isinstance(X, DeviceMatrix):
+        row = X.row_that_is_not_finite()
+        if row is None:
+            return
+        X = row
+    assert_all_finite(X.data if isinstance(X, Csr) else X, input_name="X", estimator_name=estimator_name)
+
+
+def check_parameters(parameters: Mapping[str, Any]) -> None:
+    """Raise TypeError or ValueError that names the parameter, its value and what is allowed."""
+    p = parameters
+    _choice(p, "solver", SOLVERS)
+    _positive(p, "C", "C=float('inf') means no penalty")
+    _positive(p, "tol", "it bounds the relative suboptimality (J - J*)/J*")
+    if p["learning_rate"] != "auto":
+        _positive(p, "learning_rate", "'auto' takes 1/L from the data")
+        if math.isinf(p["learning_rate"]):
+            raise ValueError("learning_rate=inf must be finite; 'auto' takes 1/L from the data")
+    if not isinstance(p["l1_ratio"], Real) or p["l1_ratio"] != 0.0:
+        raise ValueError(
+            f"l1_ratio={p['l1_ratio']!r} is not available: only 0.0, the pure L2 penalty, is. "
+            "For L1 or elastic net use sklearn.linear_model.LogisticRegression(solver='saga')"
+        )
+    for name in ("max_iter", "n_threads"):
+        if p[name] is not None:
+            _integer(p, name, 1)
+    _integer(p, "verbose", 0)
+    for name in ("fit_intercept", "warm_start"):
+        if not isinstance(p[name], (bool, np.bool_)):
+            raise TypeError(f"{name}={p[name]!r} must be True or False")
+    if not (
+        p["class_weight"] is None or p["class_weight"] == "balanced" or isinstance(p["class_weight"], Mapping)
+    ):
+        raise ValueError(
+            f"class_weight={p['class_weight']!r} must be None, 'balanced' or a dict {{class label: weight}}"
+        )
+    memory_bytes(p["max_memory"])
+    check_random_state(p["random_state"])
+
+
+def _choice(p: Mapping[str, Any], name: str, allowed: tuple[str, ...]) -> None:
+    if p[name] not in allowed:
+        raise ValueError(f"{name}={p[name]!r} is unknown; allowed: {', '.join(map(repr, allowed))}")
+
+
+def _positive(p: Mapping[str, Any], name: str, hint: str) -> None:
+    value = p[name]
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
+        raise TypeError(f"{name}={value!r} must be a number above 0; {hint}")
+    if not value > 0:
+        raise ValueError(f"{name}={value!r} must be above 0; {hint}")
+
+
+def _integer(p: Mapping[str, Any], name: str, least: int) -> None:
+    value = p[name]
+    if not isinstance(value, Integral):
+        raise TypeError(f"{name}={value!r} must be an integer of at least {least}")
+    if value < least:
+        raise ValueError(f"{name}={value!r} must be at least {least}")
+
+
+def check_training_data(
+    estimator: Any, backend: Backend, X: Any, y: Any, sample_weight: Any, class_weight: Any
+) -> TrainingData:
+    """Validate with scikit-learn's own checks and encode the labels.
+
+    Sets ``n_features_in_`` and ``feature_names_in_`` on the estimator. X may lie on a GPU if ``backend``
+    reads it there; y and the weights may lie on one in any case.
+
+    Raises
+    ------
+    ValueError
+        NaN, infinity, empty, wrong shapes, one class, more than two classes, continuous labels,
+        negative, all-zero or non-finite weights, a class whose weights sum to zero.
+    TypeError
+        X lies on a GPU and the engine reads host memory, or is of a dtype that is not read there.
+    """
+    y, sample_weight = to_host(y), to_host(sample_weight)
+    finite = True
+    if on_gpu(X):
+        X, y = check_device_data(estimator, backend, X, y)
+        finite = False
+    elif _is_plain(X, y):
+        estimator.n_features_in_ = X.shape[1]
+        if hasattr(estimator, "feature_names_in_"):  # of an earlier fit
+            del estimator.feature_names_in_
+        finite = X.size <= _SMALL and _surely_finite(X)
+        if X.size <= _SMALL and not finite:
+            with np.errstate(invalid="ignore"):  # sums of both signs may overflow to infinity minus itself
+                assert_all_finite(X, input_name="X", estimator_name=type(estimator).__name__)
+            finite = True
+    else:
+        X, y = validate_data(
+            estimator,
+            X,
+            y,
+            dtype=[np.float64, np.float32],
+            order="C",
+            ensure_min_samples=2,
+            accept_sparse="csr",
+            accept_large_sparse=True,
+        )
+        if issparse(X):
+            X = _canonical(X)
+    classes, codes = encode(y)
+    s = _weights(codes, sample_weight, class_weight, classes)
+    return TrainingData(X, codes, s, classes, finite)
+
+
+def _is_plain(X: Any, y: Any) -> bool:
+    """Whether X and y are arrays as the engines take them, so that nothing needs converting."""
+    return (
+        type(X) is np.ndarray
+        and type(y) is np.ndarray
+        and X.ndim == 2
+        and X.dtype in (np.float64, np.float32)
+        and X.flags.c_contiguous
+        and X.shape[0] >= 2
+        and X.shape[1] >= 1
+        and y.shape == X.shape[:1]
+        and (y.dtype.kind in "biu" or (y.dtype.kind == "f" and math.isfinite(np.add.reduce(y))))
+    )
+
+
+def _surely_finite(X: Matrix) -> bool:
+    """Whether Σ xᵢⱼ is finite; where it is not, X may still be finite but large."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return math.isfinite(np.add.reduce(X.ravel()))
+
+
+def _canonical(X: Any) -> Csr:
+    """A scipy.sparse CSR matrix with sorted indices, each once a row; the caller's is left alone."""
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return Csr(X.data, X.indices, X.indptr, X.shape)
+
+
+def _weights(
+    codes: Labels,
+    sample_weight: ArrayLike | None,
+    class_weight: Any,
+    classes: NDArray[Any],
+) -> Float64 | None:
+    """Sample weights times class weights, or None where they are all one."""
+    if sample_weight is None and class_weight is None:
+        return None
+    s: Float64 = _check_sample_weight(sample_weight, codes, dtype=np.float64, copy=True)
+    if (s < 0).any():
+        row = int(np.argmax(s < 0))
+        raise ValueError(f"sample_weight[{row}]={float(s[row])!r} is negative; weights must be 0 or above")
+    if not s.any():
+        raise ValueError(
+            "all sample weights are zero; at least one row of each class needs a positive weight"
+        )
+    s *= _class_weights(class_weight, classes, codes, s)[codes]
+    for code, label in enumerate(classes.tolist()):
+        if not s[codes == code].any():
+            raise ValueError(
+                f"the rows of class {label!r} have a total weight of zero, so y has only one class left; "
+                "give them positive sample and class weights, or drop the class"
+            )
+    with np.errstate(over="ignore"):
+        total = float(s.sum())
+    if not np.isfinite(total):
+        raise ValueError(
+            f"the sample weights, times the class weights, reach {float(s.max())!r} and add up to more than "
+            "float64 holds; divide them by their largest and multiply C by it"
+        )
+    return s
+
+
+def _class_weights(class_weight: Any, classes: NDArray[Any], codes: Labels, s: Float64) -> Float64:
+    """One weight a class. "balanced": S / (2 Sₖ) with Sₖ the sample weights of class k."""
+    if class_weight is None:
+        return np.ones(2)
+    if isinstance(class_weight, Mapping):
+        labels = classes.tolist()
+        unknown = [key for key in class_weight if key not in labels]
+        if unknown:
+            raise ValueError(
+                f"class_weight names {unknown!r}, which y does not have; its classes are {labels!r}"
+            )
+        weights = np.array([float(class_weight.get(label, 1.0)) for label in labels])
+        if not (np.isfinite(weights) & (weights >= 0)).all():
+            raise ValueError(f"class_weight={dict(class_weight)!r} must hold finite weights of 0 or above")
+        return weights
+    sums = np.bincount(codes, weights=s, minlength=2)
+    # A class without weight is named by the caller; it must not become 0/0 here.
+    return np.asarray(s.sum() / (2.0 * np.where(sums > 0, sums, 1.0)), dtype=np.float64)
+
+
+def check_prediction_data(estimator: Any, X: Any) -> Matrix | Csr | DeviceMatrix:
+    """Validate X (m, d) against the fitted estimator. On a GPU it stays there, whatever engine fitted."""
+    if on_gpu(X):
+        matrix = device_matrix(estimator, load_backend("cupy"), X, least_rows=1)
+        validate_data(estimator, matrix, reset=False, skip_check_array=True)
+        return matrix
+    checked = validate_data(
+        estimator,
+        X,
+        reset=False,
+        dtype=[np.float64, np.float32],
+        order="C",
+        accept_sparse="csr",
+        accept_large_sparse=True,
+    )
+    if issparse(checked):
+        return _canonical(checked)
+    dense: Matrix = checked
+    return dense

@@ -1,0 +1,204 @@
+"""Gradient descent through the door, on every engine, from the same start with the same steps.
+
+All engines take the same steps on the same rows, in turns: gradient descent needs nothing but W to go on, so
+each engine takes a few steps, hands over, and continues from its own W in the next round. The rounds together
+are the whole training, and each of them is one sample of the time per step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from accel_logreg.backends import load_backend
+from accel_logreg.interface.answers import Descent
+from accel_logreg.interface.rows import Backend, Float64, Rows
+from accel_logreg.lesson.crops import Crops
+from accel_logreg.measure.clock import Clock, Subject, device_synchroniser, median, require_equal
+from accel_logreg.problem.objective import Objective
+
+RELATIVE = {"float64": 1e-9, "float32": 1e-4}  # how far a cost may be from the first engine's
+
+
+@dataclass(frozen=True)
+class EngineRun:
+    """One engine's training.
+
+    Attributes
+    ----------
+    engine, threads
+        ``threads`` is how many the engine may use; 0 for a GPU, which has thousands of its own.
+    transfer_seconds : float
+        Taking X and y into the engine's own memory; not part of the samples.
+    samples : tuple of float
+        Seconds per step, one figure a round.
+    costs : (steps + 1,) float64
+        J in nats per row before every step, and after the last.
+    W : (p,) float64
+    train_accuracy, test_accuracy : float
+        Share of rows on the right side of a = ½.
+    """
+
+    engine: str
+    threads: int
+    transfer_seconds: float
+    samples: tuple[float, ...]
+    costs: Float64
+    W: Float64
+    train_accuracy: float
+    test_accuracy: float
+
+    @property
+    def step_seconds(self) -> float:
+        return median(self.samples)
+
+
+@dataclass(frozen=True)
+class DescentStudy:
+    """All engines on the same rows. matrix_bytes is what one read of X moves, as it is stored."""
+
+    runs: tuple[EngineRun, ...]
+    n_rows: int
+    n_features: int
+    dtype: str
+    matrix_bytes: int
+    learning_rate: float
+    steps: int
+    largest_difference: float  # of any cost of any engine from the first engine's, relative
+
+    def speed_up(self, run: EngineRun) -> float:
+        """Relative to the first run, on the same rows."""
+        return self.runs[0].step_seconds / run.step_seconds
+
+    def bytes_per_second(self, run: EngineRun) -> float:
+        return self.matrix_bytes / run.step_seconds
+
+
+class _Trainee:
+    """One engine's rows, and the W it has reached."""
+
+    def __init__(self, name: str, train: Crops, n_threads: int | None, clock: Clock) -> None:
+        self.backend = load_backend(name)
+        self.name = name
+        self.around = partial(self.backend.threads, n_threads)
+        self.W: Float64 = np.zeros(train.X.shape[1] + 1)
+        self.costs: list[Float64] = []
+        made: list[Rows] = []
+
+        def take() -> None:
+            made.append(self.backend.rows(train.X, train.y, None))
+
+        self.transfer_seconds = clock.once(Subject(name, take, self.around, device_synchroniser(name)))
+        self.rows = made[0]
+
+    def subject(self, learning_rate: float, steps: int) -> Subject:
+        # Steps from the origin, thrown away. A step of the loop is itself longer than any settling.
+        origin = np.zeros_like(self.W)
+        return Subject(
+            self.name,
+            lambda: self.descend(learning_rate, steps),
+            self.around,
+            device_synchroniser(self.name),
+            settle=None
+            if self.name == "python"
+            else lambda: self.rows.descend(origin, learning_rate, 0.0, 1, True),
+        )
+
+    def descend(self, learning_rate: float, steps: int) -> None:
+        part: Descent = self.rows.descend(self.W, learning_rate, 0.0, steps, True)
+        self.W = part.W
+        self.costs.append(part.costs)
+
+    def accuracy(self, crops: Crops) -> float:
+        return float(np.mean((self.backend.logits(crops.X, self.W) > 0) == (crops.y == 1.0)))
+
+
+def compile_engines(
+    engines: Sequence[str], dtype: str, *, n_threads: int | None, clock: Clock
+) -> dict[str, float]:
+    """Seconds of each engine's first use of every kernel, which compiles it or loads it from a disk cache."""
+    seconds = {}
+    for name in engines:
+        backend = load_backend(name)
+        call = partial(backend.warm_up, np.float32 if dtype == "float32" else np.float64)
+        around = partial(backend.threads, n_threads)
+        seconds[name] = clock.once(Subject(name, call, around, device_synchroniser(name)))
+    return seconds
+
+
+def train(
+    engines: Sequence[str],
+    train_crops: Crops,
+    test_crops: Crops,
+    *,
+    rounds: int,
+    steps_per_round: int,
+    n_threads: int | None,
+    clock: Clock,
+    advance: Callable[[], object] = lambda: None,
+) -> DescentStudy:
+    """``rounds`` · ``steps_per_round`` steps of w ← w − α ∇J from zeros, no penalty, on every engine.
+
+    The learning rate is α = 1/L with L the largest curvature of J, found by power iteration on the last
+    engine in ``engines``; every engine gets the same number.
+
+    Raises
+    ------
+    UnequalResultsError
+        A cost differs from the first engine's by more than 1e-9 (float32: 1e-4) relative.
+    """
+    dtype = str(train_crops.X.dtype)
+    trainees = [_Trainee(name, train_crops, n_threads, clock) for name in engines]
+    with trainees[-1].around():
+        lipschitz = Objective(trainees[-1].rows, l2=0.0, fit_intercept=True).lipschitz(random_state=0)
+    learning_rate = 1.0 / lipschitz
+    samples = clock.interleaved(
+        [trainee.subject(learning_rate, steps_per_round) for trainee in trainees], rounds, advance
+    )
+    runs = []
+    for trainee in trainees:
+        with trainee.around():
+            final = trainee.rows.loss_grad(trainee.W)[0]
+            runs.append(
+                EngineRun(
+                    engine=trainee.name,
+                    threads=_threads(trainee.backend, n_threads),
+                    transfer_seconds=trainee.transfer_seconds,
+                    samples=tuple(seconds / steps_per_round for seconds in samples[trainee.name]),
+                    costs=np.append(np.concatenate(trainee.costs), final),
+                    W=trainee.W,
+                    train_accuracy=trainee.accuracy(train_crops),
+                    test_accuracy=trainee.accuracy(test_crops),
+                )
+            )
+    return DescentStudy(
+        runs=tuple(runs),
+        n_rows=train_crops.X.shape[0],
+        n_features=train_crops.X.shape[1],
+        dtype=dtype,
+        matrix_bytes=train_crops.X.nbytes,
+        learning_rate=learning_rate,
+        steps=rounds * steps_per_round,
+        largest_difference=_compare(runs, RELATIVE[dtype]),
+    )
+
+
+def _compare(runs: Sequence[EngineRun], relative: float) -> float:
+    """The largest relative difference of any cost from the first engine's, which is required to be small."""
+    reference = runs[0].costs
+    largest = 0.0
+    for run in runs[1:]:
+        differences = np.abs(run.costs - reference) / np.abs(reference)
+        worst = int(np.argmax(differences))
+        what = f"the cost of {run.engine!r} before step {worst}"
+        require_equal(what, float(run.costs[worst]), float(reference[worst]), relative)
+        largest = max(largest, float(differences[worst]))
+    return largest
+
+
+def _threads(backend: Backend, n_threads: int | None) -> int:
+    """How many threads the engine may use; call it inside ``backend.threads``."""
+    return 0 if backend.name == "cupy" else backend.n_threads(n_threads)

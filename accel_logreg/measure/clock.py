@@ -1,0 +1,224 @@
+"""Fair timing: the same answers first, then medians of interleaved repeats.
+
+Three rules. The first call is timed by itself, because it compiles or loads. What is compared is timed in
+turns, round after round, so that a noisy neighbour hits every subject alike; the median then drops the
+round it hit. And a call on a GPU is over when the device is idle, not when it has been handed the work.
+
+Nothing here extrapolates: a time is the time of calls that were made.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+class UnequalResultsError(ArithmeticError):
+    """Two engines that did the same work gave different answers; no time is reported for them."""
+
+
+class Device(Protocol):
+    """What a clock asks of a device that works on after a call has returned."""
+
+    def synchronise(self) -> None:
+        """Wait until everything that was handed to the device is done."""
+
+    def require_done(self, name: str, seconds: float) -> None:
+        """Raise UnsynchronisedError where the call that took ``seconds`` left work behind."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One thing to time.
+
+    name : str
+    call : function without arguments
+        The work. Its answer is ignored.
+    around : function that returns a context manager
+        Entered before and left after the timed calls, outside the timed span: thread settings.
+    synchronise : function without arguments, or None
+        Waits until the device is idle; None where a call is over when it returns.
+    calls : int
+        Calls per sample. Many for a call of microseconds, so that a sample is longer than the clock's grain.
+    settle : function without arguments, or None
+        Work of the same kind, done again and again before a sample until threads are awake and caches
+        full; None where a sample is so long that it does not matter.
+    before : function without arguments, or None
+        What has to happen before every call, outside the timed span: driving X out of the caches, say. A
+        sample is then a single call.
+    device : Device or None
+        What the work runs on, where a call claims to be over when it returns. The claim is checked after
+        every sample, and a sample that was not over is refused. None where there is nothing to check.
+    told : function of a call's answer, or None
+        Seconds, where the work was timed where it ran, in another process; None for this clock's own.
+    spins : float
+        Seconds for which this work's threads may go on spinning after it: the rest, if longer than the
+        clock's, that whatever comes next is due.
+    """
+
+    name: str
+    call: Callable[[], object]
+    around: Callable[[], AbstractContextManager[object]] = nullcontext
+    synchronise: Callable[[], None] | None = None
+    calls: int = 1
+    settle: Callable[[], object] | None = None
+    before: Callable[[], object] | None = None
+    device: Device | None = None
+    told: Callable[[Any], float] | None = None
+    spins: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.before is not None and self.calls != 1:
+            raise ValueError(
+                f"{self.name}: calls={self.calls} in a sample, but `before` comes before every call; "
+                "take calls=1"
+            )
+
+
+@dataclass(frozen=True)
+class Clock:
+    """``now`` and ``sleep`` can be replaced, so that tests need not wait.
+
+    rest : float
+        Seconds of quiet before each sample. The worker threads of OpenBLAS go on spinning for some 30 ms
+        after a call, which slows whatever runs next on those cores by 2 to 10 times.
+    settling : float
+        Seconds of ``Subject.settle`` after that: a core that has rested takes milliseconds to get going,
+        longer than many a sample.
+    """
+
+    now: Callable[[], float] = time.perf_counter
+    sleep: Callable[[float], None] = time.sleep
+    rest: float = 0.05
+    settling: float = 0.1
+
+    def once(self, subject: Subject) -> float:
+        """Seconds of one call."""
+        with subject.around():
+            if subject.synchronise is not None:
+                subject.synchronise()  # what was queued before is not this call's work
+            start = self.now()
+            subject.call()
+            if subject.synchronise is not None:
+                subject.synchronise()
+            return self.now() - start
+
+    def calls_for(self, subject: Subject, at_least: float) -> int:
+        """How many calls make a sample of ``at_least`` seconds, from doubling numbers of real calls."""
+        calls = 1
+        while (seconds := self._sample(subject, calls)) < at_least:
+            # Aim at the target, at most 10 times more: the first estimates are the worst.
+            calls = max(2 * calls, min(10 * calls, math.ceil(calls * at_least / max(seconds, 1e-9))))
+        return calls
+
+    def interleaved(
+        self,
+        subjects: Sequence[Subject],
+        repeats: int,
+        advance: Callable[[], object] = lambda: None,
+        *,
+        alternate: bool = False,
+    ) -> dict[str, tuple[float, ...]]:
+        """Seconds per call of every subject, one figure for each of ``repeats`` rounds.
+
+        ``advance`` is called after every sample, for a progress bar. With ``alternate`` every other round
+        goes backwards, so that nobody always comes after the same neighbour.
+        """
+        if repeats < 1:
+            raise ValueError(f"repeats={repeats} must be at least 1")
+        if len({subject.name for subject in subjects}) < len(subjects):
+            raise ValueError(f"names of subjects must differ, got {[subject.name for subject in subjects]}")
+        seconds: dict[str, list[float]] = {subject.name: [] for subject in subjects}
+        spinning = max((subject.spins for subject in subjects), default=0.0)  # of what came before them all
+        for turn in range(repeats):
+            for subject in reversed(subjects) if alternate and turn % 2 else subjects:
+                self.sleep(max(self.rest, spinning if spinning > subject.spins else 0.0))
+                spinning = subject.spins
+                seconds[subject.name].append(
+                    self._sample(subject, subject.calls, self.settling) / subject.calls
+                )
+                advance()
+        return {name: tuple(values) for name, values in seconds.items()}
+
+    def _sample(self, subject: Subject, calls: int, settling: float = 0.0) -> float:
+        with subject.around():
+            self._settle(subject, settling)
+            if subject.before is not None:
+                subject.before()
+            if subject.device is not None:
+                subject.device.synchronise()  # what was queued before is not this sample's work
+            seconds = self._told(subject, calls) if subject.told else self._timed(subject, calls)
+            if subject.device is not None:
+                subject.device.require_done(subject.name, seconds)
+            return seconds
+
+    def _settle(self, subject: Subject, settling: float) -> None:
+        settled = self.now() + settling
+        while subject.settle is not None and self.now() < settled:
+            subject.settle()
+            if subject.synchronise is not None:
+                subject.synchronise()
+
+    def _timed(self, subject: Subject, calls: int) -> float:
+        call, synchronise = subject.call, subject.synchronise
+        start = self.now()
+        for _ in range(calls):
+            call()
+            if synchronise is not None:
+                synchronise()
+        return self.now() - start
+
+    def _told(self, subject: Subject, calls: int) -> float:
+        assert subject.told is not None
+        return sum(subject.told(subject.call()) for _ in range(calls))
+
+
+def median(seconds: Sequence[float]) -> float:
+    """The middle of the samples; of an even number, the mean of the two in the middle."""
+    return statistics.median(seconds)
+
+
+def in_words(seconds: float) -> str:
+    """Three significant digits with the unit that suits: 161 ms, 86.4 µs."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= 0.9995 * size:
+            return f"{significant(seconds / size)} {unit}"
+    return f"{significant(seconds / 1e-9)} ns"
+
+
+def significant(value: float) -> str:
+    """Three significant digits without an exponent: 1.23, 12.3, 1,234."""
+    rounded = float(f"{value:.3g}")  # first, because 0.9996 has one digit less after the point than it seems
+    decimals = max(0, 2 - math.floor(math.log10(abs(rounded)))) if rounded else 0
+    return f"{rounded:,.{decimals}f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def device_synchroniser(engine: str) -> Callable[[], None] | None:
+    """What waits for ``engine``'s device; None for an engine whose calls are over when they return."""
+    if engine != "cupy":
+        return None
+    import cupy
+
+    synchronise: Callable[[], None] = cupy.cuda.Device().synchronize
+    return synchronise
+
+
+def require_equal(what: str, value: float, reference: float, relative: float) -> None:
+    """Correct before timed.
+
+    Raises
+    ------
+    UnequalResultsError
+        |value − reference| > relative · |reference|, or either is not finite.
+    """
+    if not abs(value - reference) <= relative * abs(reference):
+        raise UnequalResultsError(
+            f"{what} gave {value!r} where {reference!r} is right; they may differ by {relative:g} relative. "
+            "No time is given for a wrong answer. This is a defect in an engine: please report it with the "
+            "output of 'accel-logreg doctor'"
+        )

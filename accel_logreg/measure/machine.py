@@ -1,0 +1,255 @@
+"""What this machine is: a fact sheet to print beside every measurement, and its read bandwidth.
+
+Time per read of X = bytes(X) / read bandwidth is the floor of a gradient, so the bandwidth is measured
+with the same threads and the same kind of kernel that a fit uses.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_info
+
+from accel_logreg.backends import BackendUnavailableError, load_backend
+from accel_logreg.measure.cuda_driver import Gpu, ask_driver
+
+PACKAGES = ("accel_logreg", "numpy", "scipy", "scikit-learn", "threadpoolctl", "numba", "llvmlite")
+_CGROUP_CPU = Path("/sys/fs/cgroup/cpu.max")
+_CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")
+_MEMINFO = Path("/proc/meminfo")
+_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+_CPUINFO = Path("/proc/cpuinfo")
+
+
+@dataclass(frozen=True)
+class Blas:
+    """One loaded BLAS library: its name, version and the threads it uses."""
+
+    name: str
+    version: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The fact sheet. What this machine does not tell is None or empty.
+
+    Attributes
+    ----------
+    date : str
+        When it was written, ISO 8601, UTC.
+    platform, cpu : str
+    logical_cores, usable_cores : int
+        All cores, and those this process may run on (its affinity).
+    cpu_quota : float or None
+        A container's limit in cores (cgroup v2); None where there is none.
+    memory_bytes : int
+    cache_bytes : dict of str to int
+        "L1d", "L2", "L3" of the first core, in bytes.
+    python : str
+    packages : dict of str to str or None
+        Version of each of PACKAGES, and of every CuPy and NVRTC package that is installed.
+    blas : tuple of Blas
+    gpus : tuple of Gpu
+    gpu_trouble : str
+        Why no device can be used; empty where one can.
+    driver, cuda, nvrtc : str or None
+        Release of the NVIDIA driver, newest CUDA it runs, version of the NVRTC that CuPy loads.
+    """
+
+    date: str
+    platform: str
+    cpu: str
+    logical_cores: int
+    usable_cores: int
+    cpu_quota: float | None
+    memory_bytes: int
+    cache_bytes: dict[str, int]
+    python: str
+    packages: dict[str, str | None]
+    blas: tuple[Blas, ...]
+    gpus: tuple[Gpu, ...]
+    gpu_trouble: str
+    driver: str | None
+    cuda: str | None
+    nvrtc: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists, strings and numbers: ready for JSON."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
+        }
+
+
+def describe() -> Machine:
+    """Describe this machine. Takes milliseconds, or the time CuPy takes to load where it is installed."""
+    driver = ask_driver()
+    return Machine(
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        platform=platform.platform(),
+        cpu=_cpu_model(),
+        logical_cores=os.cpu_count() or 1,
+        usable_cores=usable_cores(),
+        cpu_quota=_cpu_quota(),
+        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        cache_bytes=_cache_bytes(),
+        python=f"{platform.python_implementation()} {platform.python_version()}",
+        packages=_packages(),
+        blas=tuple(
+            Blas(pool["internal_api"], str(pool["version"]), pool["num_threads"])
+            for pool in threadpool_info()
+            if pool["user_api"] == "blas"
+        ),
+        gpus=driver.gpus,
+        gpu_trouble=driver.trouble,
+        driver=driver.release,
+        cuda=driver.cuda,
+        nvrtc=_nvrtc(),
+    )
+
+
+def read_bandwidth(n_threads: int | None = None, *, megabytes: int = 512, repeats: int = 7) -> float:
+    """Bytes per second at which this machine reads one large array: the median of ``repeats`` sums.
+
+    Where Numba runs, its threaded sum kernel reads; elsewhere ``np.sum`` on a thread per block. The sum
+    is compared with its known value before anything is timed.
+
+    Parameters
+    ----------
+    n_threads : int or None
+        None means all that this process may use.
+    megabytes : int
+        Size of the float64 array, in 10⁶ bytes. It has to exceed the last-level cache by far: where it
+        does not, the figure is the cache's. One thread writes it, as one thread writes most people's X;
+        on a machine with several memory nodes a fit meets the same limit.
+    repeats : int
+        How many timed reads.
+
+    Raises
+    ------
+    ValueError
+        An argument below 1.
+    ArithmeticError
+        The sum came out wrong: no time is given for a wrong answer.
+    """
+    for name, value in (("n_threads", n_threads), ("megabytes", megabytes), ("repeats", repeats)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name}={value!r} must be at least 1")
+    x = np.empty((megabytes * 1_000_000 // 64, 8))
+    x[:] = np.arange(8.0)  # small whole numbers: every partial sum is exact in float64
+    expected = 28.0 * len(x)
+    try:
+        backend = load_backend("numba")
+    except BackendUnavailableError:
+        workers = usable_cores() if n_threads is None else n_threads
+        with ThreadPoolExecutor(workers) as pool:
+            blocks = np.array_split(x.ravel(), workers)
+            return _median_rate(lambda: float(sum(pool.map(np.sum, blocks))), expected, x.nbytes, repeats)
+    from accel_logreg.kernels.numba_jit.reductions import array_sum
+
+    with backend.threads(n_threads):
+        chunks = backend.n_threads(n_threads)
+        return _median_rate(lambda: array_sum(x.ravel(), chunks), expected, x.nbytes, repeats)
+
+
+def free_memory() -> int | None:
+    """Bytes that this process can still take without swapping; None where the system does not tell.
+
+    What the kernel calls available, or what a container's limit (cgroup v2) leaves, if that is less.
+    """
+    free = None
+    for line in _lines(_MEMINFO):
+        if line.startswith("MemAvailable:"):
+            free = int(line.split()[1]) * 1024
+    limit, used = (_lines(_CGROUP_MEMORY.with_name(f"memory.{name}")) for name in ("max", "current"))
+    if limit and used and limit[0] != "max":
+        left = max(0, int(limit[0]) - int(used[0]))
+        free = left if free is None else min(free, left)
+    return free
+
+
+def usable_cores() -> int:
+    """How many cores this process may run on: its affinity where the system has one, else all."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _median_rate(read: Callable[[], float], expected: float, n_bytes: int, repeats: int) -> float:
+    answer = read()  # also compiles the kernel and starts the threads
+    if answer != expected:
+        raise ArithmeticError(f"the sum kernel gave {answer!r} instead of {expected!r}; nothing was timed")
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        read()
+        seconds.append(time.perf_counter() - start)
+    return n_bytes / statistics.median(seconds)
+
+
+def _lines(path: Path) -> list[str]:
+    """Of a file of the system; none where it is not there."""
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+
+
+def _cpu_model() -> str:
+    for line in _lines(_CPUINFO):
+        key, _, value = line.partition(":")
+        if key.strip() == "model name":
+            return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def _cpu_quota() -> float | None:
+    try:
+        quota, period = _CGROUP_CPU.read_text(encoding="utf-8").split()
+    except (OSError, ValueError):
+        return None
+    return None if quota == "max" else int(quota) / int(period)
+
+
+def _cache_bytes() -> dict[str, int]:
+    sizes: dict[str, int] = {}
+    for index in sorted(_CACHES.glob("index*")):
+        try:
+            level, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))
+        except OSError:
+            continue
+        if kind != "Instruction":
+            sizes[f"L{level}{'d' if kind == 'Data' else ''}"] = int(size.removesuffix("K")) * 1024
+    return sizes
+
+
+def _packages() -> dict[str, str | None]:
+    versions: dict[str, str | None] = dict.fromkeys(PACKAGES)
+    for distribution in metadata.distributions():
+        name = distribution.name.lower()
+        if name in PACKAGES or name.startswith(("cupy", "nvidia-cuda-nvrtc")):
+            versions[name] = distribution.version
+    versions["accel_logreg"] = importlib.import_module("accel_logreg").__version__
+    return versions
+
+
+def _nvrtc() -> str | None:
+    """Version of the NVRTC that CuPy would compile with, which need not be an installed package."""
+    try:
+        nvrtc: Any = importlib.import_module("cupy_backends.cuda.libs.nvrtc")
+        major, minor = nvrtc.getVersion()
+    except Exception:  # CuPy or NVRTC is missing or broken, in many ways; the doctor says which
+        return None
+    return f"{major}.{minor}"

@@ -1,0 +1,87 @@
+"""A report as one self-contained HTML page: its style, its pictures and its one script inside.
+
+The page forbids the browser to load anything or to run any other script (Content-Security-Policy). Without
+the script it reads the same; tables then keep the order they were written in.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+from accel_logreg.measure.page_sort import sort_value
+from accel_logreg.measure.svg import inline, theme
+from accel_logreg.measure.table import Table
+
+_PNG = b"\x89PNG"
+
+
+def render(template: Path, pictures: Mapping[str, bytes], **context: Any) -> str:
+    """The page made from a template, which may extend page.html and import page_parts.html.
+
+    Parameters
+    ----------
+    template : Path
+        Its file.
+    pictures : mapping of str to bytes
+        Name → SVG as ``svg.to_svg`` writes it, or PNG; ``picture(name, …)`` in the template shows it.
+    """
+    environment = Environment(
+        loader=FunctionLoader(_file),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"slug": slug, "kinds": kinds, "sort_value": sort_value}
+    script = _file("page.js").strip()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return environment.from_string(template.read_text(encoding="utf-8")).render(
+        **context,
+        pictures=pictures,
+        draw=lambda name, title: draw(name, pictures[name], title),
+        style=theme() + _file("page.css"),
+        script=script,
+        script_digest=f"sha256-{digest}",
+    )
+
+
+def draw(name: str, picture: bytes, title: str) -> str:
+    """An element that shows a picture, with a title for whoever cannot see it."""
+    if picture.startswith(_PNG):
+        data = base64.b64encode(picture).decode("ascii")
+        return f'<img src="data:image/png;base64,{data}" alt="{escape(title)}">'
+    return inline(picture, slug(name), title)
+
+
+def slug(text: str) -> str:
+    """An id for a heading: "one-step-of-gradient-descent"."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def kinds(table: Table) -> list[str]:
+    """A class for each column: "number" where all cells that say something are, "words" for sentences."""
+    found = []
+    for column in range(len(table.columns)):
+        cells = [row[column] for row in table.rows]
+        said = [cell for cell in cells if not _is_missing(cell)]
+        numbers = bool(said) and all(sort_value(cell) is not None for cell in said)
+        long = any(len(cell) > 34 for cell in cells)
+        found.append("words" if long else "number" if numbers and column else "")
+    return found
+
+
+def _is_missing(cell: str) -> bool:
+    return cell.strip().lower() in {"", "–", "-", "none", "not run", "not known", "gpu"}
+
+
+def _file(name: str) -> str:
+    return (files(__package__) / name).read_text(encoding="utf-8")

@@ -1,0 +1,1 @@
+"""The mathematics between rows and solvers: the objective, its coordinates, samples of rows."""

@@ -1,0 +1,1 @@
+"""``accel-logreg profile``: where the time of a fit goes."""

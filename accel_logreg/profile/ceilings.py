@@ -1,0 +1,203 @@
+"""The machine's own ceilings, measured in the same run: how fast it reads, multiplies and copies.
+
+Nothing that reads X from memory can be quicker than bytes / bandwidth, and nothing that multiplies quicker
+than flops / rate. The rate is that of a large matrix product, which no pass over X reaches: it has too
+little to multiply.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accel_logreg.interface.rows import Backend, blas_threads
+from accel_logreg.measure.machine import read_bandwidth
+
+REPEATS = 5
+HOST_SIZE = 2048  # of a matrix in a product; 17 GFLOP
+DEVICE_SIZES = {"float32": 8192, "TF32": 8192, "float64": 4096}
+HOST_MEGABYTES = 512
+COPY_BYTES = 1 << 30  # on a device, or a quarter of its free memory
+PINNED_BYTES = 256 << 20
+REST = 0.1  # seconds: the workers of OpenBLAS go on spinning after a product and slow what follows
+
+Array = NDArray[np.float32] | NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """What nothing on this machine can exceed.
+
+    Attributes
+    ----------
+    bandwidth : float
+        Bytes per second: reading on the host; on a GPU a large copy, bytes read and written.
+    bandwidth_of : str
+        How it was measured.
+    flops : dict of str to float
+        Flops per second of a large matrix product: "float32", "float64", and on a GPU "TF32".
+    copies : dict of str to float
+        Bytes per second between host and device, through pinned memory; empty without a device.
+    notes : tuple of str
+        What could not be measured, and why.
+    """
+
+    bandwidth: float
+    bandwidth_of: str
+    flops: dict[str, float]
+    copies: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def rate(self, arithmetic: str) -> float | None:
+        """Flops per second at this width; float32 may run as TF32. None where not measured, as "int8"."""
+        names = ("float32", "TF32") if arithmetic == "float32" else (arithmetic,)
+        return max((self.flops[name] for name in names if name in self.flops), default=None)
+
+    def floor_seconds(self, n_bytes: float, flops: float, arithmetic: str) -> float:
+        """The shortest time in which so much can be read and multiplied, both at once."""
+        rate = self.rate(arithmetic)
+        return max(n_bytes / self.bandwidth, 0.0 if rate is None else flops / rate)
+
+    def bound(self, n_bytes: float, flops: float, arithmetic: str) -> str:
+        """Which takes longer at its ceiling, "memory" or "arithmetic"; empty where one is unknown."""
+        if self.rate(arithmetic) is None:
+            return ""
+        by_memory = self.floor_seconds(n_bytes, 0.0, arithmetic)
+        return "arithmetic" if self.floor_seconds(n_bytes, flops, arithmetic) > by_memory else "memory"
+
+
+def best_of(before: Ceilings, after: Ceilings) -> Ceilings:
+    """Of two measurements the faster of each: a neighbour's work can only slow them."""
+
+    def faster(first: dict[str, float], second: dict[str, float]) -> dict[str, float]:
+        return {name: max(rate, second.get(name, 0.0)) for name, rate in first.items()}
+
+    return Ceilings(
+        max(before.bandwidth, after.bandwidth),
+        before.bandwidth_of,
+        faster(before.flops, after.flops),
+        faster(before.copies, after.copies),
+        before.notes,
+    )
+
+
+def host_ceilings(
+    backend: Backend, n_threads: int | None, *, megabytes: int = HOST_MEGABYTES, size: int = HOST_SIZE
+) -> Ceilings:
+    """With as many threads as the engine uses."""
+    threads = backend.n_threads(n_threads)
+    bandwidth = read_bandwidth(threads, megabytes=megabytes)
+    flops = {}
+    for dtype in ("float32", "float64"):
+        with blas_threads(threads):
+            flops[dtype] = _host_product(dtype, size)
+        time.sleep(REST)
+    plural = "" if threads == 1 else "s"
+    return Ceilings(bandwidth, f"reading a large array, {threads} thread{plural}", flops)
+
+
+def device_ceilings(cupy: Any, free_bytes: int, *, sizes: dict[str, int] | None = None) -> Ceilings:
+    """Of the current CUDA device.
+
+    cupy : the module, or what plays it
+    free_bytes : memory that the measurement may take a part of
+    """
+    sizes = DEVICE_SIZES if sizes is None else sizes
+    notes: list[str] = []
+    bandwidth = _device_copy(cupy, min(COPY_BYTES, free_bytes // 4))
+    flops = {}
+    for name, size in sizes.items():
+        try:
+            flops[name] = _device_product(cupy, name, size)
+        except Exception as error:  # cuBLAS may be missing, or this CuPy may not let one choose TF32
+            notes.append(f"no {name} matrix product was measured: {type(error).__name__}: {error}")
+    copies = _pinned_copies(cupy, min(PINNED_BYTES, free_bytes // 4))
+    cupy.get_default_memory_pool().free_all_blocks()  # the fit estimates what is free
+    return Ceilings(bandwidth, "a large copy on the device, read and written", flops, copies, tuple(notes))
+
+
+def _factors(size: int, dtype: str) -> tuple[Array, Array]:
+    # Random: zeros and ones take less power, and a GPU then runs at a higher clock than a fit sees.
+    A, B = np.random.default_rng(0).standard_normal((2, size, size)).astype(dtype)
+    return A, B
+
+
+def _check(row: Array, A: Array, B: Array, relative: float) -> None:
+    """Correct before believed: the first row of the product, against float64."""
+    expected = A[0].astype(np.float64) @ B.astype(np.float64)
+    if not np.abs(row - expected).max() <= relative * np.abs(expected).max():
+        raise ArithmeticError(f"a matrix product in {A.dtype} is wrong; its speed is not reported")
+
+
+def _median_seconds(call: Callable[[], object]) -> float:
+    call()
+    seconds = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+def _device_seconds(cupy: Any, call: Callable[[], object]) -> float:
+    """The median by events, after one call that is not counted."""
+    call()
+    seconds: list[float] = []
+    for _ in range(REPEATS):
+        start, stop = cupy.cuda.Event(), cupy.cuda.Event()
+        start.record()
+        call()
+        stop.record()
+        stop.synchronize()
+        seconds.append(1e-3 * float(cupy.cuda.get_elapsed_time(start, stop)))
+    return statistics.median(seconds)
+
+
+def _host_product(dtype: str, size: int) -> float:
+    A, B = _factors(size, dtype)
+    out = np.empty_like(A)
+    seconds = _median_seconds(lambda: np.matmul(A, B, out=out))
+    _check(out[0], A, B, 1e-3)
+    return 2.0 * size**3 / seconds
+
+
+def _device_copy(cupy: Any, n_bytes: int) -> float:
+    source = cupy.ones(n_bytes // 8, np.float64)
+    target = cupy.empty_like(source)
+    return 2.0 * int(source.nbytes) / _device_seconds(cupy, lambda: cupy.copyto(target, source))
+
+
+def _device_product(cupy: Any, name: str, size: int) -> float:
+    dtype = "float64" if name == "float64" else "float32"
+    host_A, host_B = _factors(size, dtype)
+    A, B = cupy.asarray(host_A), cupy.asarray(host_B)
+    out = cupy.empty_like(A)
+    if name == "TF32":
+        linalg = import_module("cupy._core._routines_linalg")
+        before = linalg.get_compute_type(np.float32)
+        linalg.set_compute_type(np.float32, linalg.COMPUTE_TYPE_TF32)
+        try:
+            seconds = _device_seconds(cupy, lambda: cupy.matmul(A, B, out=out))
+        finally:
+            linalg.set_compute_type(np.float32, before)
+    else:
+        seconds = _device_seconds(cupy, lambda: cupy.matmul(A, B, out=out))
+    _check(out[0].get(), host_A, host_B, 1e-2 if name == "TF32" else 1e-3)
+    return 2.0 * size**3 / seconds
+
+
+def _pinned_copies(cupy: Any, n_bytes: int) -> dict[str, float]:
+    host: NDArray[np.float64] = import_module("cupyx").empty_pinned(n_bytes // 8, np.float64)
+    host[...] = 1.0
+    device = cupy.empty(host.shape, host.dtype)
+    return {
+        "to the device": host.nbytes / _device_seconds(cupy, lambda: device.set(host)),
+        "back": host.nbytes / _device_seconds(cupy, lambda: device.get(out=host)),
+    }

@@ -1,0 +1,1 @@
+"""Solvers among the rows, for fewer rows than features."""

@@ -1,0 +1,215 @@
+"""``python -m bench.compare``: whether B is slower or faster than A."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from accel_logreg.cli.common import note, out, reports_errors
+from accel_logreg.files.atomic import atomic_write
+from accel_logreg.measure.table import say, show
+from bench.compare import table as comparison_table
+from bench.compare.comparison import Comparison, Thresholds
+from bench.compare.comparison import compare as compare_documents
+from bench.compare.context import other_machine
+from bench.compare.revisions import Checkout
+from bench.compare.rounds import Plan
+from bench.compare.selection import Selection
+from bench.compare.study import SUITE, Question, compare_revisions
+from bench.report import document as bench_document
+from bench.report.document import BenchDocument
+
+TOO_SLOW = 1
+WRONG = 2
+
+
+@reports_errors
+def compare(
+    a: Annotated[
+        Path | None, typer.Argument(metavar="A.json", help="Results of 'make bench'.", show_default=False)
+    ] = None,
+    b: Annotated[
+        Path | None, typer.Argument(metavar="B.json", help="Results to judge.", show_default=False)
+    ] = None,
+    revisions: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="BASE HEAD",
+            help="Measure two git revisions of this checkout in turns; WORKTREE is the uncommitted tree.",
+            show_default=False,
+        ),
+    ] = None,
+    pattern: Annotated[
+        str, typer.Option("-k", metavar="WORDS", help="Only benchmarks named so: 'gradient and not numpy'.")
+    ] = "",
+    relative: Annotated[float, typer.Option(help="Fail only if slower by more than this share,")] = 0.10,
+    absolute: Annotated[float, typer.Option(help="and by more than so many seconds.")] = 20e-6,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Compare results of different machines or settings all the same.")
+    ] = False,
+    rounds: Annotated[
+        int | None,
+        typer.Option(
+            help="With --revisions: process pairs, 8 if not given; three times that for what looks changed.",
+            show_default=False,
+        ),
+    ] = None,
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --revisions: gradient and fit on ROWSxFEATURES, repeatable, instead of the usual set.",
+            show_default=False,
+        ),
+    ] = None,
+    n_threads: Annotated[
+        int | None,
+        typer.Option(
+            help="With --revisions: threads of the engines; all cores if not given.", show_default=False
+        ),
+    ] = None,
+    install: Annotated[
+        bool | None,
+        typer.Option(
+            "--install/--no-install",
+            help="With --revisions: an environment for each, or this interpreter for both. If not given, as "
+            "their dependencies need.",
+            show_default=False,
+        ),
+    ] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --revisions: write what was measured as A.json and B.json here.", show_default=False
+        ),
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown instead of a table.")] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the comparison to this file.", show_default=False)
+    ] = None,
+) -> None:
+    """Say whether B is slower or faster than A, and how sure that is.
+
+    The exit code is 1 if a benchmark is certainly slower by more than --relative and by more than
+    --absolute, 2 for files or revisions that cannot be compared, or an answer that is wrong.
+    """
+    thresholds, select = Thresholds(relative, absolute), Selection(pattern)
+    _check_file("--json", json_file)
+    wrong: tuple[str, ...] = ()
+    if revisions is not None:
+        if a is not None:
+            raise ValueError(f"{a} and --revisions: compare two files, or two revisions, not both")
+        if anyway:
+            raise ValueError("--anyway is for files; revisions are measured on one machine")
+        if keep is not None and keep.exists() and not keep.is_dir():
+            raise NotADirectoryError(f"--keep {keep} is a file; name a folder")
+        if n_threads is not None and n_threads < 1:
+            raise ValueError(f"--n-threads {n_threads} must be at least 1")
+        plan = Plan() if rounds is None else Plan(rounds=rounds)
+        question = Question(thresholds, select, plan, n_threads, tuple(map(_shape, shape or ())))
+        study = compare_revisions(
+            Checkout.around(Path.cwd()), *revisions, question, install=install, report=note
+        )
+        found, wrong = study.comparison, study.wrong
+        title = f"A: {study.a.revision}, B: {study.b.revision}"
+        remarks = study.remarks
+        if keep is not None:
+            study.a.write(keep / "A.json")
+            study.b.write(keep / "B.json")
+    else:
+        given = {
+            "--rounds": rounds,
+            "--shape": shape,
+            "--n-threads": n_threads,
+            "--install": install,
+            "--keep": keep,
+        }
+        for option, value in given.items():
+            if value is not None:
+                raise ValueError(
+                    f"{option} goes with --revisions BASE HEAD; files have been measured already"
+                )
+        if a is None or b is None:
+            raise ValueError("name two results of 'make bench', A.json B.json, or --revisions BASE HEAD")
+        found, title = _compare_files(a, b, thresholds, select, anyway)
+        remarks = ()
+    _print(found, title, remarks, wrong, markdown)
+    if json_file is not None:
+        with atomic_write(json_file) as stream:
+            stream.write(comparison_table.to_json(found, title).encode())
+        note(f"written: {json_file}")
+    if wrong:
+        raise typer.Exit(WRONG)
+    if found.failures:
+        raise typer.Exit(TOO_SLOW)
+
+
+def _compare_files(
+    a: Path, b: Path, thresholds: Thresholds, select: Selection, anyway: bool
+) -> tuple[Comparison, str]:
+    first, second = bench_document.read(a), bench_document.read(b)
+    others = other_machine(first, second)
+    if others and not anyway:
+        raise ValueError(
+            f"{a} and {b} are of different machines ({'; '.join(others)}), so a difference would say nothing "
+            "of the code; measure both on one, or compare them with --anyway"
+        )
+    paired = _same_rounds(first, second)
+    found = compare_documents(first, second, thresholds, select=select, paired=paired, anyway=anyway)
+    revisions = (document.revision or "no revision" for document in (first, second))
+    return found, "A: {} ({}), B: {} ({})".format(
+        *(x for pair in zip((a, b), revisions, strict=True) for x in pair)
+    )
+
+
+def _print(
+    found: Comparison, title: str, remarks: tuple[str, ...], wrong: tuple[str, ...], markdown: bool
+) -> None:
+    answers = [f"WRONG ANSWER: {text}" for text in wrong]
+    if markdown:
+        typer.echo(comparison_table.to_markdown(found, title, (*remarks, *answers)), nl=False)
+        return
+    for sentence in remarks:
+        say(out, sentence)
+    for sentence in found.differences:
+        say(out, f"Not alike: {sentence}")
+    show(out, comparison_table.table(found, title))
+    for sentence in (*answers, *comparison_table.sentences(found)):
+        say(out, sentence)
+
+
+def _same_rounds(a: BenchDocument, b: BenchDocument) -> bool:
+    """Whether --keep wrote both of one study, so that figure i of both is of round i."""
+    counts = [{record.name: len(record.seconds) for record in document.records} for document in (a, b)]
+    one_study = a.command == b.command and a.machine.get("date") == b.machine.get("date")
+    return one_study and counts[0] == counts[1] and all(x.suite == SUITE for x in (*a.records, *b.records))
+
+
+def _shape(text: str) -> tuple[int, int]:
+    """1e5x28 → (100000, 28)."""
+    try:
+        rows, features = (float(part) for part in text.lower().split("x"))
+        if rows != int(rows) or features != int(features) or rows < 10 or features < 1:
+            raise ValueError
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"--shape {text!r} is not rows x features; write it as 100000x28 or 1e5x28, at least 10 rows"
+        ) from None
+    return int(rows), int(features)
+
+
+def _check_file(option: str, path: Path | None) -> None:
+    if path is None:
+        return
+    if path.is_dir():
+        raise IsADirectoryError(f"{option} {path} is a folder; name a file in it")
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"{option} {path}: the folder {path.absolute().parent} does not exist")
+
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app.command()(compare)
+
+if __name__ == "__main__":
+    app(prog_name="python -m bench.compare")

@@ -1,0 +1,217 @@
+"""Two revisions measured in turns, so that a noisy neighbour hits both.
+
+What is measured is a small fixed set of questions (``bench/compare/worker.py``), put to both revisions
+through the public API and the door, and not the revisions' own ``bench/``: their suites differ, their
+results' formats differ, and a run of pytest lasts so long that the machine is another one when B's turn
+comes.
+
+- A ROUND is a pair of fresh processes, one a revision: where a process and its arrays come to lie in memory
+  changes times by tens of per cent here, for as long as it lives. So a round gives one figure, and only
+  the number of rounds makes a result certain.
+- Within a round both processes are alive and only one of them works. Each benchmark is measured A, B, B, A, …
+  in samples of some 25 ms, and the order is turned round from round to round.
+- The figure of a round is the least of its batches' times per call: what neighbours and interrupts do is
+  only ever to add, and work that was added to the code is in every batch (Chen and Revels, "Robust
+  benchmarking in noisy environments", IEEE HPEC 2016). A batch is some 0.3 ms: short, so that some of
+  hundreds escape a busy machine's time slices; one call where a call is longer.
+- After ``rounds`` rounds, what has settled within the thresholds is done. What looks changed, or is too
+  noisy to say, gets twice as many again, and verdicts count all of its rounds. Stopping early only where
+  nothing was found makes no false alarm likelier.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.compare.process import Measurer, RevisionError
+from bench.compare.worker import Task
+
+EFFORT = 3  # times the rounds, for what looks changed
+_BATCH = 3e-4  # seconds: many times the clock's grain, far below a time slice of the system
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured.
+
+    rounds : pairs of processes for every benchmark; three times as many in all for what looks changed
+    turns : of each side for a benchmark in a round
+    seconds : a turn, at least one batch of calls
+    rest : seconds before a turn, until the BLAS threads of the other side's turn have stopped spinning
+    """
+
+    rounds: int = 8
+    turns: int = 4
+    seconds: float = 0.025
+    rest: float = 0.04
+
+
+@dataclass
+class Taken:
+    """What the rounds gave of one benchmark: its description, and a figure a round and side, in seconds."""
+
+    task: Task
+    seconds: tuple[list[float], list[float]] = field(default_factory=lambda: ([], []))
+    suboptimality: list[float | None] = field(default_factory=lambda: [None, None])
+    first_seconds: tuple[float | None, float | None] = (None, None)
+    threads: tuple[int, int] = (1, 1)
+    calls: int = 0  # a batch, the same for both
+
+
+@dataclass
+class Outcome:
+    """All benchmarks that both revisions did right, and of the others, why each side did not."""
+
+    taken: dict[str, Taken] = field(default_factory=dict)
+    unavailable: tuple[dict[str, str], dict[str, str]] = field(default_factory=lambda: ({}, {}))
+    wrong: tuple[dict[str, str], dict[str, str]] = field(default_factory=lambda: ({}, {}))
+    load_average: float = 0.0
+
+
+@dataclass(frozen=True)
+class Conductor:
+    """Runs the rounds.
+
+    start : makes the process of side 0 (A) or 1 (B)
+    unsettled : of A's and B's figures so far, whether more rounds are worth their time
+    report : told what is being done, in a line
+    """
+
+    start: Callable[[int], Measurer]
+    unsettled: Callable[[Sequence[float], Sequence[float]], bool]
+    plan: Plan = Plan()
+    report: Callable[[str], None] = lambda _: None
+    sleep: Callable[[float], None] = time.sleep
+
+    def run(self, tasks: Sequence[Task]) -> Outcome:
+        """Prepare both sides, measure all rounds, and those of what looks changed.
+
+        Raises
+        ------
+        RevisionError
+            A process ended, or nothing can be measured on both sides.
+        """
+        return self.measure(self.prepare(tasks))
+
+    def prepare(self, tasks: Sequence[Task]) -> Outcome:
+        """Compile what compiles, on both sides at once, and check every answer; nothing is timed yet.
+
+        Raises
+        ------
+        RevisionError
+            A process ended, or nothing can be measured on both sides.
+        """
+        outcome = Outcome(load_average=os.getloadavg()[0])
+        self.report(f"compiling and checking {len(tasks)} benchmarks on both sides")
+        self._prepare(tasks, outcome)
+        if not outcome.taken:
+            whys = [*outcome.unavailable[0].values(), *outcome.unavailable[1].values()]
+            whys += [*outcome.wrong[0].values(), *outcome.wrong[1].values()]
+            raise RevisionError(f"no benchmark can be measured on both sides: {whys[0]}")
+        return outcome
+
+    def measure(self, outcome: Outcome) -> Outcome:
+        """All rounds of what was prepared, and more of what looks changed: ``outcome`` with its figures."""
+        rounds, names = self.plan.rounds, list(outcome.taken)
+        for number in range(EFFORT * rounds):
+            if number == rounds:
+                names = [n for n in names if n in outcome.taken and self.unsettled(*outcome.taken[n].seconds)]
+                if not names:
+                    break
+                self.report(f"more rounds of what may have changed: {', '.join(names)}")
+            self.report(f"round {number + 1} of {rounds if number < rounds else EFFORT * rounds}")
+            self._round(number, [name for name in names if name in outcome.taken], outcome)
+        return outcome
+
+    def _prepare(self, tasks: Sequence[Task], outcome: Outcome) -> None:
+        both = self._begin()
+        try:
+            for task in tasks:
+                name = task.name
+                opened = _ask_both(both, do="open", name=name)
+                if _note_trouble(name, opened, outcome):
+                    continue
+                closed = _ask_both(both, do="close")
+                if not _note_trouble(name, closed, outcome):
+                    outcome.taken[name] = Taken(
+                        task,
+                        threads=(opened[0]["threads"], opened[1]["threads"]),
+                        first_seconds=(opened[0]["first_seconds"], opened[1]["first_seconds"]),
+                    )
+        finally:
+            _end(both)
+
+    def _round(self, number: int, names: Sequence[str], outcome: Outcome) -> None:
+        both = self._begin()
+        try:
+            for name in names:
+                self._measure(number, name, both, outcome)
+        finally:
+            _end(both)
+
+    def _measure(self, number: int, name: str, both: Sequence[Measurer], outcome: Outcome) -> None:
+        taken, plan = outcome.taken[name], self.plan
+        order = (0, 1) if number % 2 == 0 else (1, 0)
+        opened = {side: _ask(both[side], do="open", name=name) for side in order}
+        if _note_trouble(name, [opened[0], opened[1]], outcome):
+            return
+        if not taken.calls:
+            taken.calls = _ask(both[0], do="calls", at_least=_BATCH).get("calls", 1)
+        samples: tuple[list[float], list[float]] = ([], [])
+        for turn in range(plan.turns):
+            for side in order if turn % 2 == 0 else order[::-1]:
+                self.sleep(plan.rest)
+                reply = _ask(both[side], do="take", calls=taken.calls, seconds=plan.seconds)
+                if "seconds" not in reply:
+                    _note_trouble(name, [reply, {}] if side == 0 else [{}, reply], outcome)
+                    return
+                samples[side].extend(reply["seconds"])
+        replies = _ask_both(both, do="close")
+        if _note_trouble(name, replies, outcome):
+            return
+        for side in (0, 1):
+            taken.seconds[side].append(min(samples[side]))
+            taken.suboptimality[side] = replies[side]["suboptimality"]
+
+    def _begin(self) -> list[Measurer]:
+        started: list[Measurer] = []
+        try:
+            for side in (0, 1):
+                started.append(self.start(side))  # noqa: PERF401 - those before are ended if one fails
+        except BaseException:
+            _end(started)
+            raise
+        return started
+
+
+def _ask(measurer: Measurer, **request: Any) -> dict[str, Any]:
+    measurer.post(request)
+    return measurer.reply()
+
+
+def _ask_both(both: Sequence[Measurer], **request: Any) -> list[dict[str, Any]]:
+    """Both at work at once: for what is not timed."""
+    for measurer in both:
+        measurer.post(request)
+    return [measurer.reply() for measurer in both]
+
+
+def _note_trouble(name: str, replies: Sequence[dict[str, Any]], outcome: Outcome) -> bool:
+    """Whether a side could not, or did wrong; such a benchmark is given up."""
+    troubled = False
+    for side, reply in enumerate(replies):
+        for kind, found in (("unavailable", outcome.unavailable), ("wrong", outcome.wrong)):
+            if kind in reply:
+                found[side][name] = reply[kind]
+                outcome.taken.pop(name, None)
+                troubled = True
+    return troubled
+
+
+def _end(measurers: Sequence[Measurer]) -> None:
+    for measurer in measurers:
+        measurer.end()

@@ -1,0 +1,101 @@
+"""Where a GPU benchmark runs: the engine, the arrays it is given, and the clock of its device.
+
+The benchmarks know nothing of CuPy; the tests give them a place with the kernels played on the host.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from accel_logreg.backends import stand_in
+from accel_logreg.interface.rows import Backend, Rows
+from accel_logreg.profile.device import profiled_device
+from accel_logreg.profile.record import KERNELS, STAGES, Recorder, Watch
+from accel_logreg.profile.rows import ProfiledBackend
+from accel_logreg.profile.summary import FIT, breakdown
+from bench.judge.gpu import Judge
+from bench.problems.gpu import GpuProblem, correlated_on
+
+KERNEL_REPEATS = 7
+
+
+@dataclass(frozen=True)
+class Place:
+    """One device.
+
+    Attributes
+    ----------
+    engine : Backend
+        The CuPy engine, or what plays it.
+    xp : module
+        CuPy, or NumPy where the engine is played.
+    give : function of an array of ``xp``
+        The array as a user of the engine would pass it.
+    watch : function
+        A new clock of the device.
+    copy_bandwidth : function
+        Measures bytes/s of a large copy within the device, read and written.
+    empty_pools : function
+        Gives free memory back to the device, which CuPy's own arrays keep.
+    """
+
+    engine: Backend
+    xp: Any
+    give: Callable[[Any], Any]
+    watch: Callable[[], Watch]
+    copy_bandwidth: Callable[[], float]
+    empty_pools: Callable[[], object]
+
+    def rows(self, problem: GpuProblem) -> Rows:
+        """The problem's rows, read where X lies."""
+        return self.engine.rows(self.give(problem.X), problem.y, None)
+
+    def kernel_seconds(self, problem: GpuProblem, ask: Callable[[Rows], object]) -> float:
+        """The kernels of one question by device events, without what the host does between them: median."""
+        recorder = Recorder(self.watch())
+        with profiled_device(self.engine, recorder):
+            rows = self.rows(problem)
+            ask(rows)  # loads what it needs
+            for call in range(KERNEL_REPEATS):
+                recorder.part = f"call {call}"
+                ask(rows)
+        seconds = [0.0] * KERNEL_REPEATS
+        for span in recorder.spans():
+            if span.track == KERNELS and span.part:
+                seconds[int(span.part.removeprefix("call "))] += span.seconds
+        return statistics.median(seconds)
+
+    def parts_of_fit(self, fit: Callable[[], object]) -> dict[str, float]:
+        """Where one fit's time goes, in seconds: checks, taking the rows, questions, the solver."""
+        recorder = Recorder(self.watch())
+        stood_in: Any = ProfiledBackend(self.engine, recorder)
+        with stand_in(stood_in), profiled_device(self.engine, recorder), recorder.span(STAGES, FIT):
+            fit()
+        parts = breakdown(recorder.spans())
+        return {
+            "checking": parts.checking,
+            "taking rows": parts.taking,
+            "questions": parts.asking,
+            "solver": parts.solving,
+        }
+
+
+@lru_cache(maxsize=1)  # several of them would not fit on a device
+def problem_at(place: Place, shape: str, dtype: str) -> tuple[GpuProblem, Judge]:
+    """A problem of this shape on the place's device, and its evaluator; the one before is let go."""
+    place.empty_pools()
+    n, d = map(int, shape.split("x"))
+    problem = correlated_on(place.xp, n, d, dtype)
+    return problem, Judge(problem)
+
+
+def check_gradient(answer: tuple[float, Any], truth: tuple[float, Any], relative: float) -> None:
+    """(loss, gradient) within ``relative`` of the evaluator's."""
+    np.testing.assert_allclose(answer[0], truth[0], rtol=relative)
+    np.testing.assert_allclose(answer[1], truth[1], rtol=relative, atol=relative * np.abs(truth[1]).max())

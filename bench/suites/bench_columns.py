@@ -1,0 +1,135 @@
+"""K problems that share X: the gradients of all of them in one read, against a pass for each.
+
+    python -m bench.run -k bench_columns
+
+Each case comes twice: "one read" asks ``Columns``, "K passes" asks ``Rows`` K times. Both are checked with
+plain NumPy and do the same work, so that within a group the ratio of their times is what sharing X brings. A
+column's labels differ from its neighbour's, as one-vs-rest labels do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from accel_logreg.interface.rows import Backend
+from bench.harness.work import Work
+from bench.problems.dense import SEED, Problem, correlated
+
+Float64 = NDArray[np.float64]
+
+# The loop takes about 80 ns an entry and column; it joins where that is a fraction of a second.
+SIZES = {
+    "1000x28": (1_000, 28),
+    "200000x28": (200_000, 28),
+    "1000000x28": (1_000_000, 28),
+    "200000x300": (200_000, 300),
+}
+FOR_THE_LOOP = "1000x28"
+SHAPES = [
+    FOR_THE_LOOP,
+    "200000x28",
+    *(pytest.param(large, marks=pytest.mark.full) for large in ("1000000x28", "200000x300")),
+]
+COLUMNS = [8, *(pytest.param(K, marks=pytest.mark.full) for K in (1, 32))]
+_SLICE = 1 << 16  # rows of X at a time in float64
+
+
+@lru_cache(maxsize=1)
+def build(shape: str, dtype: str) -> Problem:
+    return correlated(*SIZES[shape], dtype)
+
+
+def where_it_is_read(engine: Backend, X: Any) -> Any:
+    """X, on a GPU already where the engine's memory is there: K rows are not to take K copies of it."""
+    if engine.name != "cupy":
+        return X
+    import cupy
+
+    return cupy.asarray(X)
+
+
+def labels(problem: Problem, K: int) -> Float64:
+    """(n, K): each column has the problem's labels with another tenth of them flipped."""
+    rng = np.random.default_rng(SEED + 2)
+    return np.abs(problem.y[:, np.newaxis] - (rng.random((len(problem.y), K)) < 0.1))
+
+
+def points(problem: Problem, K: int) -> Float64:
+    """(p, K), each a little away from ``problem.weights``."""
+    rng = np.random.default_rng(SEED + 3)
+    W = problem.weights
+    return np.asarray(W[:, np.newaxis] * (1.0 + 0.1 * rng.standard_normal((len(W), K))))
+
+
+def losses_and_gradients(problem: Problem, Y: Float64, W: Float64) -> tuple[Float64, Float64]:
+    """Mean losses (K,) and their gradients (p, K): plain NumPy in float64."""
+    n, d = problem.X.shape
+    losses, gradient = np.zeros(W.shape[1]), np.zeros_like(W)
+    for start in range(0, n, _SLICE):
+        rows = slice(start, start + _SLICE)
+        X = problem.X[rows].astype(np.float64)
+        z = X @ W[:d] + W[d]
+        residual = expit(z) - Y[rows]
+        losses += (np.logaddexp(0.0, z) - Y[rows] * z).sum(axis=0)
+        gradient[:d] += X.T @ residual
+        gradient[d] += residual.sum(axis=0)
+    return losses / n, gradient / n
+
+
+def one_read(engine: Backend, problem: Problem, Y: Float64) -> Callable[[Float64], Any]:
+    return engine.columns(where_it_is_read(engine, problem.X), Y).loss_grad
+
+
+def pass_by_pass(engine: Backend, problem: Problem, Y: Float64) -> Callable[[Float64], Any]:
+    X = where_it_is_read(engine, problem.X)
+    rows = [engine.rows(X, y, None) for y in np.ascontiguousarray(Y.T)]
+
+    def ask(W: Float64) -> tuple[Float64, Float64]:
+        answers = [each.loss_grad(w) for each, w in zip(rows, np.ascontiguousarray(W.T), strict=True)]
+        return np.array([loss for loss, _ in answers]), np.column_stack([g for _, g in answers])
+
+    return ask
+
+
+WAYS = {"one read": one_read, "K passes": pass_by_pass}
+
+
+def columns(engine: Backend, way: str, shape: str, K: int, dtype: str) -> Work:
+    if engine.name == "python" and shape != FOR_THE_LOOP:
+        pytest.skip(f"the Python loop takes seconds a column on {shape}; it runs on {FOR_THE_LOOP}")
+    problem = build(shape, dtype)
+    Y, W = labels(problem, K), points(problem, K)
+    losses, gradient = losses_and_gradients(problem, Y, W)
+
+    def check(answer: tuple[Float64, Float64]) -> None:
+        np.testing.assert_allclose(answer[0], losses, rtol=1e-11)
+        np.testing.assert_allclose(answer[1], gradient, rtol=1e-8, atol=1e-11 * np.abs(gradient).max())
+
+    with engine.threads(None):
+        ask = WAYS[way](engine, problem, Y)
+    return Work(
+        lambda: ask(W),
+        check,
+        engine,
+        problem.X,
+        f"{K} columns {problem.shape} {dtype}",
+        reads=1 if way == "one read" else K,
+        around=partial(engine.threads, None),
+        same=lambda answer: np.vstack(answer),
+        info={"problem": "correlated", "version": way, "columns": K},
+    )
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("K", COLUMNS)
+@pytest.mark.parametrize("shape", SHAPES)
+def bench_columns(contest: Any, engine: Backend, shape: str, K: int, dtype: str, way: str) -> None:
+    contest(partial(columns, shape=shape, K=K, dtype=dtype), engine=engine, way=way)

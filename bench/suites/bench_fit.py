@@ -1,0 +1,146 @@
+"""Time to a relative suboptimality of 1e-8, validation and all, by engine, solver and kind of problem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+from accel_logreg import LogisticRegression
+from accel_logreg.interface.rows import Backend
+from bench.harness.work import Work
+from bench.judge import answers
+from bench.peers.optimum import Optimum
+from bench.problems.dense import (
+    Problem,
+    breast_cancer,
+    correlated,
+    ill_conditioned,
+    pixels,
+    rare_class,
+    sorted_rows,
+)
+from bench.problems.real import crops, digits
+from bench.problems.sparse import SparseProblem, sparse_zipf
+
+TOL = 1e-8
+# An independent optimum is itself rounded; a fit below it by more would mean that it is no optimum.
+BELOW = 1e-11
+SOLVERS = ("auto", "newton", "newton-cg", "newton-gram", "lbfgs")
+FOR_THE_LOOP = "569x30"
+_GRAM_ROWS = 600  # an n×n matrix, and its factor in every step
+_HESSIAN_COLUMNS = {"dense": 5_000, "sparse": 1_000}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A problem to fit: what it stands for, and what makes it in a dtype."""
+
+    kind: str
+    make: Callable[[str], Problem | SparseProblem]
+    full: bool = False
+    dtypes: tuple[str, ...] = ("float64",)
+
+
+BOTH = ("float64", "float32")
+CASES = {
+    "569x30": Case("small: breast cancer", breast_cancer, dtypes=BOTH),
+    "1797x64": Case("small: digits", digits),
+    "100000x28": Case("tall", partial(correlated, 100_000, 28), dtypes=BOTH),
+    "50000x300": Case("tall", partial(correlated, 50_000, 300), dtypes=("float32",)),
+    "1000000x28": Case("tall", partial(correlated, 1_000_000, 28), full=True, dtypes=BOTH),
+    "208x12288": Case("wide: crops", partial(crops, 208)),
+    "209x12288": Case("wide: pixels", partial(pixels, 209), full=True, dtypes=BOTH),
+    "20000x5000 sparse": Case("sparse Zipf", lambda dtype: sparse_zipf(20_000, 5_000, 400_000, dtype)),
+    "200000x50000 sparse": Case(
+        "sparse Zipf", lambda dtype: sparse_zipf(200_000, 50_000, 10_000_000, dtype), full=True
+    ),
+    "50000x28 sorted": Case("sorted rows", partial(sorted_rows, 50_000, 28)),
+    "50000x28 rare": Case("rare class, 1 in 1000", partial(rare_class, 50_000, 28)),
+    "20000x50 ill": Case("ill-conditioned", partial(ill_conditioned, 20_000, 50)),
+}
+PARAMETERS = [
+    pytest.param(name, dtype, marks=pytest.mark.full if case.full else (), id=f"{name}-{dtype}")
+    for name, case in CASES.items()
+    for dtype in case.dtypes
+]
+
+
+@cache
+def build(name: str, dtype: str) -> Problem | SparseProblem:
+    return CASES[name].make(dtype)
+
+
+@cache
+def best(name: str, dtype: str) -> Optimum:
+    """J*, by a Newton's method that shares no code with ours, and certified to be within 1e-11."""
+    found = answers.best(build(name, dtype))
+    assert found.bound <= BELOW, f"J* is only known within {found.bound:.1e}: too little to judge by"
+    return found
+
+
+def refused(engine: str, solver: str, name: str, full: bool) -> str:
+    """Why a solver is left out; empty if it is not."""
+    case = CASES[name]
+    if engine == "python" and (name != FOR_THE_LOOP or solver not in ("auto", "newton")):
+        return f"the Python loop would take minutes; it runs newton on {FOR_THE_LOOP}"
+    shape = name.partition(" ")[0]
+    n, d = map(int, shape.split("x"))
+    if solver == "newton-gram" and n > _GRAM_ROWS:
+        return f"newton-gram builds an n×n matrix; it runs up to {_GRAM_ROWS} rows"
+    if d > n and solver in ("newton-cg", "lbfgs") and not full:
+        return f"{solver} takes seconds where columns are many and rows few; it runs there with --full"
+    limit = _HESSIAN_COLUMNS["sparse" if case.kind.startswith("sparse") else "dense"]
+    if solver == "newton" and d > limit:
+        return f"newton builds a d×d Hessian; it runs up to {limit} columns here"
+    return ""
+
+
+def fit(engine: Backend, solver: str, name: str, dtype: str, full: bool) -> Work:
+    if reason := refused(engine.name, solver, name, full):
+        pytest.skip(reason)
+    problem, optimum = build(name, dtype), best(name, dtype)
+    model = LogisticRegression(backend=engine.name, solver=solver, tol=TOL)
+    X: Any = problem.X
+    if isinstance(problem, SparseProblem):
+        X = csr_matrix((problem.X.data, problem.X.indices, problem.X.indptr), shape=problem.X.shape)
+
+    def check(fitted: LogisticRegression) -> dict[str, Any]:
+        suboptimality = (answers.objective(problem, fitted) - optimum.value) / optimum.value
+        assert -BELOW <= suboptimality <= TOL, f"suboptimality {suboptimality:.3g}, allowed {TOL:g}"
+        if fitted.gap_kind_ == "certified":  # an upper bound, where an estimate is none
+            assert suboptimality <= fitted.gap_ + BELOW, f"{fitted.gap_=:.3g}, found {suboptimality:.3g}"
+        return {
+            "suboptimality": suboptimality,
+            "gap": fitted.gap_,
+            "gap_kind": fitted.gap_kind_,
+            "solver": fitted.solver_,
+            "reads": float(fitted.history_["reads"][-1]),
+            "iterations": int(fitted.n_iter_[0]),
+        }
+
+    return Work(
+        lambda: model.fit(X, problem.y),
+        check,
+        engine,
+        problem.X,
+        f"fit {name} {dtype}",
+        reads=0,
+        info={
+            "problem": CASES[name].kind,
+            "version": solver,
+            "reference_bound": optimum.bound,
+            "positives": int(np.sum(problem.y)),
+        },
+    )
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize(("name", "dtype"), PARAMETERS)
+def bench_fit(contest: Any, engine: Backend, name: str, dtype: str, solver: str, full: bool) -> None:
+    contest(partial(fit, name=name, dtype=dtype, full=full), engine=engine, solver=solver)

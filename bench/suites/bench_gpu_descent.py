@@ -1,0 +1,106 @@
+"""The lesson's training on a GPU: 2000 steps of plain gradient descent, and one step beside the Python loop.
+
+209×12288 is the demo: crops of photographs where scikit-image is installed, else made pictures of that
+shape. Ours is one launch, the rival's loop is Python's with a dozen kernels a step, and the Python loop is
+the lesson's, number by number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from accel_logreg.backends import load_backend
+from bench.harness.gpu_place import Place
+from bench.harness.work import Work
+from bench.problems.dense import SEED, Problem, pixels
+from bench.rivals import RivalUnavailableError, expressions, require_right
+
+pytest_plugins = ["bench.harness.gpu_fixture"]
+
+ROWS = 209
+RATE = 5e-4
+STEPS = {"ours": 2000, "CuPy expressions": 2000, "python loop": 3}
+WITHIN = {"ours": 1e-9, "CuPy expressions": 1e-9, "python loop": 1e-12}
+FLOAT32_WITHIN = 1e-4  # of expressions, which add up float32 in float32
+
+
+@lru_cache(maxsize=2)
+def pictures(dtype: str, rows: int = ROWS) -> Problem:
+    """The demo's crops, or made pictures where they are not to be had; the name says which."""
+    try:
+        from accel_logreg.lesson.crops import make_crops
+
+        crops, _ = make_crops(rows + rows % 2, 2, dtype=dtype, random_state=SEED)
+    except (ImportError, FileNotFoundError):
+        return pixels(rows, dtype)
+    X: Any = np.ascontiguousarray(crops.X[:rows])
+    return Problem(f"crops {X.shape[0]}x{X.shape[1]}", X, crops.y[:rows])
+
+
+@lru_cache(maxsize=2)
+def expected(dtype: str, steps: int, rows: int) -> tuple[Any, Any]:
+    """Weights and the cost before each step, by NumPy in float64, X widened once."""
+    problem = pictures(dtype, rows)
+    X, W, costs = problem.X.astype(np.float64), np.zeros(problem.X.shape[1] + 1), np.empty(steps)
+    for step in range(steps):
+        z = X @ W[:-1] + W[-1]
+        costs[step] = np.mean(np.logaddexp(0.0, z) - problem.y * z)
+        residual = (expit(z) - problem.y) / len(z)
+        W -= RATE * np.append(residual @ X, residual.sum())
+    return W, costs
+
+
+def prepare(place: Place, rival: str, dtype: str, steps: int | None = None, rows: int = ROWS) -> Work:
+    """The work of one of STEPS; ``steps`` and ``rows`` only for a trial."""
+    problem, count = pictures(dtype, rows), STEPS[rival] if steps is None else steps
+    most = max(STEPS.values()) if steps is None else steps
+    W, costs = expected(dtype, most, rows)
+    within = FLOAT32_WITHIN if rival == "CuPy expressions" and dtype == "float32" else WITHIN[rival]
+
+    def check(answer: tuple[Any, Any]) -> None:
+        np.testing.assert_allclose(answer[1], costs[:count], rtol=within)
+        if count == most:
+            np.testing.assert_allclose(answer[0], W, rtol=1e3 * within, atol=1e3 * within * np.abs(W).max())
+
+    engine, reads = place.engine, float(count)
+    call: Callable[[], tuple[Any, Any]]
+    if rival == "CuPy expressions":
+        X, y = place.xp.asarray(problem.X), place.xp.asarray(problem.y.astype(problem.X.dtype))
+
+        call = partial(expressions.descend, place.xp, X, y, RATE, count)
+        try:
+            require_right(rival, call, check)
+        except RivalUnavailableError as reason:
+            pytest.skip(str(reason))
+        reads = 2.0 * count
+    else:
+        engine = place.engine if rival == "ours" else load_backend("python")
+        data = engine.rows(problem.X, problem.y, None)
+
+        def descend() -> tuple[Any, Any]:
+            run = data.descend(np.zeros_like(W), RATE, 0.0, count, True)
+            return run.W, run.costs
+
+        call = descend
+
+    return Work(
+        call,
+        check,
+        engine,
+        problem.X,
+        f"descent {problem.shape} {dtype}",
+        reads,
+        info={"version": "" if rival == "python loop" else rival, "problem": problem.name, "steps": count},
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rival", STEPS)
+def bench_gpu_descent(contest: Any, place: Place, rival: str, dtype: str) -> None:
+    contest(lambda rival: prepare(place, rival, dtype), rival=rival)

@@ -1,0 +1,88 @@
+"""Extra memory at the peak of a fit, beside X and y, in a fresh process; on a GPU, of the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any
+
+import pytest
+
+from accel_logreg.interface.rows import Backend
+from bench.harness import child
+from bench.harness.work import Work
+from bench.judge import answers
+from bench.peers.memory import Peak
+from bench.problems.dense import Problem, correlated, pixels
+
+TOL = 1e-8
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the child builds, and what this process builds to judge its answer: the same."""
+
+    task: tuple[str, tuple[Any, ...]]
+    full: bool = False
+
+    def build(self) -> Problem:
+        name, arguments = self.task
+        makers: dict[str, Callable[..., Problem]] = {"correlated": correlated, "pixels": pixels}
+        return makers[name](*arguments)
+
+
+CASES = {
+    "100000x28 float64": Case(("correlated", (100_000, 28, "float64"))),
+    "100000x28 float32": Case(("correlated", (100_000, 28, "float32"))),
+    "208x12288 float64": Case(("pixels", (208, "float64")), full=True),
+    "1000000x28 float64": Case(("correlated", (1_000_000, 28, "float64")), full=True),
+    "20000x3072 float32": Case(("correlated", (20_000, 3_072, "float32")), full=True),
+}
+PARAMETERS = [pytest.param(name, marks=pytest.mark.full if case.full else ()) for name, case in CASES.items()]
+
+
+@cache
+def build(name: str) -> Problem:
+    return CASES[name].build()
+
+
+@cache
+def best(name: str) -> float:
+    return answers.best(build(name)).value
+
+
+def fit(engine: Backend, name: str) -> Work:
+    function, arguments = CASES[name].task
+    task = child.Task("memory", engine.name, f"bench.problems.dense:{function}", arguments)
+    problem, optimum = build(name), best(name)
+
+    def check(answer: dict[str, Any]) -> dict[str, Any]:
+        value = answers.value(problem, answer["coef"], answer["intercept"])
+        suboptimality = (value - optimum) / optimum
+        assert suboptimality <= TOL, f"suboptimality {suboptimality:.3g}, allowed {TOL:g}"
+        facts = {key: answer[key] for key in ("peak_bytes", "solver", "gap", "gap_kind")}
+        return facts | {
+            "suboptimality": suboptimality,
+            "percent_of_X": 100.0 * answer["peak_bytes"] / problem.X.nbytes,
+        }
+
+    return Work(
+        lambda: child.ask(task),
+        check,
+        engine,
+        problem.X,
+        f"extra memory of a fit {name}",
+        reads=0,
+        told=lambda answer: float(answer["seconds"]),
+        info={"problem": problem.name.partition(" ")[0]},
+    )
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def bench_memory(contest: Any, engine: Backend, name: str) -> None:
+    if engine.name == "python":
+        pytest.skip("the Python loop keeps X as lists of floats, four times its bytes, and takes minutes")
+    if engine.name != "cupy" and Peak().bytes() is None:
+        pytest.skip("this system does not tell the peak of resident memory; Linux does, in /proc")
+    contest(partial(fit, name=name), engine=engine)

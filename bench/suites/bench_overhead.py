@@ -1,0 +1,127 @@
+"""What is paid before and around the arithmetic: importing, the first call, calls on tiny problems."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import cache, partial
+from typing import Any
+
+import pytest
+
+from accel_logreg import LogisticRegression
+from accel_logreg.backends import load_backend
+from accel_logreg.interface.rows import Backend
+from bench.harness import child
+from bench.harness.work import Work
+from bench.judge import answers
+from bench.problems.dense import Problem, breast_cancer, correlated
+
+TOL = 1e-8
+TINY = {"569x30": partial(breast_cancer, "float64"), "1000x20": partial(correlated, 1_000, 20, "float64")}
+CACHES = {
+    "compiled before": "first fit in a fresh process, compiled code on the disk",
+    "nothing compiled": "first fit in a fresh process, nothing compiled",
+}
+
+
+@cache
+def build(name: str) -> Problem:
+    return TINY[name]()
+
+
+@cache
+def best(name: str) -> float:
+    return answers.best(build(name)).value
+
+
+def judged(name: str, w: Any, b: float) -> float:
+    """Relative suboptimality, which has to be within the tolerance."""
+    value = answers.value(build(name), w, b)
+    suboptimality = (value - best(name)) / best(name)
+    assert suboptimality <= TOL, f"suboptimality {suboptimality:.3g}, allowed {TOL:g}"
+    return suboptimality
+
+
+def bench_import(measure: Any) -> None:
+    """``import accel_logreg`` in a fresh process, with NumPy, SciPy and scikit-learn, which it needs."""
+
+    def check(answer: dict[str, Any]) -> None:
+        assert answer["version"], "the package was not imported"
+
+    measure(
+        lambda: child.ask(child.Task("import")),
+        check,
+        engine=load_backend("numpy"),
+        X=build("569x30").X[:0],
+        group="import accel_logreg in a fresh process",
+        reads=0,
+        told=lambda answer: answer["seconds"],
+        threads=1,
+        version="import alone",
+    )
+
+
+def first_fit(engine: Backend, state: str) -> Work:
+    task = child.Task("first", engine.name, "bench.problems.dense:breast_cancer", ("float64",))
+
+    def call() -> dict[str, Any]:
+        if state == "compiled before":
+            return child.ask(task)
+        with tempfile.TemporaryDirectory() as empty:
+            return child.ask(task, {"NUMBA_CACHE_DIR": empty, "CUPY_CACHE_DIR": empty})
+
+    def check(answer: dict[str, Any]) -> dict[str, Any]:
+        facts = {name: answer[name] for name in ("solver", "gap", "gap_kind", "second_seconds")}
+        if state == "nothing compiled" and engine.name in ("numba", "cupy"):
+            facts["compile_seconds"] = answer["seconds"] - answer["second_seconds"]
+        return facts | {"suboptimality": judged("569x30", answer["coef"], answer["intercept"])}
+
+    if state == "compiled before":
+        child.ask(task)  # leaves compiled code on the disk, where an engine compiles at all
+    return Work(
+        call,
+        check,
+        engine,
+        build("569x30").X,
+        CACHES[state],
+        reads=0,
+        told=lambda answer: float(answer["seconds"]),
+        info={"problem": "breast cancer"},
+    )
+
+
+@pytest.mark.parametrize("state", CACHES)
+def bench_first_fit(contest: Any, engine: Backend, state: str) -> None:
+    if state == "nothing compiled" and engine.name in ("python", "numpy"):
+        pytest.skip(f"{engine.name} compiles nothing: its first fit is the other one")
+    contest(partial(first_fit, state=state), engine=engine)
+
+
+def tiny_fit(engine: Backend, name: str) -> Work:
+    """Here what comes around the arithmetic takes longer than the arithmetic."""
+    problem = build(name)
+    model = LogisticRegression(backend=engine.name, tol=TOL)
+
+    def check(fitted: LogisticRegression) -> dict[str, Any]:
+        return {
+            "suboptimality": judged(name, fitted.coef_[0], float(fitted.intercept_[0])),
+            "gap": fitted.gap_,
+            "gap_kind": fitted.gap_kind_,
+            "solver": fitted.solver_,
+            "reads": float(fitted.history_["reads"][-1]),
+        }
+
+    return Work(
+        lambda: model.fit(problem.X, problem.y),
+        check,
+        engine,
+        problem.X,
+        f"tiny fit {name}, called again and again",
+        reads=0,
+        info={"problem": problem.name.rpartition(" ")[0]},
+    )
+
+
+@pytest.mark.parametrize("name", TINY)
+def bench_tiny_fit(contest: Any, engine: Backend, name: str) -> None:
+    contest(partial(tiny_fit, name=name), engine=engine)

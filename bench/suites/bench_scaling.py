@@ -1,0 +1,162 @@
+"""How a gradient and a fit grow with rows and with columns, and shrink with threads."""
+
+from __future__ import annotations
+
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+from accel_logreg import LogisticRegression
+from accel_logreg.interface.rows import Backend
+from accel_logreg.measure.machine import usable_cores
+from accel_logreg.profile.work import flops
+from bench.harness.work import Work
+from bench.judge import answers
+from bench.problems.dense import Float64, Problem, correlated, loss_grad
+
+TOL = 1e-8
+LOOP = "the Python loop is as slow an entry at every size; bench_pass has it"
+QUICK_ROWS, FULL_ROWS = (1_000, 10_000, 100_000), (300, 3_000, 30_000, 300_000, 1_000_000)
+QUICK_COLUMNS, FULL_COLUMNS = (10, 100), (30, 300, 1_000)
+COLUMNS_OF_ROWS, ROWS_OF_COLUMNS = 28, 10_000
+ROWS_OF_THREADS = 100_000
+
+
+def _sizes(quick: tuple[int, ...], full: tuple[int, ...]) -> list[Any]:
+    return sorted(
+        [*(pytest.param(n) for n in quick), *(pytest.param(n, marks=pytest.mark.full) for n in full)],
+        key=lambda parameter: int(parameter.values[0]),
+    )
+
+
+def _threads() -> list[Any]:
+    """1, 2, 4, … and all; few in a quick run."""
+    every = sorted({min(2**k, usable_cores()) for k in range(usable_cores().bit_length() + 1)})
+    quick = {1, usable_cores()}
+    return [pytest.param(n, marks=() if n in quick else pytest.mark.full) for n in every]
+
+
+@cache
+def build(n: int, d: int) -> Problem:
+    return correlated(n, d, "float64")
+
+
+@cache
+def best(n: int, d: int) -> float:
+    return answers.best(build(n, d)).value
+
+
+@cache
+def expected(n: int, d: int) -> tuple[float, Float64]:
+    return loss_grad(build(n, d), build(n, d).weights)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _forget() -> Any:
+    yield
+    build.cache_clear()
+
+
+def gradient(engine: Backend, n: int, d: int, threads: int | None, group: str, version: str) -> Work:
+    problem = build(n, d)
+    W = problem.weights
+    loss, slope = expected(n, d)
+
+    def check(answer: tuple[float, Float64]) -> None:
+        np.testing.assert_allclose(answer[0], loss, rtol=1e-11)
+        np.testing.assert_allclose(answer[1], slope, rtol=1e-8, atol=1e-11 * np.abs(slope).max())
+
+    with engine.threads(threads):
+        rows = engine.rows(problem.X, problem.y, None)
+    return Work(
+        lambda: rows.loss_grad(W),
+        check,
+        engine,
+        problem.X,
+        f"gradient float64 {group}",
+        reads=1,
+        counter=lambda: rows.reads,
+        around=partial(engine.threads, threads),
+        info={
+            "problem": "correlated",
+            "version": version,
+            "flops": flops("loss_grad", n, d, {}, None),
+            "threads": _used(engine, threads),
+        },
+    )
+
+
+def fit(engine: Backend, n: int, d: int, threads: int | None, group: str, version: str) -> Work:
+    problem, optimum = build(n, d), best(n, d)
+    model = LogisticRegression(backend=engine.name, tol=TOL, n_threads=threads)
+
+    def check(fitted: LogisticRegression) -> dict[str, Any]:
+        suboptimality = (answers.objective(problem, fitted) - optimum) / optimum
+        assert suboptimality <= TOL, f"suboptimality {suboptimality:.3g}, allowed {TOL:g}"
+        return {
+            "suboptimality": suboptimality,
+            "gap": fitted.gap_,
+            "gap_kind": fitted.gap_kind_,
+            "solver": fitted.solver_,
+            "reads": float(fitted.history_["reads"][-1]),
+        }
+
+    return Work(
+        lambda: model.fit(problem.X, problem.y),
+        check,
+        engine,
+        problem.X,
+        f"fit float64 {group}",
+        reads=0,
+        info={"problem": "correlated", "version": version, "threads": _used(engine, threads)},
+    )
+
+
+def _used(engine: Backend, threads: int | None) -> int:
+    with engine.threads(threads):
+        return engine.n_threads(threads)
+
+
+WHAT = {"gradient": gradient, "fit": fit}
+FIT_IN_FULL = ["gradient", pytest.param("fit", marks=pytest.mark.full)]
+
+
+@pytest.mark.parametrize("rows", _sizes(QUICK_ROWS, FULL_ROWS))
+@pytest.mark.parametrize("what", WHAT)
+def bench_rows(contest: Any, engine: Backend, what: str, rows: int) -> None:
+    if engine.name == "python":
+        pytest.skip(LOOP)
+
+    def prepare(engine: Backend, rows: int) -> Work:
+        return WHAT[what](engine, rows, COLUMNS_OF_ROWS, None, "by rows, 28 columns", f"{rows} rows")
+
+    contest(prepare, engine=engine, rows=rows)
+
+
+@pytest.mark.parametrize("columns", _sizes(QUICK_COLUMNS, FULL_COLUMNS))
+@pytest.mark.parametrize("what", FIT_IN_FULL)
+def bench_columns(contest: Any, engine: Backend, what: str, columns: int) -> None:
+    if engine.name == "python":
+        pytest.skip(LOOP)
+
+    def prepare(engine: Backend, columns: int) -> Work:
+        group = f"by columns, {ROWS_OF_COLUMNS} rows"
+        return WHAT[what](engine, ROWS_OF_COLUMNS, columns, None, group, f"{columns} columns")
+
+    contest(prepare, engine=engine, columns=columns)
+
+
+@pytest.mark.parametrize("threads", _threads())
+@pytest.mark.parametrize("what", FIT_IN_FULL)
+def bench_threads(contest: Any, engine: Backend, what: str, threads: int) -> None:
+    if engine.name not in ("numpy", "numba"):
+        pytest.skip(f"{engine.name} does not divide its work among threads of the host")
+
+    def prepare(engine: Backend, threads: int) -> Work:
+        group = f"by threads, {ROWS_OF_THREADS}x{COLUMNS_OF_ROWS}"
+        version = f"{threads} threads" if threads > 1 else "1 thread"
+        return WHAT[what](engine, ROWS_OF_THREADS, COLUMNS_OF_ROWS, threads, group, version)
+
+    contest(prepare, engine=engine, threads=threads)

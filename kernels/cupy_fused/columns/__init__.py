@@ -1,0 +1,1 @@
+"""K columns in one read of dense X."""

@@ -1,0 +1,1 @@
+"""Hessians, Gram matrices, samples of rows."""

@@ -1,0 +1,1 @@
+"""What is said of an X that stays on the device."""

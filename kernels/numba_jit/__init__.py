@@ -1,0 +1,1 @@
+"""The formulas as compiled, fused, threaded CPU kernels."""

@@ -1,0 +1,280 @@
+"""Numba kernels for second derivatives and inner products of rows.
+
+The Hessian: a block of rows is centred, scaled and multiplied by √(s h) into a tile that stays in the
+L2 cache, then BLAS adds the tile's outer products to a small (p, p) matrix: half the arithmetic of a
+product, and no n × d temporary. float32 tiles double the rate; their sums are handed on to float64
+every few thousand rows, so that the rounding does not grow with n.
+
+Numba's cache does not notice a change in dense.py, where the exponential is: see compile.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import prange
+
+from accel_logreg.kernels.numba_jit.blas import add_inner_products, add_outer_products
+from accel_logreg.kernels.numba_jit.blocks.inner_products import add_inner_products_small
+from accel_logreg.kernels.numba_jit.blocks.rank_update import add_outer_products_small
+from accel_logreg.kernels.numba_jit.blocks.row_groups import GROUP, add_group
+from accel_logreg.kernels.numba_jit.compile import jit, prefetch, use_wide_vectors
+from accel_logreg.kernels.numba_jit.dense import _exp_negative, _plan
+
+_ROWS_PER_SUM = 8192
+_AHEAD = 16  # rows to prefetch
+_SHORT_ROW = 2048  # bytes
+
+
+@jit()
+def _fill_tile(
+    X: Any,
+    s: Any,
+    rows: Any,
+    factors: Any,
+    w: Any,
+    b: float,
+    centre: Any,
+    inverse: Any,
+    first: int,
+    m: int,
+    tile: Any,
+) -> float:
+    """tile[i] = √(s h) ((x − centre) ∘ inverse, 1) for m rows from ``first``; returns their Σ s."""
+    use_wide_vectors()
+    d = X.shape[1]
+    line = d * X.itemsize
+    total = 0.0
+    for i in range(m):
+        if rows.size > 0 and line <= _SHORT_ROW and first + i + _AHEAD < rows.size:
+            # Short rows all over X: no hardware foresees them.
+            for byte in range(0, line + 63, 64):
+                prefetch(X, rows[first + i + _AHEAD] * line + byte)
+        row = np.uintp(rows[first + i]) if rows.size > 0 else np.uintp(first + i)
+        z = b
+        for j in range(d):
+            z += X[row, j] * w[j]
+        weight = 1.0
+        if factors.size > 0:
+            weight = factors[first + i]
+        if s.size > 0:
+            weight *= s[row]
+        total += weight
+        e = _exp_negative(-0.5 * abs(z))
+        root = np.sqrt(weight) * e / (1.0 + e * e)  # h = e²/(1 + e²)²
+        for j in range(d):
+            tile[i, j] = (X[row, j] - centre[j]) * inverse[j] * root
+        tile[i, d] = root
+    return total
+
+
+@jit(parallel=True)
+def _hessian_round(
+    X: Any,
+    s: Any,
+    rows: Any,
+    factors: Any,
+    W: Any,
+    centre: Any,
+    inverse: Any,
+    syrk: int,
+    start: int,
+    stop: int,
+    tiles: Any,
+    sums: Any,
+    totals: Any,
+) -> None:
+    """sums[c] = Σ s h x̂ x̂ᵀ (upper triangle) and totals[c] += Σ s over chunk c of rows start to stop."""
+    d = X.shape[1]
+    chunks, step = tiles.shape[0], tiles.shape[1]
+    for chunk in prange(chunks):
+        first = start + chunk * (stop - start) // chunks
+        end = start + (chunk + 1) * (stop - start) // chunks
+        sums[chunk] = 0
+        total = 0.0
+        while first < end:
+            m = min(step, end - first)
+            total += _fill_tile(X, s, rows, factors, W, W[d], centre, inverse, first, m, tiles[chunk])
+            if syrk == 0:
+                add_outer_products_small(tiles[chunk], m, d + 1, sums[chunk])
+            else:
+                add_outer_products(syrk, tiles[chunk], m, sums[chunk])
+            first += m
+        totals[chunk] += total
+
+
+@jit(parallel=True)
+def _add_round(sums: Any, H: Any) -> None:
+    """H += Σ over chunks, in their order, in the upper triangle."""
+    p = H.shape[0]
+    for i in prange(p):
+        for j in range(i, p):
+            for chunk in range(sums.shape[0]):
+                H[i, j] += sums[chunk, i, j]
+
+
+@jit()
+def _mirror(H: Any, divisor: float) -> None:
+    """Divide the upper triangle and copy it to the lower."""
+    for i in range(H.shape[0]):
+        for j in range(i, H.shape[0]):
+            H[i, j] /= divisor
+            H[j, i] = H[i, j]
+
+
+@jit()
+def hessian(
+    X: Any,
+    s: Any,
+    rows: Any,
+    factors: Any,
+    W: Any,
+    centre: Any,
+    scale: Any,
+    syrk: int,
+    tiles: Any,
+) -> Any:
+    """(1/S) Σ s h x̂ x̂ᵀ, x̂ = ((x − centre)/scale, 1), (p, p) float64.
+
+    X (n, d) float32 or float64; s (n,) or (0,) for weights of one; rows (m,) intp and factors (m,), or
+    (0,) both for all rows; W (p,); centre and scale (d,); tiles (chunks, rows a tile, p or more) of
+    zeros, of the dtype that the rank-k update at ``syrk`` takes, or for the one in registers, 0,
+    float32 of a width that it takes.
+    """
+    chunks, _, width = tiles.shape
+    sums = np.empty((chunks, width, width), dtype=tiles.dtype)
+    totals = np.zeros(chunks)
+    p = W.size
+    H = np.zeros((p, p))
+    inverse = 1.0 / scale
+    n = rows.size if rows.size > 0 else X.shape[0]
+    start = 0
+    while start < n:
+        stop = min(n, start + chunks * _ROWS_PER_SUM)
+        _hessian_round(X, s, rows, factors, W, centre, inverse, syrk, start, stop, tiles, sums, totals)
+        _add_round(sums, H)
+        start = stop
+    _mirror(H, totals.sum())
+    return H
+
+
+@jit(parallel=True)
+def hessian_diagonal(X: Any, s: Any, weight_sum: float, W: Any, n_chunks: int) -> Any:
+    """(1/S) Σ s h x̃ⱼ², (p,) float64."""
+    n, d = X.shape
+    partials = np.zeros((n_chunks, d + 1))
+    for chunk in prange(n_chunks):
+        sums = partials[chunk]
+        for row in range(chunk * n // n_chunks, (chunk + 1) * n // n_chunks):
+            x = X[np.uintp(row)]
+            z = W[d]
+            for j in range(d):
+                z += x[j] * W[j]
+            e = _exp_negative(-abs(z))
+            h = e / ((1.0 + e) * (1.0 + e))
+            if s.size > 0:
+                h *= s[row]
+            for j in range(d):
+                sums[j] += h * x[j] * x[j]
+            sums[d] += h
+    return partials.sum(axis=0) / weight_sum
+
+
+@jit()
+def _fill_columns(X: Any, centre: Any, first: int, stop: int, tile: Any) -> None:
+    """tile[i] = (x − centre) for all rows, of the columns from ``first`` on; zeros from ``stop`` on."""
+    use_wide_vectors()
+    m = min(tile.shape[1], stop - first)
+    c = centre[first : first + m]
+    line, ahead = X.shape[1] * X.itemsize, m * X.itemsize
+    for row in range(X.shape[0]):
+        i = np.uintp(row)
+        # The row's next piece, while this one is copied: by the time it is its turn it is there.
+        for byte in range(0, ahead, 64):
+            prefetch(X, row * line + first * X.itemsize + ahead + byte)
+        x, t = X[i, first : first + m], tile[i, :m]
+        for j in range(m):
+            t[j] = x[j] - c[j]
+        tile[i, m:] = 0.0
+
+
+@jit(parallel=True)
+def gram(X: Any, centre: Any, syrk: int, tiles: Any) -> Any:
+    """(X − centre)(X − centre)ᵀ, (n, n) float64; tiles (chunks, n, columns a tile) float64."""
+    n, d = X.shape
+    chunks, _, step = tiles.shape
+    partials = np.zeros((chunks, n, n))
+    for chunk in prange(chunks):
+        stop = (chunk + 1) * d // chunks
+        for first in range(chunk * d // chunks, stop, step):
+            _fill_columns(X, centre, first, stop, tiles[chunk])
+            add_inner_products(syrk, tiles[chunk], partials[chunk])
+    K = np.zeros((n, n))
+    _add_round(partials, K)
+    _mirror(K, 1.0)
+    return K
+
+
+@jit(parallel=True)
+def gram_roughly(X: Any, centre: Any, tiles: Any) -> Any:
+    """As ``gram``, differences and products rounded to float32; summed in float64 from tile to tile.
+
+    tiles (chunks, n rounded up to PAD, columns a tile, a multiple of LANES) float32, of zeros.
+    """
+    n, d = X.shape
+    chunks, rows, step = tiles.shape
+    partials = np.zeros((chunks, rows, rows))
+    for chunk in prange(chunks):
+        stop = (chunk + 1) * d // chunks
+        for first in range(chunk * d // chunks, stop, step):
+            _fill_columns(X, centre, first, stop, tiles[chunk])
+            add_inner_products_small(tiles[chunk], partials[chunk])
+    K = np.zeros((n, n))
+    _add_round(partials, K)
+    _mirror(K, 1.0)
+    return K
+
+
+@jit()
+def _combination_chunk(X: Any, a: Any, start: int, stop: int, total: Any) -> None:
+    """Rows start to stop: total += Σ aᵢ xᵢ; total is padded to whole vectors."""
+    use_wide_vectors()
+    width, _, ahead, half, safe = _plan(X)
+    line = X.shape[1] * X.itemsize
+    first = start
+    while first + GROUP <= min(stop, safe):
+        offset = first * line + ahead
+        add_group(X, width, a[first:], first, total, offset)
+        # A sum asks for half of what eight rows have; the gradient's dot product asks for the rest.
+        for byte in range(half, 2 * half, 64):
+            prefetch(X, offset + byte)
+        first += GROUP
+    for row in range(first, stop):
+        for j in range(X.shape[1]):
+            total[j] += a[row] * X[np.uintp(row), j]
+
+
+@jit(parallel=True)
+def combination(X: Any, a: Any, n_chunks: int) -> Any:
+    """Xᵀ a, (d,) float64; the chunks of rows are added in their order."""
+    n, d = X.shape
+    partials = np.zeros((n_chunks, (d + 7) // 8 * 8))
+    for chunk in prange(n_chunks):
+        _combination_chunk(X, a, chunk * n // n_chunks, (chunk + 1) * n // n_chunks, partials[chunk])
+    return partials.sum(axis=0)[:d]
+
+
+@jit(parallel=True)
+def gather(X: Any, rows: Any, out: Any, n_chunks: int) -> None:
+    """out[i] = X[rows[i]]."""
+    line = X.shape[1] * X.itemsize
+    for chunk in prange(n_chunks):
+        for i in range(chunk * rows.size // n_chunks, (chunk + 1) * rows.size // n_chunks):
+            if line <= _SHORT_ROW and i + _AHEAD < rows.size:
+                for byte in range(0, line + 63, 64):
+                    prefetch(X, rows[i + _AHEAD] * line + byte)
+            source = X[np.uintp(rows[i])]
+            target = out[np.uintp(i)]
+            for j in range(source.size):
+                target[j] = source[j]

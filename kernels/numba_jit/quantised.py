@@ -1,0 +1,202 @@
+"""X rounded to 8 bits, and the questions a solver may put to that copy: an eighth of float64's bytes.
+
+A column's entries, less their centre, are whole multiples of the column's step. Rounding adds noise of
+step²/12 to the column's variance, 2e-4 of it where 127 steps reach as far as six standard deviations.
+So gradients and products are rough: they show the way, and gradients over X itself say where it ends.
+
+On 20,000 x 3,072 and two AVX-512 cores a product takes 1.8 ms where one over X in float32, summed in
+float64, takes 11 ms: what is widened and multiplied at a time is 16 entries instead of 8, and memory
+delivers four times as many.
+
+Rows come in groups of 8, the last one filled up with rows of weight zero, columns in whole cache lines,
+filled up with zeros: no loop has a remainder. Sums are float32 over 2,048 rows and float64 from there
+on, in an order fixed by (n, threads).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import prange
+
+from accel_logreg.kernels.numba_jit.blocks.row_groups import GROUP, add_group, group_dots
+from accel_logreg.kernels.numba_jit.compile import jit, prefetch, use_wide_vectors
+from accel_logreg.kernels.numba_jit.dense import _exp_negative, _log1p_over_2v
+
+LINE = 64  # entries
+LARGEST = 127
+_SPAN = 256  # groups in a float32 sum
+_AHEAD = 16384  # bytes, or a whole group
+_PIECE = 256  # columns that are rounded at a time
+
+
+def shape_of_copy(n: int, d: int) -> tuple[int, int]:
+    """Rows and columns of the copy of X (n, d)."""
+    return -(-n // GROUP) * GROUP, -(-d // LINE) * LINE
+
+
+@jit()
+def _round_piece(x: Any, centre: Any, inverse: Any, q: Any, largest: Any, strange: Any) -> None:
+    use_wide_vectors()
+    for j in range(x.size):
+        t = (x[j] - centre[j]) * inverse[j]
+        strange[j] += t * np.float32(0.0)  # NaN once t is NaN or infinite
+        size = abs(t)
+        largest[j] = size if size > largest[j] else largest[j]
+        cut = min(max(t, np.float32(-LARGEST)), np.float32(LARGEST))
+        q[j] = np.int8(np.rint(cut))
+
+
+@jit()
+def _round_chunk(
+    X: Any, centre: Any, inverse: Any, start: int, stop: int, Q: Any, largest: Any, strange: Any
+) -> None:
+    """A few rows at a time, piece by piece: what is known of a piece's columns stays in the L1 cache."""
+    d = X.shape[1]
+    line = d * X.itemsize
+    for first in range(start, stop, GROUP):
+        end = min(first + GROUP, stop)
+        for a in range(0, d, _PIECE):
+            b = min(a + _PIECE, d)
+            for i in range(first, end):
+                for byte in range(0, (b - a) * X.itemsize, 64):
+                    prefetch(X, i * line + b * X.itemsize + byte)
+                _round_piece(X[i, a:b], centre[a:b], inverse[a:b], Q[i, a:b], largest[a:b], strange[a:b])
+        for i in range(first, end):
+            Q[i, d:] = 0
+
+
+@jit(parallel=True)
+def round_rows(X: Any, centre: Any, inverse: Any, Q: Any, largest: Any) -> None:
+    """Q[i, j] = (X[i, j] − centre[j]) · inverse[j], rounded and cut to ±127.
+
+    X (n, d) float32 or float64; centre, inverse (d,) of X's dtype; Q (groups · 8, lines · 64) int8, of
+    which the first n rows are written, zeros from column d on.
+    largest (chunks, d) of X's dtype, written: the largest magnitude before the cut, NaN in a column that
+    has NaN or infinity.
+    """
+    n, d = X.shape
+    chunks = largest.shape[0]
+    for chunk in prange(chunks):
+        strange = np.zeros(d, dtype=X.dtype)
+        largest[chunk] = 0
+        _round_chunk(
+            X, centre, inverse, chunk * n // chunks, (chunk + 1) * n // chunks, Q, largest[chunk], strange
+        )
+        largest[chunk] += strange
+
+
+@jit(parallel=True)
+def round_columns(X: Any, columns: Any, centre: Any, inverse: Any, Q: Any, chunks: int) -> None:
+    """As ``round_rows``, for these columns only."""
+    n = X.shape[0]
+    for chunk in prange(chunks):
+        for i in range(chunk * n // chunks, (chunk + 1) * n // chunks):
+            for j in columns:
+                t = (X[i, j] - centre[j]) * inverse[j]
+                cut = min(max(t, np.float32(-LARGEST)), np.float32(LARGEST))
+                Q[i, j] = np.int8(np.rint(cut))
+
+
+@jit(inline="always")
+def _link(z: Any, y: Any, s: Any, first: int, b: float, r: Any, curvature: Any) -> float:
+    """For a group of rows: r = s (a − y), curvature = s a (1 − a) at z + b; returns Σ s ℓ."""
+    loss = 0.0
+    for i in range(GROUP):
+        zi = np.float64(z[i]) + b
+        label = np.float64(y[first + i])
+        e = _exp_negative(-abs(zi))
+        inverse = 1.0 / ((1.0 + e) * (2.0 + e))
+        v = e * (1.0 + e) * inverse
+        weight = s[first + i]
+        loss += weight * (0.5 * (zi + abs(zi)) - label * zi + 2.0 * v * _log1p_over_2v(v * v))
+        r[i] = weight * ((1.0 if zi >= 0 else e) * (2.0 + e) * inverse - label)
+        curvature[first + i] = weight * e / ((1.0 + e) * (1.0 + e))
+    return loss
+
+
+@jit()
+def _flush(g: Any, total: Any) -> None:
+    for j in range(total.size):
+        total[j] += np.float64(g[j])
+    g[:] = np.float32(0.0)
+
+
+@jit()
+def _rough_gradient_chunk(
+    Q: Any, y: Any, s: Any, v: Any, b: float, start: int, stop: int, curvature: Any, total: Any
+) -> tuple[float, float]:
+    """Groups start to stop: total += Σ s (a − y) q; returns Σ s ℓ and Σ s (a − y)."""
+    use_wide_vectors()
+    width = Q.shape[1]
+    ahead = max(_AHEAD, GROUP * width)
+    nothing = np.float32(0.0)
+    g = np.zeros(width, dtype=np.float32)
+    z = np.empty(GROUP, dtype=np.float32)
+    r = np.empty(GROUP, dtype=np.float32)
+    loss = 0.0
+    residual = 0.0
+    for group in range(start, stop):
+        first = group * GROUP
+        group_dots(Q, width, v, nothing, first, z, first * width + ahead)
+        loss += _link(z, y, s, first, b, r, curvature)
+        for i in range(GROUP):
+            residual += np.float64(r[i])
+        add_group(Q, width, r, first, g, first * width + ahead + GROUP // 2 * width)
+        if (group - start) % _SPAN == _SPAN - 1:
+            _flush(g, total)
+    _flush(g, total)
+    return loss, residual
+
+
+@jit()
+def _rough_product_chunk(Q: Any, curvature: Any, v: Any, b: Any, start: int, stop: int, total: Any) -> float:
+    """Groups start to stop: total += Σ s h (q·v + b) q; returns Σ s h (q·v + b)."""
+    use_wide_vectors()
+    width = Q.shape[1]
+    ahead = max(_AHEAD, GROUP * width)
+    nothing = np.float32(0.0)
+    g = np.zeros(width, dtype=np.float32)
+    z = np.empty(GROUP, dtype=np.float32)
+    last = 0.0
+    for group in range(start, stop):
+        first = group * GROUP
+        group_dots(Q, width, v, nothing, first, z, first * width + ahead)
+        for i in range(GROUP):
+            z[i] = curvature[first + i] * (z[i] + b)
+        for i in range(GROUP):
+            last += np.float64(z[i])
+        add_group(Q, width, z, first, g, first * width + ahead + GROUP // 2 * width)
+        if (group - start) % _SPAN == _SPAN - 1:
+            _flush(g, total)
+    _flush(g, total)
+    return last
+
+
+@jit(parallel=True)
+def gradient_sums(Q: Any, y: Any, s: Any, v: Any, b: float, curvature: Any, partials: Any) -> None:
+    """partials[c] = (Σ s (a − y) q, Σ s (a − y), Σ s ℓ) of chunk c; curvature (rows,) float32, written."""
+    groups = Q.shape[0] // GROUP
+    chunks = partials.shape[0]
+    width = Q.shape[1]
+    for chunk in prange(chunks):
+        partials[chunk] = 0.0
+        start, stop = chunk * groups // chunks, (chunk + 1) * groups // chunks
+        loss, residual = _rough_gradient_chunk(Q, y, s, v, b, start, stop, curvature, partials[chunk, :width])
+        partials[chunk, width] = residual
+        partials[chunk, width + 1] = loss
+
+
+@jit(parallel=True)
+def product_sums(Q: Any, curvature: Any, v: Any, b: Any, partials: Any) -> None:
+    """partials[c] = (Σ s h (q·v + b) q, Σ s h (q·v + b)) of chunk c."""
+    groups = Q.shape[0] // GROUP
+    chunks = partials.shape[0]
+    width = Q.shape[1]
+    for chunk in prange(chunks):
+        partials[chunk] = 0.0
+        start, stop = chunk * groups // chunks, (chunk + 1) * groups // chunks
+        partials[chunk, width] = _rough_product_chunk(
+            Q, curvature, v, b, start, stop, partials[chunk, :width]
+        )

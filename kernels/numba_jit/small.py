@@ -1,0 +1,264 @@
+"""Newton's method for small problems, the whole fit in one compiled call on one thread.
+
+A problem of some hundred rows fits in the cache and is solved in the time of a few dozen calls from
+the interpreter, so the loop is here and not in solvers/, as that of gradient descent is. What it does is
+what solvers/newton.py does when there is nothing to sample: in standardised coordinates, a factor of
+the Hessian, steps with a line search, a new factor when the last one stops paying.
+
+X is copied once, standardised, in float64 with a column of ones, rows padded to whole vectors. One
+pass gives J, its gradient and the rows times √(s h) in float32, from which the Hessian is made; it
+conditions the steps, where they end is decided by the float64 gradient.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from accel_logreg.kernels.numba_jit.blocks.rank_update import COLUMNS, add_outer_products_small
+from accel_logreg.kernels.numba_jit.blocks.row_groups import GROUP
+from accel_logreg.kernels.numba_jit.blocks.small_passes import gradient, length, link, logits, standardise
+from accel_logreg.kernels.numba_jit.compile import jit, use_wide_vectors
+
+_ENOUGH_FOR_FLOAT32 = 1e-5  # smallest pivot of a Hessian with about ones on its diagonal
+_CONTRACTION = 0.02  # a factor that shrinks the decrement this much is used again
+_MANY = 24  # rows an unknown
+_FAR = 0.01  # decrement over J
+_NEAR = 1e-3  # decrement over J below which Newton's full step is the right one
+_MARGIN = 4.0
+_ROUNDING = 1e-13
+
+REACHED, UNFINISHED, FAILED = 0, 1, 2
+
+
+@jit()
+def _cholesky(L: Any, p: int) -> float:
+    """L Lᵀ of the p × p upper triangle that L holds, in place as upper rows; returns the least pivot."""
+    use_wide_vectors()
+    least = np.inf
+    for k in range(p):
+        row = L[np.uintp(k)]
+        pivot = row[k]
+        least = min(least, pivot)
+        if not pivot > 0.0:
+            return pivot
+        inverse = 1.0 / np.sqrt(pivot)
+        for j in range(k, p):
+            row[j] *= inverse
+        for i in range(k + 1, p):
+            target = L[np.uintp(i)]
+            share = row[i]
+            for j in range(i, p):
+                target[j] -= share * row[j]
+    return least
+
+
+@jit()
+def _solve(L: Any, p: int, g: Any, x: Any) -> None:
+    """x = (Lᵀ L)⁻¹ g for the upper rows L of _cholesky."""
+    for j in range(p):
+        x[j] = g[j]
+    for k in range(p):
+        row = L[np.uintp(k)]
+        x[k] /= row[k]
+        share = x[k]
+        for j in range(k + 1, p):
+            x[j] -= share * row[j]
+    for k in range(p - 1, -1, -1):
+        row = L[np.uintp(k)]
+        total = x[k]
+        for j in range(k + 1, p):
+            total -= row[j] * x[j]
+        x[k] = total / row[k]
+
+
+@jit()
+def _decrement(L: Any, p: int, g: Any, direction: Any) -> float:
+    """direction = −H⁻¹ g; returns ½ gᵀ H⁻¹ g."""
+    _solve(L, p, g, direction)
+    decrement = 0.0
+    for j in range(p):
+        decrement += 0.5 * g[j] * direction[j]
+        direction[j] = -direction[j]
+    return decrement
+
+
+@jit()
+def _factor(
+    Z: Any,
+    Z32: Any,
+    T: Any,
+    C: Any,
+    L: Any,
+    penalty: Any,
+    weight_sum: float,
+    p: int,
+    roots: Any,
+    curvature: float,
+    stride: int,
+) -> bool:
+    """L = factor of Σ s h ẑ ẑᵀ/S + penalty; in float64 where float32 leaves a tiny pivot.
+
+    From every ``stride``-th row, scaled up to the curvature Σ s h / S of all.
+    """
+    use_wide_vectors()
+    m = (roots.size + stride - 1) // stride
+    picked = 0.0
+    for i in range(m):
+        x = Z32[np.uintp(stride * i)]
+        row = T[np.uintp(i)]
+        root = np.float32(roots[stride * i])
+        picked += roots[stride * i] * roots[stride * i]
+        for j in range(x.size):
+            row[j] = root * x[j]
+    C[:] = 0.0
+    add_outer_products_small(T, m, p, C)
+    factor = curvature / picked if stride > 1 and picked > 0.0 else 1.0 / weight_sum
+    for i in range(p):
+        for j in range(i, p):
+            L[i, j] = C[i, j] * factor
+        L[i, i] += penalty[i]
+    if _cholesky(L, p) >= _ENOUGH_FOR_FLOAT32:
+        return True
+    L[:] = 0.0
+    for k in range(roots.size):
+        x = Z[np.uintp(k)]
+        h = roots[k] * roots[k] / weight_sum
+        for i in range(p):
+            share = h * x[i]
+            target = L[np.uintp(i)]
+            for j in range(i, p):
+                target[j] += share * x[j]
+    for i in range(p):
+        L[i, i] += penalty[i]
+    return _cholesky(L, p) > 0.0
+
+
+@jit()
+def newton(
+    X: Any, y: Any, s: Any, weight_sum: float, l2: float, fit_intercept: bool, tol: float, steps: int
+) -> tuple[int, int, Any, float, float, Any, Any]:
+    """Minimise J from zero, the intercept from the log-odds, until (J − J*)/J* ≤ tol by the decrement.
+
+    X (n, d) float32 or float64, C-contiguous and finite; y (n,) int8; s (n,) or (0,). Returns how it
+    ended (REACHED …), the steps taken, W (p,), the decrement and the certified bound in nats, and J and
+    ‖∇J‖₂ (steps + 1,) at the start and after each step.
+    """
+    n, d = X.shape
+    p = d + 1 if fit_intercept else d
+    width = (d + 1 + GROUP - 1) // GROUP * GROUP
+    wide = (d + 1 + COLUMNS - 1) // COLUMNS * COLUMNS
+    rows = (n + GROUP - 1) // GROUP * GROUP
+    Z = np.zeros((rows, width))
+    Z32 = np.zeros((n, wide), dtype=np.float32)
+    T = np.empty((n, wide), dtype=np.float32)
+    C = np.empty((wide, wide), dtype=np.float32)
+    L = np.empty((p, p))
+    z = np.empty(rows)
+    step = np.empty(rows)
+    residuals = np.zeros(rows)
+    roots = np.empty(n)
+    scale = np.ones(width)
+    mean = standardise(X, s, weight_sum, l2, fit_intercept, Z, Z32, scale)
+    penalty = np.zeros(width)
+    penalty[:d] = l2 / (scale[:d] * scale[:d])
+    u = np.zeros(width)
+    if fit_intercept:
+        positive = 0.0
+        for i in range(n):
+            positive += y[i] * (s[i] if s.size > 0 else 1.0)
+        u[d] = np.log(positive / (weight_sum - positive))
+    z[:] = u[d]
+    g = np.zeros(width)
+    direction = np.zeros(width)
+    costs = np.empty(steps + 1)
+    norms = np.empty(steps + 1)
+    W = np.zeros(d + 1)
+    value = np.inf
+    decrement = np.inf
+    curvature = 0.0
+    have_factor = False
+    status = UNFINISHED
+    taken = 0
+    while True:
+        loss, curvature = link(z, y, s, residuals, roots)
+        curvature /= weight_sum
+        gradient(Z, residuals, g)
+        new = loss / weight_sum
+        for j in range(width):
+            g[j] = g[j] / weight_sum + penalty[j] * u[j]
+            new += 0.5 * penalty[j] * u[j] * u[j]
+        squared = g[d] * g[d]
+        for j in range(d):
+            original = g[j] * scale[j] + mean[j] * g[d]
+            squared += original * original
+        costs[taken] = new
+        norms[taken] = np.sqrt(squared)
+        if not np.isfinite(new + norms[taken]) or new > value + _ROUNDING * abs(value):
+            status = FAILED
+            break
+        value = new
+        before = decrement
+        if have_factor:
+            decrement = _decrement(L, p, g, direction)
+        # The last factor is a step old: what it says of the gap is taken with a margin.
+        paid = before < _FAR * value and decrement <= _CONTRACTION * before
+        if not have_factor or (_MARGIN * decrement > tol * value and not paid):
+            # Far away half the rows are enough, where they are many.
+            stride = 2 if n >= _MANY * p and not decrement < _FAR * value else 1
+            if not _factor(Z, Z32, T, C, L, penalty, weight_sum, p, roots, curvature, stride):
+                status = FAILED
+                break
+            have_factor = True
+            decrement = _decrement(L, p, g, direction)
+        if _MARGIN * decrement <= tol * value:
+            status = REACHED
+            break
+        if taken == steps:
+            break
+        taken += 1
+        logits(Z, direction, step)
+        t = 1.0
+        if decrement > _NEAR * value:
+            linear = 0.0
+            quadratic = 0.0
+            for j in range(d):
+                linear += penalty[j] * u[j] * direction[j]
+                quadratic += penalty[j] * direction[j] * direction[j]
+            t = length(z, step, y, s, weight_sum, -2.0 * decrement, linear, quadratic)
+        for j in range(p):
+            u[j] += t * direction[j]
+        for i in range(n):
+            z[i] += t * step[i]
+    intercept = u[d]
+    for j in range(d):
+        W[j] = u[j] / scale[j]
+        intercept -= mean[j] * W[j]
+    W[d] = intercept if fit_intercept else 0.0
+    bound = _certificate(Z, g, scale, curvature, l2, d) if l2 > 0.0 else np.inf
+    return status, taken, W, _MARGIN * decrement, bound, costs[: taken + 1], norms[: taken + 1]
+
+
+@jit()
+def _certificate(Z: Any, g: Any, scale: Any, curvature: float, l2: float, d: int) -> float:
+    """The bound of Objective.certified_gap in centred coordinates, where ‖H_wb/H_b‖ ≤ R = max ‖x − mean‖."""
+    largest = 0.0
+    squared_scale = scale * scale
+    for i in range(Z.shape[0]):
+        x = Z[np.uintp(i)]
+        total = 0.0
+        for j in range(d):
+            total += x[j] * x[j] * squared_scale[j]
+        largest = max(largest, total)
+    radius = np.sqrt(largest)
+    norm = 0.0
+    for j in range(d):
+        norm += g[j] * g[j] * squared_scale[j]
+    norm = np.sqrt(norm)
+    slope = abs(g[d])
+    if slope >= curvature:
+        return np.inf
+    tau = -np.log1p(-slope / curvature)
+    norm += radius * slope + 2.0 * radius * curvature * (np.expm1(tau) - tau)
+    return slope * tau + norm * norm / (2.0 * l2)

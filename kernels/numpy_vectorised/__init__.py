@@ -1,0 +1,1 @@
+"""The lesson's formulas on whole arrays."""

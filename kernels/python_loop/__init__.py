@@ -1,0 +1,1 @@
+"""The lesson's formulas, one number at a time. Read ``dense.py`` first."""

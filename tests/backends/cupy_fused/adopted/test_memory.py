@@ -1,0 +1,126 @@
+"""Memory of a GPU: estimated before it is taken, and given back, also by a fit that fails."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from typing import Any
+
+import numpy as np
+import pytest
+from support.cuda_host.play_engine import PlayedCupyBackend
+from support.cuda_host.played_arrays import CupyLike
+
+from accel_logreg import LogisticRegression, release_memory
+from accel_logreg.backends.cupy_fused.streamed import StreamedRows
+
+pytest_plugins = ["support.cuda_host.fixtures"]
+
+EVERY_SOLVER = ["newton", "newton-cg", "newton-gram", "lbfgs", "gradient-descent"]
+
+
+def test_memory_is_estimated_first(played_engine: PlayedCupyBackend, small_problem: tuple[Any, Any]) -> None:
+    X, y = small_problem
+    played_engine._device.memory = 100
+    with pytest.raises(MemoryError, match=r"A fit of X of shape \(90, 4\).*beside X itself.*fewer rows"):
+        LogisticRegression().fit(CupyLike(X), y)
+    with pytest.raises(
+        MemoryError, match=r"C-contiguous float\d\d copy of X of shape \(90, 4\).*C-contiguous"
+    ):
+        LogisticRegression().fit(CupyLike(np.asfortranarray(X)), y)
+    assert played_engine._device.launched == []
+
+
+def test_x_itself_is_not_counted(played_engine: PlayedCupyBackend, rng: np.random.Generator) -> None:
+    X = rng.normal(size=(500, 100))
+    played_engine._device.memory = X.nbytes // 2
+    rows = played_engine.rows(CupyLike(X), np.arange(500) % 2, None)
+    assert rows.weight_sum == 500.0
+    assert isinstance(played_engine.rows(X, np.arange(500) % 2, None), StreamedRows)
+
+
+class Watch:
+    """Every array that a device makes, without keeping it."""
+
+    def __init__(self, played_engine: PlayedCupyBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.made: list[weakref.ref[Any]] = []
+        self.given_back = 0
+        for name in ("empty", "upload", "contiguous"):
+            monkeypatch.setattr(
+                played_engine._device, name, self._watched(getattr(played_engine._device, name))
+            )
+        monkeypatch.setattr(played_engine._device, "after_fit", self._after_fit)
+
+    def _watched(self, make: Any) -> Any:
+        def made(*args: Any) -> Any:
+            array = make(*args)
+            self.made.append(weakref.ref(array))
+            return array
+
+        return made
+
+    @property
+    def alive(self) -> int:
+        return sum(array() is not None for array in self.made)
+
+    def _after_fit(self) -> None:
+        assert self.alive == 0
+        self.given_back += 1
+
+
+def test_a_fit_leaves_nothing_on_the_device(
+    played_engine: PlayedCupyBackend, small_problem: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, y = small_problem
+    watch = Watch(played_engine, monkeypatch)
+    gc.disable()
+    try:
+        for solver in EVERY_SOLVER:
+            model = LogisticRegression(solver=solver, max_iter=3, tol=1.0).fit(CupyLike(X[:, ::-1]), y)
+            assert watch.made
+            assert watch.alive == 0
+    finally:
+        gc.enable()
+    assert watch.given_back == len(EVERY_SOLVER)
+    given = weakref.ref(played_engine.adopt(CupyLike(X)))
+    assert given() is None
+    assert model.coef_.shape == (1, 4)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, FloatingPointError])
+def test_a_fit_that_fails_leaves_nothing_on_the_device(
+    played_engine: PlayedCupyBackend,
+    small_problem: tuple[Any, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[BaseException],
+) -> None:
+    """Also while the exception is at hand, as the last one is in a notebook."""
+    X, y = small_problem
+    watch = Watch(played_engine, monkeypatch)
+    launch, left = played_engine._device.launch, iter(range(9))
+
+    def fails(*args: Any) -> None:
+        if next(left, None) is None:
+            monkeypatch.setattr(played_engine._device, "launch", launch)
+            raise error
+        launch(*args)
+
+    monkeypatch.setattr(played_engine._device, "launch", fails)
+    gc.disable()
+    try:
+        with pytest.raises((error, ValueError)) as caught:
+            LogisticRegression(solver="newton").fit(CupyLike(X[:, ::-1]), y)
+        assert watch.made
+        assert watch.alive == 0
+    finally:
+        gc.enable()
+    assert caught.value.__traceback__ is not None
+    assert watch.given_back == 1
+
+
+def test_release_memory(played_engine: PlayedCupyBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    released = []
+    for device in played_engine._played:
+        monkeypatch.setattr(device, "release_memory", lambda: released.append(1))
+    release_memory()
+    assert len(released) == 2

@@ -1,0 +1,303 @@
+"""The CuPy engine around its kernels: what it says to CuPy, memory, and the GPU's own tests."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import MagicMock
+
+import numpy as np
+import pytest
+from support.cuda_host.host_device import Driver, HostDevice
+
+from accel_logreg.backends import load_backend
+from accel_logreg.backends.cupy_fused.dense import upload_rows
+from accel_logreg.backends.cupy_fused.device import interchange
+from accel_logreg.interface.rows import Backend, Picked
+from accel_logreg.kernels.cupy_fused.dense.plan import Limits
+from accel_logreg.kernels.cupy_fused.dense.resident import Resident
+from accel_logreg.kernels.cupy_fused.launching import (
+    FUSED_KERNELS,
+    MATRICES,
+    OPTIONS,
+    PASSES,
+    PROGRAMS,
+    CudaDevice,
+    source,
+)
+
+LIMITS = Limits(2, 100 << 10, 100 << 10)
+
+
+@pytest.fixture
+def cupy() -> Any:
+    return pytest.importorskip("cupy", reason="CuPy is not installed", exc_type=ImportError)
+
+
+# ---- what CudaDevice says to CuPy, with CuPy's device functions played ---------------------------------
+
+
+class PlayedModule:
+    """cupy.RawModule without a device."""
+
+    def __init__(self, *, code: str, options: tuple[str, ...]) -> None:
+        assert code in {source(program) for program in PROGRAMS}
+        assert options == OPTIONS
+        self.compiled = False
+
+    def compile(self) -> None:
+        self.compiled = True
+
+    def get_function(self, _name: str) -> MagicMock:
+        assert self.compiled
+        return MagicMock(
+            spec=["__call__", "kernel", "max_dynamic_shared_size_bytes", "preferred_shared_memory_carveout"]
+        )
+
+
+class PlayedDevice(nullcontext[None]):
+    """cupy.cuda.Device without a device."""
+
+    compute_capability = "90"
+
+    def __init__(self, _ordinal: int) -> None:
+        super().__init__()
+
+
+def test_cuda_device_opts_in_to_large_tiles_and_passes_null(
+    cupy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = cupy.cuda.runtime
+    answers = {
+        runtime.cudaDevAttrMultiProcessorCount: 132,
+        runtime.cudaDevAttrMaxSharedMemoryPerBlockOptin: 227 << 10,
+        runtime.cudaDevAttrMaxSharedMemoryPerMultiprocessor: 228 << 10,
+        runtime.cudaDevAttrCooperativeLaunch: 1,
+    }
+    monkeypatch.setattr(runtime, "deviceGetAttribute", lambda attribute, _ordinal: answers[attribute])
+    monkeypatch.setattr(cupy, "RawModule", PlayedModule)
+    monkeypatch.setattr(cupy.cuda, "Device", PlayedDevice)
+    device = CudaDevice(0)
+    assert device.limits == Limits(132, 227 << 10, 228 << 10, cooperative=True, tf32=True)
+    assert set(device._kernels) == set(PASSES.kernels)
+    for name in FUSED_KERNELS:
+        assert device._kernels[name].max_dynamic_shared_size_bytes == 227 << 10
+        assert device._kernels[name].preferred_shared_memory_carveout == 100
+    device.launch("gradient_float32", (7,), 256, 4096, (None, np.int64(3)))
+    kernel = device._kernels["gradient_float32"]
+    kernel.assert_called_once_with((7,), (256,), (np.int64(0), np.int64(3)), shared_mem=4096)
+    device.launch("gram_float64", (1,), 256, 0, ())  # of another program, which is compiled now
+    assert set(device._kernels) == {*PASSES.kernels, *MATRICES.kernels}
+    assert device._kernels["gradient_float32"] is kernel
+    device.launch("descend_by_rows_float64", (132,), 1024, 200 << 10, (None,))
+    together = device._kernels["descend_by_rows_float64"]
+    assert together.max_dynamic_shared_size_bytes == 227 << 10
+    together.assert_not_called()
+    together.kernel.assert_called_once_with(
+        (132,), (1024,), (np.int64(0),), shared_mem=200 << 10, enable_cooperative_groups=True
+    )
+
+
+def test_arrays_are_cupys_own_around_memory_of_the_pool(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CuPy's ndarray is real here, its memory is an address that nobody reads."""
+
+    def malloc(size: int) -> Any:
+        asked.append(size)
+        return cupy.cuda.MemoryPointer(cupy.cuda.UnownedMemory(1 << 20, size, None, 3), 0)
+
+    asked: list[int] = []
+    device = object.__new__(CudaDevice)
+    device._cupy, device._device = cupy, nullcontext()
+    device.memory = SimpleNamespace(malloc=malloc, malloc_for_user=malloc)  # type: ignore[assignment]
+    array = device.empty(12, np.float32)
+    assert (array.shape, array.dtype, array.nbytes) == ((12,), np.float32, 48)
+    assert device.for_user(6, np.int8).dtype == np.int8
+    assert device.empty(5).dtype == np.float64
+    assert asked == [48, 6, 40]
+    X = array.reshape(3, 4)
+    assert device.contiguous(X, np.dtype(np.float32)) is X
+    monkeypatch.setattr(interchange, "cuda_device", lambda ordinal: f"device {ordinal}")
+    assert interchange.CupyInterchange().adopt(X) == ("device 3", X)
+    assert not X.T.flags.c_contiguous
+    assert device.for_user(16, np.int8).view(np.dtype(np.int64)).shape == (2,)
+    assert device.for_user(4, np.int8).view(np.dtype(bool)).dtype == bool
+
+
+# ---- memory ----------------------------------------------------------------------------------------
+
+
+def test_rows_larger_than_the_device_are_refused_before_copying() -> None:
+    device = HostDevice(Driver(Path("never launched")), LIMITS, memory=1000)
+    with pytest.raises(MemoryError, match=r"shape \(100, 10\).*float64.*float32 \(half the bytes\).*'numba'"):
+        upload_rows(device, np.ones((100, 10)), np.ones(100), None)
+    with pytest.raises(MemoryError, match=r"Pass fewer rows"):
+        upload_rows(device, np.ones((100, 10), np.float32), np.ones(100), None)
+
+
+def test_answers_larger_than_the_device_are_refused() -> None:
+    device = HostDevice(Driver(Path("never launched")), LIMITS)
+    rows = upload_rows(device, np.ones((100, 10)), np.ones(100), None)
+    device.memory = 1000
+    with pytest.raises(MemoryError, match=r"Hessian of 11 parameters over 100 rows.*fewer features.*'numba'"):
+        rows.hessian(np.zeros(11), np.zeros(10), np.ones(10))
+    with pytest.raises(MemoryError, match=r"Gram matrix of 100 rows.*fewer rows.*'numba'"):
+        rows.gram(np.zeros(10))
+    with pytest.raises(MemoryError, match=r"sample of 50 rows.*fewer rows.*'numba'"):
+        rows.sample(Picked(np.arange(50), np.ones(50)))
+    assert rows.reads == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "factors", "error", "message"),
+    [
+        ([3, -1], [1.0, 1.0], IndexError, "Rows -1 to 3 are picked: they are numbered from 0 to 9"),
+        ([0, 10], [1.0, 1.0], IndexError, "Rows 0 to 10 are picked"),
+        ([0, 1], [1.0], ValueError, "2 rows and 1 factors are picked"),
+        ([], [], ValueError, "0 rows and 0 factors are picked"),
+    ],
+)
+def test_rows_that_are_not_there_are_refused(
+    rows: list[int], factors: list[float], error: type[Exception], message: str
+) -> None:
+    resident = upload_rows(
+        HostDevice(Driver(Path("never launched")), LIMITS), np.ones((10, 2)), np.ones(10), None
+    )
+    picked = Picked(np.array(rows, np.intp), np.array(factors))
+    with pytest.raises(error, match=message):
+        resident.sample(picked)
+    with pytest.raises(error, match=message):
+        resident.hessian(np.zeros(3), np.zeros(2), np.ones(2), picked=picked)
+
+
+def test_device_memory_is_given_back_without_the_garbage_collector() -> None:
+    rows = Resident.upload(
+        HostDevice(Driver(Path("never launched")), LIMITS), np.ones((4, 2)), np.ones(4), None
+    )
+    gone = weakref.ref(rows)
+    gc.disable()
+    try:
+        del rows
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+# ---- on the device itself: what is particular to it; its numerics are the door's tests ----------------
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("shape", [(100_003, 28), (301, 3072), (209, 12288), (57, 20_011), (1, 1)], ids=str)
+def test_one_and_two_reads_on_the_device(
+    gpu: Backend, dtype: Any, rng: np.random.Generator, shape: tuple[int, int]
+) -> None:
+    """Shapes whose tiles are many, long, wider than 48 KB, and too long for shared memory."""
+    n, d = shape
+    X = rng.normal(size=shape).astype(dtype)
+    y = (rng.random(n) < 0.5).astype(np.float64)
+    s = rng.random(n) + 0.5
+    W, V = rng.normal(size=d + 1) / np.sqrt(d), rng.normal(size=d + 1)
+    rows, reference = gpu.rows(X, y, s), load_backend("numpy").rows(X, y, s)
+    loss, gradient = rows.loss_grad(W)
+    assert rows.reads == {28: 1, 20_011: 2}.get(d, rows.reads)  # between them it depends on the device
+    true_loss, true_gradient = reference.loss_grad(W)
+    np.testing.assert_allclose(loss, true_loss, rtol=1e-12)
+    np.testing.assert_allclose(gradient, true_gradient, rtol=1e-9, atol=1e-13)
+    product = rows.hessian_product(W, V)
+    np.testing.assert_allclose(product, reference.hessian_product(W, V), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(gpu.logits(X, W), load_backend("numpy").logits(X, W), rtol=1e-11, atol=1e-11)
+    assert rows.largest_entry() == reference.largest_entry()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("shape", [(100_003, 28), (57, 20_011)], ids=str)
+def test_answers_are_bitwise_reproducible(
+    gpu: Backend, dtype: Any, rng: np.random.Generator, shape: tuple[int, int]
+) -> None:
+    X = rng.normal(size=shape).astype(dtype)
+    y = (rng.random(shape[0]) < 0.5).astype(np.float64)
+    W = rng.normal(size=shape[1] + 1) / np.sqrt(shape[1])
+    answers = set()
+    for rows in (gpu.rows(X, y, None), gpu.rows(X, y, None)):
+        for _ in range(3):
+            loss, gradient = rows.loss_grad(W)
+            descent = rows.descend(W, 0.1, 0.01, 3, True)
+            answers.add((loss, gradient.tobytes(), descent.W.tobytes(), descent.costs.tobytes()))
+    assert len(answers) == 1
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("shape", [(209, 12288), (20_000, 100), (100, 30), (1, 1), (300_000, 28)], ids=str)
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_descent_on_the_device(
+    gpu: Backend, dtype: Any, rng: np.random.Generator, shape: tuple[int, int], fit_intercept: bool
+) -> None:
+    """Slices of columns, of rows, one block, and what no multiprocessors can hold."""
+    n, d = shape
+    X = rng.normal(size=shape).astype(dtype)
+    y, s = (rng.random(n) < 0.5).astype(np.float64), rng.random(n) + 0.5
+    rows, reference = gpu.rows(X, y, s), load_backend("numpy").rows(X, y, s)
+    W = rng.normal(size=d + 1) / np.sqrt(d)
+    found = rows.descend(W, 0.1 / np.sqrt(d), 0.01, 50, fit_intercept)
+    true = reference.descend(W, 0.1 / np.sqrt(d), 0.01, 50, fit_intercept)
+    np.testing.assert_allclose(found.costs, true.costs, rtol=1e-9)
+    np.testing.assert_allclose(found.gradient_norms, true.gradient_norms, rtol=1e-8)
+    np.testing.assert_allclose(found.W, true.W, rtol=1e-8, atol=1e-11)
+    again = rows.descend(W, 0.1 / np.sqrt(d), 0.01, 50, fit_intercept)
+    assert found.W.tobytes() == again.W.tobytes()
+    assert found.costs.tobytes() == again.costs.tobytes()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precise", [False, True], ids=["rounded", "precise"])
+@pytest.mark.parametrize("shape", [(100_003, 28), (5001, 301), (1501, 1100)], ids=str)
+def test_hessians_on_the_device(
+    gpu: Backend, dtype: Any, rng: np.random.Generator, shape: tuple[int, int], precise: bool
+) -> None:
+    """Every shape of tile, with slices enough to fill a device and spans enough to be added up."""
+    n, d = shape
+    X = (rng.normal(size=shape) + 3.0).astype(dtype)
+    y, s = (rng.random(n) < 0.5).astype(np.float64), rng.random(n) + 0.5
+    W, centre, scale = rng.normal(size=d + 1) / np.sqrt(d), np.full(d, 3.0), 0.5 + rng.random(d)
+    W[-1] = -3.0 * W[:-1].sum()
+    picked = Picked(rng.integers(0, n, n // 3), rng.random(n // 3))
+    rows, reference = gpu.rows(X, y, s), load_backend("numpy").rows(X, y, s)
+    for which in (None, picked):
+        H = rows.hessian(W, centre, scale, picked=which, precise=precise)
+        expected = reference.hessian(W, centre, scale, picked=which, precise=True)
+        np.testing.assert_array_equal(H, H.T)
+        np.testing.assert_array_equal(H, rows.hessian(W, centre, scale, picked=which, precise=precise))
+        # Wide Hessians have TF32 factors from compute capability 8.0; their sums may be truncated.
+        tolerance = 1e-11 if precise else 2.0**-10 + 1e-4 if d > 60 else 3e-6
+        np.testing.assert_allclose(H, expected, rtol=0, atol=tolerance * np.diag(expected).max())
+
+
+@pytest.mark.gpu
+def test_gram_and_samples_on_the_device(gpu: Backend, dtype: Any, rng: np.random.Generator) -> None:
+    X = rng.normal(size=(1003, 2050)).astype(dtype)
+    y, centre = (rng.random(1003) < 0.5).astype(np.float64), rng.normal(size=2050)
+    rows, reference = gpu.rows(X, y, None), load_backend("numpy").rows(X, y, None)
+    G = rows.gram(centre)
+    np.testing.assert_array_equal(G, rows.gram(centre))
+    np.testing.assert_allclose(G, reference.gram(centre), rtol=0, atol=1e-9)
+    a = rng.normal(size=1003)
+    np.testing.assert_allclose(rows.combination(a), reference.combination(a), rtol=0, atol=1e-10)
+    picked = Picked(rng.integers(0, 1003, 700), rng.random(700))
+    W = rng.normal(size=2051) / 45
+    loss, gradient = rows.sample(picked).loss_grad(W)
+    true_loss, true_gradient = reference.sample(picked).loss_grad(W)
+    np.testing.assert_allclose(loss, true_loss, rtol=1e-12)
+    np.testing.assert_allclose(gradient, true_gradient, rtol=1e-9, atol=1e-13)
+
+
+@pytest.mark.gpu
+def test_device_memory_is_not_held_after_the_rows_are_gone(gpu: Backend) -> None:
+    memory = gpu._device.memory  # type: ignore[attr-defined]
+    before = memory.used_bytes()
+    rows = gpu.rows(np.ones((1000, 100)), np.ones(1000), None)
+    assert memory.used_bytes() > before
+    del rows
+    assert memory.used_bytes() == before

@@ -1,0 +1,236 @@
+"""The comparison with peers: its contest, its processes and its command.
+
+Only scikit-learn is needed here; solvers that fail are played by a module written for the occasion.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.peers_samples import result_of, small
+
+from bench.peers import document, optimum, plots, shapes, solvers
+from bench.peers.__main__ import main
+from bench.peers.contest import Contest, Pace
+from bench.peers.data import save
+from bench.peers.messages import Request, Task
+from bench.peers.process import Process
+from bench.peers.results import Run
+from bench.peers.solvers import DEFAULT, OURS, SOLVERS, Solver, since
+from bench.peers.station import Sampling, Station
+from bench.peers.summary import row, text
+from bench.peers.tables import table
+
+FAKES = """
+import time
+
+def raises(X, y, parameters, threads):
+    raise ArithmeticError("no luck with tol=%g" % parameters["tol"])
+
+def hangs(X, y, parameters, threads):
+    time.sleep(60)
+
+def dies(X, y, parameters, threads):
+    import os
+    print("out of luck", flush=True)
+    os._exit(3)
+"""
+
+
+def test_a_quick_run_begins_where_the_strong_peers_arrive() -> None:
+    for shape in shapes.SHAPES.values():
+        for name, entry in shape.strong.items():
+            first, *_ = since(SOLVERS[name].sweep, entry)
+            assert entry.items() <= first[0].items()
+            assert len(entry) == len(first[0].keys() - {"solver", "dual"})  # nothing is left to chance
+    sweep = SOLVERS["snapml primal"].sweep
+    begun = since(sweep, {"column": 10.0, "tol": 1e-5})
+    assert begun == (sweep[1][1:], sweep[2])
+    assert since(sweep, sweep[0][0]) == sweep
+    with pytest.raises(ValueError, match=r"\{'tol': 0.7\} is in no entry of the sweep"):
+        since(sweep, {"tol": 0.7})
+
+
+@pytest.mark.parametrize(("known", "tried"), [(True, [1e-4]), (False, [1e-2, 1e-3, 1e-4])])
+def test_the_pace_says_where_a_strong_peers_sweep_begins(known: bool, tried: list[float]) -> None:
+    class Instant(Station):
+        """Fits that take no time and come as near as their tolerance says, without a process."""
+
+        def cold(self, *_: object) -> tuple[float, str]:
+            return 0.1, ""
+
+        def measure(self, _solver: Solver, run: Run, _limit: float) -> Run:
+            run.seconds.append(0.1)
+            run.values.append(0.5 * (1.0 + run.parameters["tol"] * 1e-2))
+            return run
+
+    data = small("float64")
+    result = result_of(data)
+    peer = Solver("a", "", (tuple({"tol": tol} for tol in (1e-2, 1e-3, 1e-4, 1e-5)),))
+    station = Instant(result, data, Path(), Sampling())
+    pace = Pace(seconds=9.0, rounds=1, stop=1e-6, known=known)
+    Contest(station, [peer], {"a": {"tol": 1e-4}}, pace, lambda _line: None).run()
+    assert [run.parameters["tol"] for run in result.runs] == tried
+
+
+@pytest.fixture
+def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "fake_peers.py").write_text(FAKES)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fakes")
+def test_a_contest_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = small("float64")
+    save(data, tmp_path)
+    result = result_of(data, optimum.solve(data))
+    sweep = ({"tol": 1e-2}, {"tol": 1e-4})
+    entrants = [
+        SOLVERS[OURS],
+        replace(SOLVERS["scikit-learn newton-cholesky"], alone=""),
+        Solver("raising", "fake_peers:raises", (sweep,)),
+        Solver("hanging", "fake_peers:hangs", (sweep,), loading=0.0),
+        Solver("dying", "fake_peers:dies", (sweep,)),
+        Solver("missing", "no_such_library:fit", (sweep,)),
+        Solver("unfit", "fake_peers:raises", (sweep,), refuses=lambda data: f"does not do d={data.d}"),
+    ]
+    pace = Pace(seconds=100.0, rounds=2, shortest=0.2, longest=0.3, sampling=Sampling(3, 0.01, 0.0))
+    lines: list[str] = []
+    with Station(result, data, tmp_path, pace.sampling) as station:
+        # The hanging one last and alone with a short allowance: others may compile first.
+        Contest(station, [s for s in entrants if s.name != "hanging"], {}, pace, lines.append).run()
+        began = time.monotonic()
+        seconds, trouble = station.cold(entrants[3], {"tol": 1e-2}, 0.3)
+        result.runs.append(Run("hanging", {"tol": 1e-2}, trouble=trouble))
+    assert time.monotonic() - began < 30.0
+    assert trouble == "did not finish in 0.3 s"
+    assert seconds == 0.0
+    ours = result.ours
+    assert ours is not None
+    assert ours.suboptimality is not None
+    assert ours.suboptimality <= 1e-8
+    assert len(ours.seconds) == 2
+    assert not ours.scouting
+    assert ours.reads is not None
+    peer = result.best_peer(1e-6)
+    assert peer is not None
+    assert peer.solver == "scikit-learn newton-cholesky"
+    troubles = {run.solver: run.trouble for run in result.runs if run.trouble}
+    assert troubles["raising"].startswith("ArithmeticError: no luck with tol=0.01 (fake_peers.py:")
+    assert troubles["dying"] == "its process ended with status 3: out of luck"
+    assert "no_such_library" in troubles["missing"]
+    assert result.left_out == {"unfit": "does not do d=7"}
+    printed = table(result)
+    assert all(solver.name in printed for solver in entrants)
+    assert row(result).ratio == peer.median / ours.median
+    # Every run survives the way to the file and back.
+    path = tmp_path / "results.json"
+    from accel_logreg.measure import machine
+
+    document.write(path, [result], machine.describe())
+    assert document.read(path) == [result]
+    assert json.loads(path.read_text())["machine"]["usable_cores"] >= 1
+    drawn = plots.save([result], tmp_path / "pictures")
+    assert drawn == [tmp_path / "pictures" / "tiny.svg"]
+    assert drawn[0].read_bytes().startswith(b"<?xml")
+    # And the command prints the same from the file.
+    capsys.readouterr()
+    assert main(["--read", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert printed in out
+    assert text([result]) in out
+
+
+@pytest.mark.slow
+def test_the_command_measures_prints_and_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("accel_logreg.measure.machine.read_bandwidth", lambda: 1e10)
+    monkeypatch.setattr(Station, "compiling", lambda *_: 12.5)
+    pace = Pace(60.0, rounds=1, stop=1e-2, sampling=Sampling(2, 0.01, 0.0))
+    monkeypatch.setattr("bench.peers.compare._pace", lambda *_: pace)
+    path = tmp_path / "found" / "peers.json"
+    arguments = ["--shape", "1000x20-float64", "--solver", "scikit-learn newton-cg", "--output", str(path)]
+    assert main([*arguments, "--markdown", "--plots", str(tmp_path)]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith("| shape | ours |")
+    assert "| 1000x20-float64 |" in printed.out
+    assert f"written: {path}" in printed.err
+    (result,) = document.read(path)
+    assert result.compile_seconds == 12.5
+    assert result.optimum.how == "our Newton, float64"
+    assert {run.solver for run in result.runs} == {OURS, "scikit-learn newton-cg"}
+    assert (tmp_path / "1000x20-float64.svg").exists()
+
+
+def test_a_worker_tells_of_warnings_and_reuses_a_conversion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "peer_with_format.py").write_text(
+        "import warnings\n"
+        "from bench.peers.libraries import Answer\n"
+        "def convert(X, y, p): return (X * p['column'], len(y))\n"
+        "def fit(X, y, p, threads):\n"
+        "    warnings.warn('did not converge\\nmore words')\n"
+        "    return Answer(X[0][0], X[1] + threads)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    data = small("float64")
+    save(data, tmp_path)
+    task = Task("peer_with_format:fit", "peer_with_format:convert", ("column",), str(tmp_path))
+    with Process(task, tmp_path / "log") as process:
+        assert process.starting.trouble == ""
+        first = process.ask(Request({"column": 2.0, "tol": 0.1}, threads=5, calls=4, seconds=9.0), 20.0)
+        assert first.trouble == ""
+        assert first.conversion_seconds is not None
+        assert len(first.seconds) == 4
+        assert first.warnings == ("did not converge",)
+        np.testing.assert_array_equal(first.w, 2.0 * data.X[0])
+        assert first.b == data.n + 5
+        if sys.platform == "linux":
+            assert first.peak_bytes is not None
+            assert first.peak_bytes >= 0
+        same = process.ask(Request({"column": 2.0, "tol": 0.2}, threads=1), 20.0)
+        assert same.conversion_seconds is None
+        other = process.ask(Request({"column": 3.0, "tol": 0.2}, threads=1, calls=0), 20.0)
+        assert other.conversion_seconds is not None
+        assert other.seconds == ()
+    assert not process.alive
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--shape", "7x7"], "shape '7x7' is not known; choose from 1e6x28-float64, "),
+        (["--solver", "libsvm"], "solver 'libsvm' is not known; choose from 'accel_logreg', "),
+        (["--shrink", "0"], "--shrink 0 must be at least 1"),
+        (["--read", "no-such-file.json"], "no-such-file.json cannot be read: "),
+    ],
+)
+def test_wrong_arguments_are_named(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_another_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.json"
+    path.write_text('{"format": "accel_logreg benchmarks", "version": 1}')
+    with pytest.raises(ValueError, match=r"format='accel_logreg benchmarks', version=1; .* is needed"):
+        document.read(path)
+
+
+def test_ours_takes_part_always_and_as_it_comes() -> None:
+    assert [solver.name for solver in solvers.named(["scikit-learn sag"])] == [OURS, "scikit-learn sag"]
+    from accel_logreg import LogisticRegression
+
+    assert LogisticRegression().tol == DEFAULT["tol"]
+    assert any(entry == DEFAULT for group in SOLVERS[OURS].sweep for entry in group)

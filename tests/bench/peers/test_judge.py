@@ -1,0 +1,139 @@
+"""The comparison with peers: its judge, its reference optimum and its problems."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.special import expit
+from support.peers_samples import KINDS, result_of, small
+
+from bench.peers import optimum, score, shapes
+from bench.peers.data import load, save
+from bench.peers.optimum import Optimum
+from bench.peers.results import Run
+from bench.peers.station import Sampling, Station
+
+
+@KINDS
+def test_the_judge_knows_known_values(kind: str) -> None:
+    data = small(kind)
+    assert score.objective(data, np.zeros(data.d), 0.0) == pytest.approx(np.log(2.0), rel=1e-15)
+    w, b = np.linspace(-1.0, 1.0, data.d), 0.4
+    X = np.asarray(data.X.todense() if data.is_sparse else data.X, dtype=np.float64)
+    p = expit(X @ w + b)
+    by_hand = -np.mean(np.where(data.y == 1.0, np.log(p), np.log1p(-p))) + 0.5 / data.n * (w @ w)
+    assert score.objective(data, w, b) == pytest.approx(by_hand, rel=1e-14)
+    assert np.isnan(score.objective(data, w, np.inf))
+
+
+@KINDS
+def test_the_judges_gradient_is_that_of_its_objective(kind: str) -> None:
+    data = small(kind)
+    W = np.linspace(-0.5, 0.7, data.d + 1)
+    slope, intercept_slope = score.gradient(data, W[:-1], W[-1])
+    step = 1e-6
+    for j, value in enumerate([*slope, intercept_slope]):
+        up, down = W.copy(), W.copy()
+        up[j] += step
+        down[j] -= step
+        difference = score.objective(data, up[:-1], up[-1]) - score.objective(data, down[:-1], down[-1])
+        assert difference / (2.0 * step) == pytest.approx(value, abs=1e-9)
+
+
+def test_the_judge_reads_blocks_as_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, w = small("float32"), np.linspace(-1.0, 1.0, 7)
+    whole = score.objective(data, w, 0.1)
+    monkeypatch.setattr(score, "_BLOCK_NUMBERS", 70)
+    assert len(list(score.blocks(data))) == 30
+    assert score.objective(data, w, 0.1) == pytest.approx(whole, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("kind", "n", "d"), [("float64", 300, 7), ("float32", 300, 7), ("sparse", 300, 7), ("float64", 20, 50)]
+)
+def test_the_reference_optimum_is_one(kind: str, n: int, d: int) -> None:
+    data = small(kind, n, d)
+    found = optimum.solve(data)
+    assert found.gradient_norm < 1e-9
+    assert found.bound < 1e-13
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(solver="lbfgs", tol=1e-10, max_iter=10_000)
+    model.fit(data.X.astype(np.float64), data.y)
+    theirs = score.objective(data, model.coef_[0], float(model.intercept_[0]))
+    assert theirs == pytest.approx(found.value, rel=1e-9)
+    assert theirs >= found.value * (1.0 - 1e-14)
+
+
+def test_the_reference_may_start_near_the_end() -> None:
+    data = small("float32")
+    whole = optimum.solve(data)
+    found = optimum.solve(data, np.full(data.d + 1, 0.1), ", from a guess")
+    assert found.value == pytest.approx(whole.value, rel=1e-14)
+    assert found.gradient_norm < 1e-9
+    assert found.how == "our Newton, float64, from a guess"
+
+
+def test_the_bound_holds_far_from_the_optimum() -> None:
+    data = small("float64")
+    best = optimum.solve(data)
+    far = optimum.judge(data, np.full(data.d, 0.05), 3.0, "a guess")
+    assert 0.0 < (far.value - best.value) / best.value <= far.bound
+
+
+def test_text_is_sparse_zipf_and_repeatable() -> None:
+    data = shapes.sparse_text(4_000, 1_000, 80_000)
+    again = shapes.sparse_text(4_000, 1_000, 80_000)
+    assert (data.X != again.X).nnz == 0
+    np.testing.assert_array_equal(data.y, again.y)
+    assert data.X.shape == (4_000, 1_000)
+    assert type(data.X).__name__ == "csr_matrix"  # the type that every peer takes
+    assert data.X.dtype == np.float64
+    assert data.X.has_sorted_indices
+    assert data.n_stored == pytest.approx(80_000, rel=0.05)
+    assert 0.2 < data.y.mean() < 0.6
+    used = np.sort(np.bincount(data.X.indices, minlength=1_000))[::-1]
+    assert used[0] > 20 * used[500] > 0
+    np.testing.assert_allclose(np.sqrt(data.X.multiply(data.X).sum(axis=1)).A1, 1.0)
+
+
+def test_shapes_are_what_their_names_say() -> None:
+    for name, divisor, X_shape, dtype in [
+        ("1e6x28-float32", 1_000, (1_000, 28), "float32"),
+        ("1e6x28-uneven-float64", 1_000, (1_000, 28), "float64"),
+        ("2e5x300-float64", 100, (2_000, 300), "float64"),
+        ("209x12288-float64", 1, (209, 12_288), "float64"),
+        ("569x30-float64", 1, (569, 30), "float64"),
+        ("1000x20-float64", 1, (1_000, 20), "float64"),
+    ]:
+        data = shapes.SHAPES[name].build(divisor)
+        assert data.X.shape == X_shape
+        assert data.X.dtype == dtype
+        assert set(np.unique(data.y)) == {0.0, 1.0}
+    assert len(shapes.SHAPES) == 11
+
+
+@KINDS
+def test_data_travel_as_they_are(kind: str, tmp_path: Path) -> None:
+    data = small(kind)
+    save(data, tmp_path)
+    found = load(tmp_path)
+    assert type(found.X) is type(data.X)
+    assert found.X.dtype == data.X.dtype
+    assert abs(found.X - data.X).max() == 0.0
+    np.testing.assert_array_equal(found.y, data.y)
+
+
+def test_a_lower_j_than_the_reference_moves_it(tmp_path: Path) -> None:
+    data = small("float64")
+    result = result_of(data, Optimum(0.9, 1.0, 1.0, "a bad guess"))
+    best = optimum.solve(data)
+    result.runs = [Run("a", {}, values=[best.value, best.value * 1.001])]
+    with Station(result, data, tmp_path, Sampling()) as station:
+        station._lowest = (best.value, *optimum.newton(data, np.zeros(data.d + 1)))
+        station.settle()
+    assert result.optimum.how == "the lowest J of all runs"
+    assert result.optimum.value == pytest.approx(best.value, rel=1e-14)
+    assert result.runs[0].suboptimality == pytest.approx(1e-3)  # the worst round counts

@@ -1,0 +1,123 @@
+"""The table of GPU targets from MADE-UP records: no figure in this file was measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bench.report import gpu_targets
+from bench.report.document import Record
+
+MADE_UP = "made up for a test"
+
+
+def made_up(
+    suite: str,
+    version: str,
+    shape: tuple[int, int],
+    seconds: float,
+    *,
+    dtype: str = "float32",
+    engine: str = "cupy",
+    group: str = "",
+    **extra: Any,
+) -> Record:
+    return Record(
+        name=MADE_UP, suite=suite, group=group or f"{suite} {shape} {dtype}", engine=engine, version=version,
+        problem=MADE_UP, shape=shape, dtype=dtype, threads=1, seed=0, seconds=(seconds,),
+        median_seconds=seconds, interval=(float("nan"), float("nan")), extra=extra,
+    )  # fmt: skip
+
+
+def gradient(shape: tuple[int, int], percent: float, dtype: str = "float32") -> Record:
+    facts = {"percent_of_copy": percent, "device_copy_bytes_per_second": 1e12}
+    return made_up("gpu_gradient", "ours", shape, 1e-2, dtype=dtype, **facts)
+
+
+def outcome(row: int, records: list[Record]) -> gpu_targets.Outcome | None:
+    return gpu_targets.TARGETS[row].judge(records)
+
+
+def test_the_slowest_large_gradient_counts() -> None:
+    records = [
+        gradient((10_000_000, 28), 95.0),
+        gradient((10_000_000, 50), 91.0),
+        gradient((1_000_000, 28), 20.0),  # too small
+        gradient((100_000_000, 20), 20.0),  # too few features
+        gradient((10_000_000, 50), 20.0, "float64"),
+    ]
+    reached = outcome(0, records)
+    assert reached is not None
+    assert reached.met
+    assert reached.reached.startswith("91.0 % by kernels, 20.0 % by the whole question, at 10,000,000×50")
+    worse = outcome(0, [*records, gradient((25_000, 12_288), 89.9)])
+    assert worse is not None
+    assert not worse.met
+    assert "lowest of 3 shapes" in worse.reached
+
+
+@pytest.mark.parametrize(
+    ("row", "shape", "most"), [(1, (10_000_000, 50), 6e-3), (2, (1_000_000, 28), 1.5e-3)]
+)
+def test_resident_fits(row: int, shape: tuple[int, int], most: float) -> None:
+    parts = {"checking": 1e-3, "taking rows": 1e-3, "questions": 2e-3, "solver": 5e-4}
+    for seconds, met in ((most, True), (1.01 * most, False)):
+        reached = outcome(row, [made_up("gpu_fit", "ours", shape, seconds, seconds_of_parts=parts)])
+        assert reached is not None
+        assert reached.met is met
+        assert "profiled, 2.50 ms were questions and solver" in reached.reached
+    others = [
+        made_up("gpu_fit", "cuML, qn", shape, 1e-4),
+        made_up("gpu_fit", "ours", shape, 1e-4, dtype="float64"),
+        made_up("gpu_fit", "ours", (5, 5), 1e-4),
+    ]
+    assert outcome(row, others) is None
+
+
+def test_descent_and_one_step_beside_the_loop() -> None:
+    shape = (209, 12_288)
+    both = ("float32", "float64")
+    ours = [made_up("gpu_descent", "ours", shape, 19e-3, dtype=dtype, steps=2000) for dtype in both]
+    reached = outcome(3, ours)
+    assert reached is not None
+    assert reached.met
+    assert outcome(5, ours) is None
+    loop = made_up("gpu_descent", "", shape, 0.3, dtype="float64", engine="python", steps=3)
+    reached = outcome(5, [*ours, loop])
+    assert reached is not None
+    assert reached.reached.startswith("10,526 ×")
+    assert reached.met
+    faster_loop = made_up("gpu_descent", "", shape, 0.2, dtype="float64", engine="python", steps=3)
+    reached = outcome(5, [*ours, faster_loop])
+    assert reached is not None
+    assert not reached.met
+
+
+def test_a_host_fit_beside_the_faster_copy() -> None:
+    shape = (5_000_000, 28)
+    group = [
+        made_up("gpu_host", "fit", shape, 13e-3, group="g"),
+        made_up("gpu_host", "copy alone, pinned", shape, 10e-3, group="g"),
+        made_up("gpu_host", "copy alone, plain", shape, 40e-3, group="g"),
+    ]
+    reached = outcome(4, group)
+    assert reached is not None
+    assert reached.met
+    assert reached.reached.startswith("1.30 ×")
+    worse = [
+        made_up("gpu_host", "fit", (3_000_000, 50), 14e-3, group="h"),
+        made_up("gpu_host", "copy alone, pinned", (3_000_000, 50), 10e-3, group="h"),
+    ]
+    reached = outcome(4, [*group, *worse])
+    assert reached is not None
+    assert not reached.met
+    assert outcome(4, group[:1]) is None  # nothing to compare with
+
+
+def test_the_table_says_what_was_not_measured() -> None:
+    lines = gpu_targets.text([gradient((10_000_000, 28), 95.0)]).splitlines()
+    assert lines[0] == "Targets on a GPU"
+    assert len(lines) == 2 + len(gpu_targets.TARGETS)
+    assert lines[2].endswith("  met")
+    assert all("not measured in this run" in line and line.endswith("  not met") for line in lines[3:])

@@ -1,0 +1,209 @@
+"""The report of the benchmarks: what it says of a document, and what it says where the document is silent."""
+
+from __future__ import annotations
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+for _package in ("jinja2", "matplotlib", "PIL"):
+    pytest.importorskip(_package, reason=f"{_package} is not installed")
+
+from support import bench_samples  # noqa: E402
+from support.bench_samples import NO_GPU, document, only  # noqa: E402
+
+from accel_logreg.lesson.speedups import factor  # noqa: E402
+from bench.report import document as bench_document  # noqa: E402
+from bench.report import page as bench_report  # noqa: E402
+from bench.report import plots as bench_plots  # noqa: E402
+from bench.report import plots_peers as bench_plots_peers  # noqa: E402
+from bench.report.document import BenchDocument, Record  # noqa: E402
+from bench.report.facts import facts, verdict  # noqa: E402
+from bench.report.sections import sections  # noqa: E402
+from bench.report.tables import suite_table, suites  # noqa: E402
+from bench.report.ways import faster  # noqa: E402
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(scope="module")
+def sample() -> BenchDocument:
+    return document()
+
+
+def titles(document: BenchDocument, peers: Path | None = None) -> list[str]:
+    return [section.title for section in sections(document, peers)]
+
+
+def test_one_file_whole_from_a_document_that_went_through_a_file(
+    sample: BenchDocument, tmp_path: Path
+) -> None:
+    sample.write(tmp_path / "results.json")
+    folder = tmp_path / "new" / "report"
+    page = bench_report.write_report(bench_document.read(tmp_path / "results.json"), folder)
+    assert page == folder / "bench.html"
+    assert [path.name for path in folder.iterdir()] == ["bench.html"]
+    html = page.read_text(encoding="utf-8")
+    assert "Example &lt;CPU&gt; &amp; Co." in html
+    assert "<CPU>" not in html
+    ids = re.findall(r'\bid="([^"]*)"', html)
+    assert len(ids) == len(set(ids))
+
+
+def test_a_report_that_fails_leaves_the_old_one(sample: BenchDocument, tmp_path: Path) -> None:
+    (tmp_path / "bench.html").write_text("old")
+    (tmp_path / "peers.json").write_text("{}")
+    with pytest.raises(bench_plots_peers.PeersError, match="its format is not 'accel_logreg peers'"):
+        bench_report.write_report(sample, tmp_path, tmp_path / "peers.json")
+    assert (tmp_path / "bench.html").read_text() == "old"
+
+
+def test_every_record_is_in_the_table_of_its_suite(sample: BenchDocument) -> None:
+    assert suites(sample) == ["dot", "pass", "descent", "fit", "overhead", "memory", "scaling"]
+    rows = [suite_table(sample, suite).rows for suite in suites(sample)]
+    assert sum(map(len, rows)) == len(sample.records)
+
+
+def test_a_column_that_says_nothing_is_left_out(sample: BenchDocument) -> None:
+    fit, overhead = suite_table(sample, "fit").columns, suite_table(sample, "overhead").columns
+    assert {"gap", "solver", "reads", "(J − J*)/J*", "of ceiling", "interval", "times faster"} <= set(fit)
+    assert not {"gap", "solver", "GB/s", "of ceiling"} & set(overhead)
+
+
+def test_a_row_says_what_its_record_holds(sample: BenchDocument) -> None:
+    (record,) = [
+        one for one in sample.records if one.suite == "fit" and one.engine == "numba" and one.shape[1] == 28
+    ]
+    table = suite_table(sample, "fit")
+    (row,) = [
+        dict(zip(table.columns, row, strict=True)) for row in table.rows if row[:2] == (record.group, "numba")
+    ]
+    assert row["gap"] == "3.2e-10"
+    assert row["reads"] == "5.25"
+    assert row["than"] == "numpy"
+    base = next(one for one in sample.groups()[record.group] if one.engine == "numpy")
+    assert row["times faster"] == factor(faster(record, base))
+    assert row["of ceiling"] == f"{record.percent_of_ceiling:.0f} %"
+
+
+def test_an_empty_document_says_so(sample: BenchDocument, tmp_path: Path) -> None:
+    empty = replace(sample, records=(), skipped={}, ceilings={}, noise={})
+    html = bench_report.write_report(empty, tmp_path).read_text(encoding="utf-8")
+    assert "not measured here: the document holds no dot product" in html
+    assert "No ceiling was measured in this run." in html
+    assert "<svg" not in html
+
+
+def test_passes_without_a_ceiling_are_not_drawn_and_that_is_said(sample: BenchDocument) -> None:
+    bare = replace(only(sample, "pass"), ceilings={})
+    assert bench_plots.rooflines(bare) == {}
+    (section,) = [one for one in sections(bare) if one.title.startswith("Passes")]
+    assert section.absent == ("not drawn: the passes carry no flops, or no ceiling was measured.",)
+
+
+def test_a_device_has_a_roofline_of_its_own(sample: BenchDocument) -> None:
+    """The records are the host's, said to be a device's: no figure of a device is made up elsewhere."""
+    moved = tuple(replace(one, engine="cupy") for one in sample.records if one.suite == "pass")
+    ceilings = {"device copy": 1e12, "device float32 product": 3e13, "device float64 product": 1e12}
+    found = bench_plots.rooflines(replace(sample, records=moved, ceilings=ceilings))
+    assert list(found) == ["device"]
+    words = " ".join(ET.fromstring(found["device"]).itertext())
+    assert "device copy: 1,000 GB/s" in words
+    assert "float32: 30,000 GFLOP/s" in words
+
+
+def test_every_mark_of_a_roofline_says_what_it_is(sample: BenchDocument) -> None:
+    picture = ET.fromstring(bench_plots.rooflines(sample)["host"])
+    said = [element.text or "" for element in picture.iter(f"{SVG}title")]
+    passes = [record for record in sample.records if record.suite == "pass"]
+    assert len(said) == len(passes)
+    assert any("of read bandwidth" in words and "gradient" in words for words in said)
+
+
+@pytest.mark.parametrize(
+    ("noise", "quiet", "words"),
+    [
+        ({"relative": 0.02, "load_average": 0.1, "warning": ""}, True, "varied by 2.0%"),
+        ({"relative": 0.4, "warning": "fixed work varied"}, False, "Fixed work varied."),
+        ({}, None, "not recorded"),
+        ({"relative": None, "load_average": float("nan")}, None, "not recorded"),
+    ],
+)
+def test_the_verdict_on_noise(
+    sample: BenchDocument, noise: dict[str, Any], quiet: bool | None, words: str
+) -> None:
+    found = verdict(replace(sample, noise=noise))
+    assert found.quiet is quiet
+    assert words in found.words
+
+
+def test_noise_is_prominent(sample: BenchDocument) -> None:
+    html = bench_report.to_html(replace(sample, noise={"warning": "the host was <busy>"}))
+    assert html.index("The host was &lt;busy&gt;.") < html.index("<h2")
+    assert 'class="verdict doubtful"' in html
+    assert 'class="verdict doubtful"' not in bench_report.to_html(sample)
+
+
+def test_facts_leave_out_what_the_machine_did_not_tell(sample: BenchDocument) -> None:
+    told = dict(facts(sample))
+    assert told["GPU"] == "none: the NVIDIA driver's library libcuda.so.1 was not found"
+    assert told["threads used"] == "1, 2, 3, 4"
+    assert "cupy" not in told["packages"]
+    silent = dict(facts(replace(sample, machine={}, revision="")))
+    assert silent["processor"] == silent["date"] == silent["revision"] == "not recorded"
+    assert "caches" not in silent
+
+
+def test_skipped_benchmarks_are_named_by_reason(sample: BenchDocument) -> None:
+    (section,) = [one for one in sections(sample) if one.title == "Not measured here"]
+    assert section.tables[0].rows[0][:2] == ("12", NO_GPU)
+    assert "and 6 more" in section.tables[0].rows[0][2]
+
+
+def peers_file(folder: Path, **changes: Any) -> Path:
+    run = {"solver": "accel_logreg", "seconds": [0.01, 0.02], "suboptimality": 1e-9, "trouble": ""}
+    other = {**run, "solver": "another lbfgs", "seconds": [0.1], "suboptimality": 1e-7}
+    worse = {**other, "seconds": [0.2], "suboptimality": 1e-6}
+    failed = {**other, "suboptimality": None, "trouble": "did not finish"}
+    shape = {"name": "10x2", "divided_by": 1, "runs": [run, worse, other, failed]}
+    body = {"format": "accel_logreg peers", "version": 1, "shapes": [shape], **changes}
+    path = folder / "peers.json"
+    path.write_text(json.dumps(body))
+    return path
+
+
+def test_suboptimality_against_time(sample: BenchDocument, tmp_path: Path) -> None:
+    (shape,) = bench_plots_peers.read(peers_file(tmp_path))
+    assert shape.lines == {"accel_logreg": [(0.015, 1e-9)], "another lbfgs": [(0.1, 1e-7)]}
+    words = " ".join(ET.fromstring(bench_plots_peers.panel(shape)).itertext())
+    assert "10x2: 6.67 times as fast as" in words
+    assert "Suboptimality against time, beside other libraries" in titles(sample, tmp_path / "peers.json")
+    assert "Suboptimality against time, beside other libraries" not in titles(sample)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"format": "other"}, "its format is not"), ({"shapes": [{}]}, "is not a whole file of 'make peers'")],
+)
+def test_what_is_not_of_make_peers_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(bench_plots_peers.PeersError, match=message):
+        bench_plots_peers.read(peers_file(tmp_path, **changes))
+
+
+def test_what_is_not_json_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "peers.json").write_text("{")
+    with pytest.raises(bench_plots_peers.PeersError, match="is not JSON"):
+        bench_plots_peers.read(tmp_path / "peers.json")
+
+
+def test_the_sample_is_what_a_suite_could_write(sample: BenchDocument) -> None:
+    assert len({record.name for record in sample.records}) == len(sample.records)
+    assert all(
+        isinstance(record, Record) and len(record.seconds) == bench_samples.ROUNDS
+        for record in sample.records
+    )

@@ -1,0 +1,208 @@
+"""The tutorial runs, its answers are right, and what it quotes stands in the files it names."""
+
+from __future__ import annotations
+
+import re
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import pytest
+from support.cuda_host.play_engine import PlayedCupyBackend
+
+from accel_logreg.measure import machine
+from accel_logreg.measure.clock import Clock
+from bench.tutorial import in_turns, show, size
+from bench.tutorial.__main__ import main
+from bench.tutorial.measure import running
+from bench.tutorial.page import (
+    MACHINE,
+    PAGES,
+    ROOT,
+    PageError,
+    execute,
+    fences,
+    fill,
+    machine_in_words,
+    misquoted,
+)
+
+pytest_plugins = ["support.cuda_host.fixtures"]
+
+TEXTS = {page.name: page.read_text(encoding="utf-8") for page in PAGES}
+LOOP_TO_GPU = TEXTS["from_loop_to_gpu.md"]
+every_page = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+SMALL = """# A page
+```python
+from bench.tutorial import in_turns, show, size
+show("sum", in_turns({"a": lambda: sum(range(size(1000, 10)))}))
+```
+<!-- measured:begin sum -->
+old
+<!-- measured:end sum -->
+<!-- measured:begin machine -->
+<!-- measured:end machine -->
+"""
+
+
+@every_page
+@pytest.mark.slow
+def test_every_block_runs_and_every_table_has_its_place(text: str) -> None:
+    shown = execute(text, quick=True)
+    filled = fill(text, {**shown, MACHINE: "a machine"})
+    assert all(table in filled for table in shown.values())
+    assert fill(filled, {**shown, MACHINE: "a machine"}) == filled
+
+
+@pytest.mark.slow
+def test_block_of_the_gpu_where_there_is_one(played_engine: PlayedCupyBackend) -> None:
+    """With the kernels on the host in a GPU's place, and a problem that it plays in a moment."""
+    assert played_engine.name == "cupy"
+    text = LOOP_TO_GPU.replace('pixels(size(209, 5), "float64")', 'correlated(20, 6, "float64")')
+    text = text.replace("import breast_cancer, pixels", "import breast_cancer, correlated")
+    text = text.replace("assert d == 64 * 64 * 3\n", "").replace(
+        'breast_cancer("float64")', 'correlated(20, 3, "float64")'
+    )
+    shown = execute(text, quick=True)
+    assert "cupy engine, X on the device" in shown["step-cuda"]
+
+
+def test_quotations_stand_in_their_files() -> None:
+    assert [wrong for text in TEXTS.values() for wrong in misquoted(text)] == []
+    assert {fence.source for fence in fences(LOOP_TO_GPU) if fence.source} == {
+        "kernels/python_loop/dense.py",
+        "kernels/numpy_vectorised/dense.py",
+        "kernels/numba_jit/dense.py",
+        "kernels/cupy_fused/dense/passes.cu",
+    }
+
+
+def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "code.py").write_text("one\ntwo\nthree\n")
+    for code, wrong in {
+        "one\n…\nthree\n": False,
+        "two\nthree\n": False,
+        "one\nthree\n": True,
+        "three\n…\none\n": True,
+        " one\n": True,
+    }.items():
+        assert bool(misquoted(f"```py code.py\n{code}```\n", tmp_path)) is wrong, code
+    assert "no_such.py" in misquoted("```py no_such.py\none\n```\n", tmp_path)[0]
+
+
+@every_page
+def test_all_named_files_exist(text: str) -> None:
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    names = re.findall(r"`((?:kernels|accel_logreg|tests|bench|docs)/[^`*]*)`", prose)
+    links = re.findall(r"\]\(([^)#:]+)\)", prose)
+    assert names
+    assert links
+    for name in [*names, *(f"docs/{link}" for link in links)]:
+        assert (ROOT / name).exists(), name
+
+
+@every_page
+def test_page_holds_the_figures_of_a_real_run(text: str) -> None:
+    tables = re.findall(r"<!-- measured:begin (\S+) -->\n(.+?)\n<!-- measured:end", text, re.DOTALL)
+    assert len(tables) == text.count("<!-- measured:begin")
+    for name, table in tables:
+        assert name in (MACHINE, "step-cuda") or table.startswith("|  | time"), name
+    assert "`python -m bench.tutorial`." in dict(tables)[MACHINE]
+    assert "Not measured" not in dict(tables)[MACHINE]
+
+
+def test_command_writes_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("bench.tutorial.measure.Clock", lambda **_: Clock(rest=0.0, settling=0.0))
+    page = tmp_path / "page.md"
+    page.write_text(SMALL)
+    assert main([str(page), "--quick"]) == 0
+    assert page.read_text() == SMALL
+    assert main([str(page)]) == 0
+    text = page.read_text()
+    assert "old" not in text
+    assert "| a |" in text
+    assert "python -m bench.tutorial" in text
+    assert f"written: {page}" in capsys.readouterr().out
+
+
+def test_a_wrong_answer_writes_nothing_and_names_the_line(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(SMALL + "```python\nassert 1 + 1 == 3\n```\n")
+    before = page.read_text()
+    with pytest.raises(AssertionError) as caught:
+        main([str(page), "--quick"])
+    assert page.read_text() == before
+    assert caught.traceback[-1].path == page
+    assert before.splitlines()[caught.traceback[-1].lineno] == "assert 1 + 1 == 3"
+
+
+def test_markers_and_tables_must_fit() -> None:
+    marker = "<!-- measured:begin a -->\n<!-- measured:end a -->\n"
+    assert fill(marker, {"a": "new"}) == "<!-- measured:begin a -->\nnew\n<!-- measured:end a -->\n"
+    with pytest.raises(PageError, match="no block showed a"):
+        fill(marker, {})
+    with pytest.raises(PageError, match="no marker for b"):
+        fill(marker, {"a": "", "b": ""})
+    with pytest.raises(PageError, match="more than one marker for a"):
+        fill(marker * 2, {"a": ""})
+    with running(quick=True):
+        show("a", "text")
+        with pytest.raises(ValueError, match="'a' is shown twice"):
+            show("a", "text")
+
+
+class _Ticks:
+    """A clock that a call moves on by what it takes; nothing waits."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.order: list[str] = []
+
+    def call(self, name: str, seconds: float) -> None:
+        self.time += seconds
+        self.order.append(name)
+
+
+def test_times_are_medians_taken_in_turns(capsys: pytest.CaptureFixture[str]) -> None:
+    ticks = _Ticks()
+    entered: list[str] = []
+
+    def around() -> AbstractContextManager[None]:
+        entered.append("b")
+        return nullcontext()
+
+    clock = Clock(now=lambda: ticks.time, sleep=lambda _: None)
+    seconds = in_turns(
+        {"a": lambda: ticks.call("a", 0.2), "b": lambda: ticks.call("b", 0.1)}, {"b": around}, clock
+    )
+    assert seconds == pytest.approx({"a": 0.2, "b": 0.1})
+    assert ticks.order[-6:] == ["a", "b"] * 3
+    assert entered
+    show("table", seconds, {"MB/s": lambda value: 1 / value})
+    assert capsys.readouterr().out.splitlines() == [
+        "|  | time | times faster | MB/s |",
+        "| --- | --- | --- | --- |",
+        "| a | 200 ms | 1.00 | 5.00 |",
+        "| b | 100 ms | 2.00 | 10.0 |",
+    ]
+    with pytest.raises(ValueError, match="names no call"):
+        in_turns({"a": lambda: None}, {"c": around}, clock)
+
+
+def test_sizes_are_full_outside_of_a_quick_run() -> None:
+    assert size(10, 1) == 10
+    with running(quick=True):
+        assert size(10, 1) == 1
+    with running(quick=False):
+        assert size(10, 1) == 10
+
+
+def test_the_machine_line_warns_of_company() -> None:
+    found = machine.describe()
+    quiet = machine_in_words(found, 0.0, "a command")
+    assert found.cpu in quiet
+    assert found.date[:10] in quiet
+    assert "`a command`" in quiet
+    assert "care" not in quiet
+    assert "other work kept about 9.0" in machine_in_words(found, 9.0, "a command")

@@ -1,0 +1,138 @@
+"""The way into the command line, doctor, check and speedup: output and exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import numpy as np
+import pytest
+from support.command_line import NUMPY, python, refused, run, write_table
+
+from accel_logreg.cli import lesson as cli_lab
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    return write_table(tmp_path)
+
+
+def test_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run("doctor", "--no-bandwidth")
+    assert result.exit_code == 0
+    assert "numpy runs" in result.output
+    found = json.loads(run("doctor", "--json", "--no-bandwidth").stdout)
+    assert found["fast_engine"] is True
+    assert found["machine"]["packages"]["numpy"] == np.__version__
+    assert found["sections"][0]["title"] == "Engines"
+    monkeypatch.setattr(cli_lab, "runs_fast", lambda: False)
+    assert run("doctor", "--no-bandwidth").exit_code == 1
+
+
+def test_check(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run("check", *NUMPY)
+    assert result.exit_code == 0
+    assert "float32" in result.output
+    result = run("check", table, "--target", "label", *NUMPY)
+    assert result.exit_code == 0
+    assert "120 rows of 3 features" in result.output
+    monkeypatch.setattr(cli_lab, "SAMPLE_ENTRIES", 60)
+    assert "20 rows of 3 features" in run("check", table, "--target", "label", *NUMPY).output
+    monkeypatch.setattr(cli_lab, "GRAPH_LIMIT", 0.0)
+    assert "2 gradients are beyond" in refused("check", *NUMPY, code=1)
+
+
+def test_speedup_passes_its_options_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from accel_logreg.lesson import study
+
+    asked: dict[str, object] = {}
+
+    def run_speedup(**options: object) -> Path:
+        asked.update(options)
+        return tmp_path / "report.html"
+
+    monkeypatch.setattr(study, "run_speedup", run_speedup)
+    options = (
+        "--engines",
+        "python, numpy",
+        "--sizes",
+        "10,1e3",
+        "--dtype",
+        "float32",
+        "--quick",
+        "--n-threads",
+        1,
+    )
+    result = run("speedup", "--output", tmp_path, *options)
+    assert result.exit_code == 0
+    assert asked == {
+        "output": tmp_path, "engines": ["python", "numpy"], "sizes": [10, 1000], "dtype": "float32",
+        "quick": True, "n_threads": 1,
+    }  # fmt: skip
+    for bad in ("ten", "0", "1.5"):
+        assert f"'{bad}' is not a whole number" in refused("speedup", "--sizes", bad)
+
+
+def without(package: str, *arguments: str) -> CompletedProcess[str]:
+    code = (
+        f"import sys; sys.modules[{package!r}] = None; sys.argv[1:] = {arguments!r}; "
+        "from accel_logreg import cli; sys.exit(cli.main())"
+    )
+    return python("-c", code)
+
+
+def test_without_typer() -> None:
+    result = without("typer")
+    assert result.returncode == 1
+    remedy = 'pip install "accel_logreg[lab]"'
+    assert result.stderr == f"accel-logreg needs typer, which is missing: {remedy}\n"
+
+
+def test_without_rich_the_text_is_plain() -> None:
+    result = without("rich", "doctor", "--no-bandwidth")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "  ✓ numpy runs" in result.stdout.splitlines()[2]
+    result = without("rich", "check", *NUMPY)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[1].split() == [
+        "engine", "dtype", "backward", "graph", "central", "differences",
+    ]  # fmt: skip
+    result = without("rich", "check", "no [such] file.csv", "--target", "y")
+    assert result.returncode == 2
+    assert result.stderr == "accel-logreg: no [such] file.csv: No such file or directory\n"
+    assert "Usage:" in without("rich", "train", "--help").stdout
+    result = without("rich", "speedup")
+    assert result.returncode == 1
+    assert "speedup needs rich, which is missing" in result.stderr
+
+
+def test_the_library_needs_nothing_of_the_extra() -> None:
+    absent = ["typer", "rich", "pyarrow", "PIL", "matplotlib", "jinja2", "skimage", "numba", "cupy"]
+    code = f"import sys; sys.modules.update(dict.fromkeys({absent})); import accel_logreg"
+    result = python("-c", code + ", accel_logreg.files.tables, accel_logreg.files.images")
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_python_m(tmp_path: Path) -> None:
+    result = python("-m", "accel_logreg", "--version")
+    assert (result.returncode, result.stderr) == (0, "")
+    bad = python(
+        "-m", "accel_logreg", "predict", str(tmp_path / "m.json"), "d.csv", "-o", str(tmp_path / "o.csv")
+    )
+    assert bad.returncode == 2
+    assert bad.stderr == f"accel-logreg: {tmp_path / 'm.json'}: No such file or directory\n"
+
+
+@pytest.mark.parametrize("command", ["doctor", "train", "predict", "speedup", "profile", "check"])
+def test_every_option_has_a_help_text(command: str) -> None:
+    from typer.main import get_command
+
+    from accel_logreg.cli.app import app
+
+    group: Any = get_command(app)
+    assert run(command, "--help").exit_code == 0
+    assert group.commands[command].help
+    for parameter in group.commands[command].params:
+        assert parameter.help, parameter.name

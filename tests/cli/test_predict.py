@@ -1,0 +1,130 @@
+"""accel-logreg predict, and pictures from training to prediction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from pyarrow.csv import read_csv
+from support.command_line import NUMPY, refused, rows_of, run, train_model, write_pictures, write_table
+
+from accel_logreg import LogisticRegression, load_model, save_model
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    return write_table(tmp_path)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return train_model(tmp_path)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    return write_pictures(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".npz"])
+def test_predict_matches_columns_by_name(table: Path, model: Path, tmp_path: Path, suffix: str) -> None:
+    lines = [line.split(",") for line in table.read_text().splitlines()]
+    shuffled = tmp_path / "shuffled.csv"
+    shuffled.write_text("".join(f"{c},extra,{a},{b}\n".replace("extra", "9") for a, b, c, _ in lines))
+    shuffled.write_text(shuffled.read_text().replace("c,9,a,b", "c,extra,a,b"))
+    path = tmp_path / f"out{suffix}"
+    path.write_text("replaced")
+    result = run("predict", model, shuffled, "--output", path)
+    assert result.exit_code == 0
+    assert "does not use: 'extra'" in result.stderr
+    X = np.array([row[:3] for row in lines[1:]], dtype=float)
+    expected = load_model(model)
+    if suffix == ".csv":
+        found = rows_of(path)
+        assert [row["predicted"] for row in found] == expected.predict(X).tolist()
+        probability = np.array(
+            [[row["probability_no"], row["probability_yes"]] for row in found], dtype=float
+        )
+    elif suffix == ".parquet":
+        stored = pq.read_table(path)
+        assert stored.column_names == ["predicted", "probability_no", "probability_yes"]
+        probability = np.column_stack([stored.column(name).to_numpy() for name in stored.column_names[1:]])
+    else:
+        with np.load(path) as arrays:
+            probability = np.column_stack([arrays["probability_no"], arrays["probability_yes"]])
+    np.testing.assert_array_equal(probability, expected.predict_proba(X))
+
+
+def test_predict_on_arrays(model: Path, tmp_path: Path) -> None:
+    X = np.random.default_rng(1).standard_normal((4, 3))
+    np.savez(tmp_path / "d.npz", X=X)
+    result = run("predict", model, tmp_path / "d.npz", "-o", tmp_path / "out.csv")
+    assert result.exit_code == 0
+    assert "have no names" in result.stderr
+    nameless = tmp_path / "nameless.json"
+    save_model(LogisticRegression(backend="numpy").fit(X, [0, 1, 1, 0]), nameless)
+    (tmp_path / "d.csv").write_text("p,q,r\n1,2,3\n")
+    assert "in file order" in run("predict", nameless, tmp_path / "d.csv", "-o", tmp_path / "out.csv").stderr
+    (tmp_path / "d.csv").write_text("p,q\n1,2\n")
+    message = refused("predict", nameless, tmp_path / "d.csv", "-o", tmp_path / "out.csv")
+    assert "has 2 features and" in message
+
+
+def test_predict_with_a_model_that_knows_its_column_names(table: Path, tmp_path: Path) -> None:
+    columns = read_csv(table)
+    path = tmp_path / "model.npz"
+    fitted = LogisticRegression(backend="numpy").fit(columns.select(["c", "a"]), columns["label"].to_numpy())
+    assert fitted.feature_names_in_.tolist() == ["c", "a"]
+    save_model(fitted, path)
+    result = run("predict", path, table, "-o", tmp_path / "out.csv")
+    assert result.exit_code == 0
+    assert "does not use: 'b', 'label'" in result.stderr
+
+
+def test_predict_refuses(model: Path, table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    (tmp_path / "d.csv").write_text("a,c\n1,2\n")
+    assert "no column 'b'" in refused("predict", model, tmp_path / "d.csv", "-o", out)
+    (tmp_path / "d.csv").write_text("a,b,c\n1,x,2\n")
+    assert "'b' (string)" in refused("predict", model, tmp_path / "d.csv", "-o", out)
+    assert "none.csv" in refused("predict", model, tmp_path / "none.csv", "-o", out)
+    assert "none.json" in refused("predict", tmp_path / "none.json", table, "-o", out)
+    assert "must end in one of .csv" in refused("predict", model, table, "-o", tmp_path / "out.txt")
+    assert "was not trained on pictures" in refused("predict", model, tmp_path, "-o", out)
+    model.write_bytes(model.read_bytes()[:300])
+    assert "cut short" in refused("predict", model, table, "-o", out)
+    assert not out.exists()
+
+
+def test_pictures_from_training_to_prediction(pictures: Path, tmp_path: Path) -> None:
+    path, out = tmp_path / "model.npz", tmp_path / "out.csv"
+    result = run("train", pictures, "-o", path, "--size", 4, "--dtype", "float32", *NUMPY)
+    assert result.exit_code == 0
+    assert "20 pictures, 20 of them resized to 4 × 4 pixels" in result.output
+    assert "20 × 48 float32" in result.output
+    flat = pictures / "dark"
+    assert run("predict", path, flat, "-o", out).exit_code == 0
+    found = rows_of(out)
+    assert [row["path"] for row in found] == [str(file) for file in sorted(flat.iterdir())]
+    assert {row["predicted"] for row in found} == {"dark"}
+
+
+def test_broken_pictures(pictures: Path, tmp_path: Path) -> None:
+    broken = pictures / "dark" / "broken.png"
+    broken.write_bytes(b"no picture")
+    path = tmp_path / "model.json"
+    message = refused("train", pictures, "-o", path, *NUMPY)
+    assert str(broken) in message
+    assert "--skip-broken" in message
+    result = run("train", pictures, "-o", path, "--skip-broken", "--size", 4, *NUMPY)
+    assert result.exit_code == 0
+    assert f"skipped {broken}" in result.stderr
+
+
+def test_pictures_refuse_what_is_for_tables(pictures: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    assert "leave out --target" in refused("train", pictures, "--target", "t", "-o", path)
+    assert "has no sub-folders" in refused("train", pictures / "dark", "-o", path)
+    assert "size=0" in refused("train", pictures, "-o", path, "--size", 0)

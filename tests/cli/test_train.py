@@ -1,0 +1,125 @@
+"""accel-logreg train: what it prints and writes, and one message instead of a traceback."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from support.command_line import NUMPY, refused, run, train_model, write_table
+
+from accel_logreg import LogisticRegression, load_model
+from accel_logreg.cli import train as cli_train
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    return write_table(tmp_path)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return train_model(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".json", ".npz"])
+def test_train_says_what_it_did(table: Path, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"model{suffix}"
+    result = run("train", table, "--target", "label", "--output", path, "--test-fraction", 0.25, *NUMPY)
+    assert result.exit_code == 0
+    for words in ("90 × 3 float64", "no, yes", "numpy, newton", "nats", "30 rows held out", str(path)):
+        assert words in result.output
+    assert load_model(path).gap_ <= 1e-8
+
+
+def test_train_is_the_library(table: Path, model: Path, tmp_path: Path) -> None:
+    data = np.genfromtxt(table, delimiter=",", skip_header=1, usecols=(0, 1, 2))
+    y = np.genfromtxt(table, delimiter=",", skip_header=1, usecols=3, dtype=str)
+    expected = LogisticRegression(backend="numpy", random_state=0).fit(data, y)
+    np.testing.assert_array_equal(load_model(model).coef_, expected.coef_)
+    options = ("--C", "inf", "--tol", "1e-4", "--class-weight", "balanced", "--n-threads", 1, "--seed", 7)
+    path = tmp_path / "other.npz"
+    assert run("train", table, "--target", "label", "-o", path, *options, *NUMPY).exit_code == 0
+    loaded = load_model(path)
+    assert loaded.get_params() == expected.get_params() | {
+        "C": float("inf"), "tol": 1e-4, "class_weight": "balanced", "n_threads": 1, "random_state": 7
+    }  # fmt: skip
+
+
+def test_train_by_gradient_descent_in_float32(table: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    options = ("--solver", "gradient-descent", "--learning-rate", 0.5, "--max-iter", 50, "--dtype", "float32")
+    result = run("train", table, "--target", "label", "-o", path, *options, *NUMPY)
+    assert result.exit_code == 0
+    assert "120 × 3 float32" in result.output
+    assert load_model(path).n_iter_.tolist() == [50]
+
+
+@pytest.mark.parametrize("labels", [[0, 1], [True, False], ["u", "v"]])
+def test_train_on_parquet_and_npz(tmp_path: Path, labels: list[object]) -> None:
+    import pyarrow as pa
+
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((30, 2)), np.array(labels)[rng.integers(0, 2, 30)]
+    pq.write_table(pa.table({"a": X[:, 0], "b": X[:, 1], "t": y}), tmp_path / "d.parquet")
+    np.savez(tmp_path / "d.npz", X=X, t=y)
+    for name in ("d.parquet", "d.npz"):
+        assert run("train", tmp_path / name, "--target", "t", "-o", tmp_path / "m.npz", *NUMPY).exit_code == 0
+        loaded = load_model(tmp_path / "m.npz")
+        assert sorted(loaded.classes_.tolist()) == sorted(labels)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--target", "lable"], "did you mean 'label'?"),
+        ([], "--target COLUMN"),
+        (["--target", "a"], "--drop"),
+        (["--target", "label", "--C", "-1"], "C=-1.0 must be above 0"),
+        (["--target", "label", "--max-iter", "0"], "max_iter=0"),
+        (["--target", "label", "--learning-rate", "fast"], "'fast' is neither a number nor 'auto'"),
+        (["--target", "label", "--test-fraction", "1.5"], "must lie between 0 and 1"),
+        (["--target", "label", "--features", "z"], "no column 'z'"),
+        (["--target", "label", "--backend", "jax"], "jax"),
+        (["--target", "label", "--dtype", "float16"], "float16"),
+        (["--target", "label", "--output", "model.pkl"], "must end in one of .json, .npz"),
+        (["--target", "label", "--output", "nowhere/model.json"], "does not exist; make it first"),
+    ],
+)
+def test_train_refuses(table: Path, tmp_path: Path, options: list[str], message: str) -> None:
+    assert message in refused("train", table, "-o", tmp_path / "model.json", *NUMPY, *options)
+    assert not (tmp_path / "model.json").exists()
+
+
+def test_train_refuses_data_it_cannot_use(tmp_path: Path) -> None:
+    path, out = tmp_path / "d.csv", tmp_path / "m.json"
+    assert "d.csv" in refused("train", path, "--target", "t", "-o", out)
+    for text, message in (
+        ("a,t\n1,u\n2,u\n", "only one class"),
+        ("a,t\n1,u\n2,v\n3,w\n", "3 classes"),
+        ("a,t\n1,u\n,v\n", "missing values in 'a': 1"),
+        ("a,b,t\n1,x,u\n2,y,v\n", "'b' (string)"),
+    ):
+        path.write_text(text)
+        assert message in refused("train", path, "--target", "t", "-o", out, *NUMPY)
+    out.mkdir()
+    assert "is a folder; name a file in it" in refused("train", path, "--target", "t", "-o", out)
+
+
+def test_ctrl_c_leaves_the_old_model(table: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = model.read_bytes()
+    arguments = ("train", table, "--target", "label", "-o", model, "--C", 0.1, *NUMPY)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cli_train.LogisticRegression, "fit", interrupt)
+        assert "interrupted" in refused(*arguments, code=130)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", interrupt)
+        assert "interrupted" in refused(*arguments, code=130)
+    assert model.read_bytes() == before
+    assert sorted(file.name for file in model.parent.iterdir()) == ["data.csv", "model.json"]

@@ -1,0 +1,181 @@
+"""Who may import whom: the layers of the house, read from the source."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "accel_logreg"
+
+# Room → the rooms it may import besides itself. An engine's folder is a room, in backends/ and in kernels/.
+# "public" is accel_logreg itself, the names that a user has.
+ENGINES = ("python_loop", "numpy_vectorised", "numba_jit", "cupy_fused")
+ALLOWED = {
+    "interface": set(),
+    **{f"kernels.{engine}": set() for engine in ENGINES},
+    # The loop's error for a centre beside sparse rows is every engine's.
+    **{f"backends.{engine}": {"interface", f"kernels.{engine}", "kernels.python_loop"} for engine in ENGINES},
+    "backends": {"interface", *(f"backends.{engine}" for engine in ENGINES)},
+    "problem": {"interface"},
+    "solvers": set(),
+    "inputs": {"interface", "backends"},
+    "fitting": {"interface", "inputs", "problem", "solvers"},
+    "prediction": {"interface", "inputs", "backends"},
+    "estimator": {"interface", "inputs", "backends", "fitting", "prediction", "solvers"},
+    "gradient_check": {"interface", "inputs", "backends", "estimator", "kernels.python_loop"},
+    "files": {"estimator"},
+    "measure": {"backends", "kernels.numba_jit"},
+    "doctor": {"backends", "backends.cupy_fused", "measure", "kernels.numba_jit"},
+    "lesson": {
+        "backends", "interface", "problem", "files", "measure",
+        "kernels.python_loop", "kernels.numpy_vectorised", "kernels.numba_jit",
+    },
+    "profile": {"public", "backends", "interface", "measure"},
+    "cli": {"public", "files", "measure", "doctor", "lesson", "profile"},
+    "__init__": {"backends", "estimator", "gradient_check", "files", "solvers"},
+    "__main__": {"cli"},
+}  # fmt: skip
+# Room → the distributions it may import. Those that are not named are not restricted.
+DISTRIBUTIONS = {
+    "interface": {"numpy", "threadpoolctl"},
+    "kernels.python_loop": set(),
+    "kernels.numpy_vectorised": {"numpy"},
+    "kernels.numba_jit": {"numpy", "numba", "llvmlite", "scipy"},
+    "kernels.cupy_fused": {"numpy", "cupy", "cupy_backends"},
+    "backends.python_loop": {"numpy"},
+    "backends.numpy_vectorised": {"numpy", "scipy"},
+    "backends.numba_jit": {"numpy", "numba"},
+    "backends.cupy_fused": {"numpy", "cupy", "cupy_backends", "scipy"},
+    "problem": {"numpy", "sklearn"},
+    "solvers": {"numpy", "scipy"},
+    "fitting": {"numpy", "sklearn"},
+    "inputs": {"numpy", "scipy", "sklearn"},
+}
+FILES = (
+    sorted(PACKAGE.rglob("*.py", recurse_symlinks=True))
+    if sys.version_info >= (3, 13)
+    else sorted(path for top in (PACKAGE, PACKAGE / "kernels") for path in top.rglob("*.py"))
+)
+
+
+def room_of(path: Path) -> str:
+    """accel_logreg/backends/numba_jit/csr.py → backends.numba_jit; accel_logreg/fitting.py → fitting."""
+    parts = path.relative_to(PACKAGE).parts
+    if len(parts) == 1:
+        return path.stem
+    return ".".join(parts[:2]) if parts[0] in ("backends", "kernels") and len(parts) > 2 else parts[0]
+
+
+def imports_of(path: Path) -> tuple[set[str], set[str]]:
+    """Rooms and distributions that a file imports, at any depth, for type checkers included."""
+    rooms, distributions = set(), set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "accel_logreg":
+                rooms.add(_room_of_module(parts))
+            elif parts[0] not in sys.stdlib_module_names:
+                distributions.add(parts[0])
+    return rooms, distributions
+
+
+def _room_of_module(parts: list[str]) -> str:
+    file = PACKAGE.joinpath(*parts[1:])
+    if file.is_dir() and len(parts) > 1:
+        return room_of(file / "__init__.py")
+    while len(parts) > 1 and not file.with_suffix(".py").is_file():
+        parts, file = parts[:-1], file.parent
+        if file.is_dir() and file != PACKAGE:
+            return room_of(file / "__init__.py")
+    return room_of(file.with_suffix(".py")) if len(parts) > 1 else "public"
+
+
+@pytest.mark.parametrize("room", sorted({room_of(path) for path in FILES}))
+def test_a_room_imports_only_what_it_may(room: str) -> None:
+    for path in FILES:
+        if room_of(path) == room:
+            rooms, distributions = imports_of(path)
+            assert rooms - ALLOWED[room] - {room} == set(), path
+            assert distributions - DISTRIBUTIONS.get(room, distributions) == set(), path
+
+
+def test_rooms_stand_on_each_other_without_a_circle() -> None:
+    TopologicalSorter(ALLOWED | {"public": {"__init__"}}).prepare()
+
+
+def test_packages_are_those_of_the_tree() -> None:
+    """setuptools lists every package, because kernels/ lies beside accel_logreg/ and not in it."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    there = {".".join(path.parent.relative_to(ROOT).parts) for path in FILES}
+    there |= {
+        f"accel_logreg.{'.'.join(path.parent.relative_to(ROOT).parts)}"
+        for path in ROOT.glob("kernels/**/*.cuh")
+    }
+    assert set(listed) == there | {"accel_logreg.kernels"}
+
+
+def test_solvers_use_only_linear_algebra_and_minimisers_of_scipy() -> None:
+    for path in (PACKAGE / "solvers").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("scipy"):
+                assert node.module in (
+                    "scipy.linalg",
+                    "scipy.linalg.blas",
+                    "scipy.linalg.lapack",
+                    "scipy.optimize",
+                ), path
+
+
+def test_kernels_folder_is_no_package_of_its_own() -> None:
+    assert not (ROOT / "kernels" / "__init__.py").exists()
+    assert (PACKAGE / "kernels").is_symlink()
+    assert (PACKAGE / "kernels").readlink() == Path("../kernels")
+
+
+def test_import_loads_no_engine_and_no_extra() -> None:
+    heavy = [
+        "numba",
+        "llvmlite",
+        "cupy",
+        "typer",
+        "rich",
+        "matplotlib",
+        "PIL",
+        "jinja2",
+        "pyarrow",
+        "skimage",
+    ]
+    # What scikit-learn itself loads, pandas and pyarrow where they are installed, is not ours.
+    code = (
+        "import sys, sklearn.utils; before = set(sys.modules); import accel_logreg; "
+        f"print([m for m in {heavy!r} if m in set(sys.modules) - before])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert result.stdout.strip() == "[]", result.stdout + result.stderr
+
+
+def test_public_names_are_what_all_says() -> None:
+    import accel_logreg
+
+    defined = {
+        name
+        for name, value in vars(accel_logreg).items()
+        if not name.startswith("_") and (callable(value) or isinstance(value, type))
+    }
+    assert defined == set(accel_logreg.__all__)
+    for name in accel_logreg.__all__:
+        assert getattr(accel_logreg, name).__doc__, f"{name} has no docstring"

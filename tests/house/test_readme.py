@@ -1,0 +1,44 @@
+"""The README's example runs, and the files it names exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from accel_logreg.backends import load_backend
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def example() -> str:
+    (code,) = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+    assert 'backend="cupy"' in code
+    assert "1_000_000" in code
+    return str(code)
+
+
+def run(code: str, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(code, "README.md", "exec"), {})
+    assert re.search("certified|estimated", capsys.readouterr().out)
+
+
+def test_example_on_a_cpu_engine(capsys: pytest.CaptureFixture[str]) -> None:
+    assert load_backend("numba").name == "numba"
+    run(example().replace('backend="cupy"', 'backend="numba"').replace("1_000_000", "2_000"), capsys)
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("gpu")
+def test_example_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    run(example(), capsys)
+
+
+def test_files_named_in_the_readme_exist() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", TEXT):
+        assert (ROOT / target).exists(), target
+    block = re.findall(r"```\n(.*?)```", TEXT, flags=re.DOTALL)[-1]
+    for name in re.findall(r"\b(\w+\.py)\b", block):
+        assert list(ROOT.glob(f"*/**/{name}")), name

@@ -1,0 +1,326 @@
+"""K columns in one read: every engine compared with the loop, and with K rows asked one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from accel_logreg.backends.python_loop.dense import PythonBackend, PythonRows
+from accel_logreg.interface.columns import Columns
+from accel_logreg.interface.rows import Backend, Csr, Float64, Matrix
+
+# One row, one feature, one column; one below, at and above a panel of eight; several panels.
+SHAPES = [
+    (1, 1, 1),
+    (1, 5, 9),
+    (2, 1, 3),
+    (7, 3, 2),
+    (8, 8, 8),
+    (9, 7, 7),
+    (17, 28, 1),
+    (33, 31, 9),
+    (100, 2, 33),
+    (19, 517, 3),
+    (70, 65, 8),
+]
+WEIGHTS = ["none", "shared", "own"]
+
+
+def column_problem(
+    rng: np.random.Generator, n: int, d: int, K: int, dtype: type[np.floating], weights: str
+) -> tuple[Matrix, Float64, Float64 | None]:
+    X = rng.standard_normal((n, d)).astype(dtype)
+    Y = (rng.random((n, K)) < 0.5).astype(np.float64)
+    if weights == "none":
+        return X, Y, None
+    if weights == "shared":
+        return X, Y, rng.integers(0, 3, n) + rng.random(n)
+    s = rng.random((n, K)) * rng.integers(0, 2, (n, K))  # half of the rows are in no column's problem
+    s[rng.integers(0, n, K), np.arange(K)] = 1.0
+    return X, Y, s
+
+
+def assert_close(found: Float64, expected: Float64, rtol: float = 1e-12) -> None:
+    """Column by column, relative to the column's largest entry."""
+    assert found.dtype == np.float64
+    assert found.shape == expected.shape
+    size = np.abs(expected).max(axis=0) + 1e-300
+    assert (np.abs(found - expected) <= rtol * size).all(), np.max(np.abs(found - expected) / size)
+
+
+def assert_same_answers(columns: Columns, loop: Columns, W: Float64, V: Float64, rtol: float = 1e-12) -> None:
+    losses, gradient = columns.loss_grad(W)
+    expected_losses, expected = loop.loss_grad(W)
+    assert losses.shape == (W.shape[1],)
+    np.testing.assert_allclose(losses, expected_losses, rtol=rtol, atol=1e-300)
+    assert_close(gradient, expected, rtol)
+    assert_close(columns.hessian_product(W, V), loop.hessian_product(W, V), rtol)
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
+def test_answers_equal_the_loop(
+    backend: Backend,
+    shape: tuple[int, int, int],
+    dtype: type[np.floating],
+    weights: str,
+    rng: np.random.Generator,
+) -> None:
+    n, d, K = shape
+    X, Y, s = column_problem(rng, n, d, K, dtype, weights)
+    W, V = rng.standard_normal((2, d + 1, K)) / np.sqrt(d)
+    columns, loop = backend.columns(X, Y, s), PythonBackend().columns(X, Y, s)
+    assert (columns.n_rows, columns.n_features, columns.n_columns) == shape
+    assert columns.dtype == X.dtype
+    np.testing.assert_allclose(columns.weight_sums, loop.weight_sums, rtol=1e-14)
+    assert_same_answers(columns, loop, W, V)
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_every_column_is_a_problem_of_its_own(
+    backend: Backend, dtype: type[np.floating], weights: str, rng: np.random.Generator
+) -> None:
+    """What ``Rows`` say of one column after the other, which have another loop for an oracle."""
+    n, d, K = 61, 13, 11
+    X, Y, s = column_problem(rng, n, d, K, dtype, weights)
+    W, V = rng.standard_normal((2, d + 1, K))
+    columns = backend.columns(X, Y, s)
+    losses, gradient = columns.loss_grad(W)
+    product = columns.hessian_product(W, V)
+    for k in range(K):
+        own = s if s is None or s.ndim == 1 else s[:, k].copy()
+        for rows in (backend.rows(X, Y[:, k].copy(), own), PythonRows(X, Y[:, k], own)):
+            loss, expected = rows.loss_grad(W[:, k].copy())
+            assert losses[k] == pytest.approx(loss, rel=1e-12)
+            assert_close(gradient[:, k], expected)
+            assert_close(product[:, k], rows.hessian_product(W[:, k].copy(), V[:, k].copy()))
+            assert columns.weight_sums[k] == pytest.approx(rows.weight_sum, rel=1e-14)
+
+
+def test_the_order_of_the_columns_does_not_matter(
+    backend: Backend, dtype: type[np.floating], rng: np.random.Generator
+) -> None:
+    X, Y, s = column_problem(rng, 41, 6, 19, dtype, "own")
+    assert s is not None
+    W, V = rng.standard_normal((2, 7, 19))
+    order = rng.permutation(19)
+    columns, permuted = backend.columns(X, Y, s), backend.columns(X, Y[:, order], s[:, order])
+    losses, gradient = columns.loss_grad(W)
+    permuted_losses, permuted_gradient = permuted.loss_grad(W[:, order])
+    np.testing.assert_allclose(permuted_losses, losses[order], rtol=1e-14)
+    assert_close(permuted_gradient, gradient[:, order], 1e-13)
+    assert_close(
+        permuted.hessian_product(W[:, order], V[:, order]), columns.hessian_product(W, V)[:, order], 1e-13
+    )
+
+
+def test_folds_are_the_rows_left_in(
+    backend: Backend, dtype: type[np.floating], rng: np.random.Generator
+) -> None:
+    """A weight of 0 takes a row out of one column's problem and leaves it in the others'."""
+    X, Y, _ = column_problem(rng, 50, 5, 1, dtype, "none")
+    fold = rng.permutation(50) % 5
+    weights = (fold[:, np.newaxis] != np.arange(5)).astype(np.float64)
+    W = rng.standard_normal((6, 5))
+    losses, gradient = backend.columns(X, np.repeat(Y, 5, axis=1), weights).loss_grad(W)
+    for k in range(5):
+        left = fold != k
+        loss, expected = PythonRows(X[left], Y[left, 0], None).loss_grad(W[:, k])
+        assert losses[k] == pytest.approx(loss, rel=1e-12)
+        assert_close(gradient[:, k], expected)
+
+
+@pytest.mark.parametrize("K", [1, 3, 8, 9])
+@pytest.mark.parametrize("label", [0.0, 1.0])
+def test_logits_of_800_do_not_overflow(
+    backend: Backend, dtype: type[np.floating], label: float, K: int
+) -> None:
+    logits = np.array([0.0, 1e-9, 30.0, 709.5, 745.2, 800.0, 1e5])
+    X = np.r_[logits, -logits][:, np.newaxis].astype(dtype)
+    Y = np.full((14, K), label)
+    W, V = np.tile([[1.0], [0.0]], K), np.tile([[1.0], [-0.5]], K)
+    for i in range(14):  # a row at a time: beside a loss of 1e5 the others would not show
+        weights = np.zeros(14)
+        weights[i] = 1.0
+        columns, loop = backend.columns(X, Y, weights), PythonBackend().columns(X, Y, weights)
+        for found, expected in zip(columns.loss_grad(W), loop.loss_grad(W), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-300)
+        np.testing.assert_allclose(
+            columns.hessian_product(W, V), loop.hessian_product(W, V), rtol=1e-13, atol=1e-290
+        )
+
+
+def test_a_column_of_nan_keeps_it_to_itself(backend: Backend, rng: np.random.Generator) -> None:
+    X, Y, _ = column_problem(rng, 20, 3, 5, np.float64, "none")
+    W = rng.standard_normal((4, 5))
+    W[0, 2] = np.nan
+    losses, gradient = backend.columns(X, Y, None).loss_grad(W)
+    others = [0, 1, 3, 4]
+    assert np.isnan(losses[2])
+    assert np.isnan(gradient[:, 2]).all()
+    assert np.isfinite(losses[others]).all()
+    assert np.isfinite(gradient[:, others]).all()
+
+
+def test_same_data_same_bits(backend: Backend, dtype: type[np.floating], rng: np.random.Generator) -> None:
+    n = 50 if backend.name == "python" else 5000
+    X, Y, s = column_problem(rng, n, 30, 11, dtype, "shared")
+    W = rng.standard_normal((31, 11))
+    first, second = backend.columns(X, Y, s), backend.columns(X, Y, s)
+    for found, again in zip(first.loss_grad(W), second.loss_grad(W), strict=True):
+        np.testing.assert_array_equal(found, again)
+    np.testing.assert_array_equal(first.hessian_product(W, W), first.hessian_product(W, W))
+
+
+@pytest.mark.parametrize("K", [2, 12])
+def test_many_blocks_and_threads(
+    backend: Backend, dtype: type[np.floating], K: int, rng: np.random.Generator
+) -> None:
+    """More rows than one thread's share and one block, compared with whole arrays in float64."""
+    n = 1001 if backend.name == "python" else 30_011
+    X, Y, s = column_problem(rng, n, 29, K, dtype, "own")
+    assert s is not None
+    W = rng.standard_normal((30, K))
+    z = X.astype(np.float64) @ W[:-1] + W[-1]
+    residual = s * (1.0 / (1.0 + np.exp(-z)) - Y) / s.sum(axis=0)
+    losses, gradient = backend.columns(X, Y, s).loss_grad(W)
+    np.testing.assert_allclose(
+        losses, (s * (np.logaddexp(0.0, z) - Y * z)).sum(axis=0) / s.sum(axis=0), rtol=1e-12
+    )
+    assert_close(gradient[:-1], X.T.astype(np.float64) @ residual, 1e-9)
+    np.testing.assert_allclose(gradient[-1], residual.sum(axis=0), rtol=1e-9, atol=1e-13)
+
+
+def test_one_read_serves_all_columns(backend: Backend, rng: np.random.Generator) -> None:
+    X, Y, s = column_problem(rng, 12, 3, 20, np.float64, "own")
+    columns = backend.columns(X, Y, s)
+    assert columns.reads == 0
+    columns.loss_grad(np.zeros((4, 20)))
+    assert columns.reads == 1
+    columns.hessian_product(np.zeros((4, 20)), np.zeros((4, 20)))
+    assert columns.reads == 2
+
+
+def test_what_is_passed_in_is_not_written_to(backend: Backend, rng: np.random.Generator) -> None:
+    X, Y, s = column_problem(rng, 20, 3, 4, np.float64, "own")
+    W = rng.standard_normal((4, 4))
+    arrays = [array for array in (X, Y, s, W) if array is not None]
+    copies = [array.copy() for array in arrays]
+    for array in arrays:
+        array.flags.writeable = False
+    columns = backend.columns(X, Y, s)
+    columns.loss_grad(W)
+    columns.hessian_product(W, W)
+    for array, copy in zip(arrays, copies, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+@pytest.mark.parametrize("kind", [bool, np.int64, np.float32])
+def test_labels_and_weights_of_any_kind_and_order(
+    backend: Backend, kind: Any, rng: np.random.Generator
+) -> None:
+    X, Y, s = column_problem(rng, 23, 4, 10, np.float64, "own")
+    assert s is not None
+    s = np.round(4.0 * s + 0.5)
+    W = rng.standard_normal((5, 10))
+    columns = backend.columns(X, np.asfortranarray(Y.astype(kind)), np.asfortranarray(s.astype(np.int32)))
+    expected_losses, expected = PythonBackend().columns(X, Y, s).loss_grad(W)
+    losses, gradient = columns.loss_grad(np.asfortranarray(W))
+    np.testing.assert_allclose(losses, expected_losses, rtol=1e-12)
+    assert_close(gradient, expected)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    n=st.integers(1, 40),
+    d=st.integers(1, 20),
+    K=st.integers(1, 20),
+    scale=st.sampled_from([1e-6, 1.0, 1e3]),
+    single=st.booleans(),
+    weights=st.sampled_from(WEIGHTS),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_any_problem_equals_the_loop(
+    backend: Backend, n: int, d: int, K: int, scale: float, single: bool, weights: str, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    X, Y, s = column_problem(rng, n, d, K, np.float64, weights)
+    X = (X * scale).astype(np.float32 if single else np.float64)
+    W, V = rng.standard_normal((2, d + 1, K)) / max(1.0, scale * d)
+    assert_same_answers(backend.columns(X, Y, s), PythonBackend().columns(X, Y, s), W, V, rtol=1e-10)
+
+
+# ---- what is refused ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("Y", "message"),
+    [
+        (np.zeros(6), r"Y has shape \(6,\); it must be \(n, K\) with n = 6.*Y = y\[:, np.newaxis\]"),
+        (np.zeros((5, 2)), r"Y has shape \(5, 2\).*n = 6"),
+        (np.zeros((6, 0)), r"Y has shape \(6, 0\).*K ≥ 1"),
+        (np.array([[0, 1], [1, 1], [0, 2], [0, 1], [0, 1], [1, 0]]), r"Y\[2, 1\] is 2; labels are 0 and 1"),
+        (np.full((6, 2), np.nan), r"Y\[0, 0\] is nan"),
+        (np.full((6, 1), 0.5), r"Y\[0, 0\] is 0.5"),
+    ],
+    ids=["one dimension", "rows", "no column", "classes", "NaN", "halves"],
+)
+def test_labels_that_are_refused(backend: Backend, Y: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        backend.columns(np.ones((6, 3)), Y, None)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (np.ones(5), r"weights have shape \(5,\); allowed: None, \(6,\) .* or \(6, 2\)"),
+        (np.ones((6, 3)), r"weights have shape \(6, 3\)"),
+        (np.ones((2, 6)), r"weights have shape \(2, 6\)"),
+        (np.r_[1.0, -0.5, np.ones(4)], r"weights\[1\] is -0.5; weights are finite and not negative"),
+        (np.c_[np.ones(6), np.r_[np.ones(5), np.inf]], r"weights\[5, 1\] is inf"),
+        (np.c_[np.ones(6), np.full(6, np.nan)], r"weights\[0, 1\] is nan"),
+        (np.zeros(6), r"the weights of column 0, 1 of Y are all 0"),
+        (np.c_[np.ones(6), np.zeros(6)], r"the weights of column 1 of Y are all 0.*Leave the column out"),
+        (np.full(6, 1e308), r"add up to infinity"),
+    ],
+    ids=["rows", "columns", "transposed", "negative", "infinite", "NaN", "no row", "empty column", "sum"],
+)
+def test_weights_that_are_refused(backend: Backend, weights: Any, message: str) -> None:
+    with np.errstate(over="ignore"), pytest.raises(ValueError, match=message):
+        backend.columns(np.ones((6, 3)), np.zeros((6, 2)), weights)
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 4), (3, 2), (4, 3), (4, 2, 1)], ids=str)
+def test_points_that_are_refused(backend: Backend, shape: tuple[int, ...]) -> None:
+    columns = backend.columns(np.ones((6, 3)), np.zeros((6, 2)), None)
+    good, bad = np.zeros((4, 2)), np.zeros(shape)
+    with pytest.raises(ValueError, match=r"W has shape .*; it must be \(p, K\) = \(4, 2\)"):
+        columns.loss_grad(bad)
+    with pytest.raises(ValueError, match="W has shape"):
+        columns.hessian_product(bad, good)
+    with pytest.raises(ValueError, match="V has shape"):
+        columns.hessian_product(good, bad)
+    assert columns.reads == 0
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_sparse_rows_are_answered_for_or_refused(
+    backend: Backend, dtype: type[np.floating], weights: str, rng: np.random.Generator
+) -> None:
+    dense, Y, s = column_problem(rng, 30, 7, 9, dtype, weights)
+    dense[rng.random((30, 7)) < 0.6] = 0.0
+    rows, indices = np.nonzero(dense)
+    indptr = np.searchsorted(rows, np.arange(31))
+    X = Csr(dense[rows, indices], indices.astype(np.int32), indptr.astype(np.int32), (30, 7))
+    if backend.name in ("numba", "cupy"):
+        with pytest.raises(
+            TypeError, match=rf"sparse \(CSR\), and backend='{backend.name}'.*backend='numpy'"
+        ):
+            backend.columns(X, Y, s)
+        return
+    W, V = rng.standard_normal((2, 8, 9))
+    assert_same_answers(backend.columns(X, Y, s), PythonBackend().columns(dense, Y, s), W, V)

@@ -1,0 +1,215 @@
+"""The Hessian, its diagonal, the Gram matrix and combinations of rows, on every engine."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support.interface_problems import SHAPES, assert_same_curvature, problem
+
+from accel_logreg.backends.python_loop.dense import PythonRows
+from accel_logreg.interface.rows import Backend, Float64, Picked
+
+ENTRIES_FOR_THE_LOOP = 60_000  # of products; it takes about 0.1 µs for each
+SINGLE = 1e-5  # what products rounded to float32 may be off by, relative to the diagonal
+DOUBLE = 1e-12
+
+PRECISE = pytest.mark.parametrize("precise", [False, True], ids=["rounded", "precise"])
+WEIGHTED = pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
+SHAPE = pytest.mark.parametrize(
+    "shape",
+    [*(s for s in SHAPES if s[0] * (s[1] + 1) ** 2 <= ENTRIES_FOR_THE_LOOP), (61, 24), (40, 33)],
+    ids=lambda shape: f"{shape[0]}x{shape[1]}",
+)
+
+
+def tolerance(precise: bool) -> float:
+    return DOUBLE if precise else SINGLE
+
+
+def dense_hessian(X: Float64, s: Float64, W: Float64, centre: Float64, scale: Float64) -> Float64:
+    """Whole arrays in float64: an answer that owes nothing to the loop."""
+    z = X.astype(np.float64) @ W[:-1] + W[-1]
+    a = 1.0 / (1.0 + np.exp(-z))
+    standardised = np.c_[(X - centre) / scale, np.ones(len(z))]
+    H: Float64 = (standardised.T * (s * a * (1.0 - a))) @ standardised / s.sum()
+    return H
+
+
+@WEIGHTED
+def test_the_loop_equals_whole_arrays(weighted: bool, rng: np.random.Generator) -> None:
+    X, y, s = problem(rng, 23, 6, np.float64, weighted)
+    s_or_ones = np.ones(23) if s is None else s
+    W, centre, scale = rng.standard_normal(7), rng.standard_normal(6), 0.5 + rng.random(6)
+    a = rng.standard_normal(23)
+    loop = PythonRows(X, y, s)
+    expected = dense_hessian(X, s_or_ones, W, centre, scale)
+    assert_same_curvature(loop.hessian(W, centre, scale), expected, 1e-14)
+    raw = dense_hessian(X, s_or_ones, W, np.zeros(6), np.ones(6))
+    np.testing.assert_allclose(loop.hessian_diagonal(W), np.diag(raw), rtol=1e-13)
+    np.testing.assert_allclose(loop.gram(centre), (X - centre) @ (X - centre).T, rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(loop.combination(a), X.T @ a, rtol=1e-13, atol=1e-13)
+    product = raw @ np.r_[centre, 2.0]
+    np.testing.assert_allclose(loop.hessian_product(W, np.r_[centre, 2.0]), product, rtol=1e-12)
+
+
+@PRECISE
+@WEIGHTED
+@SHAPE
+def test_hessian_equals_the_loop(
+    backend: Backend,
+    shape: tuple[int, int],
+    dtype: type[np.floating],
+    weighted: bool,
+    precise: bool,
+    rng: np.random.Generator,
+) -> None:
+    n, d = shape
+    X, y, s = problem(rng, n, d, dtype, weighted)
+    W, centre, scale = rng.standard_normal(d + 1), rng.standard_normal(d), 0.5 + rng.random(d)
+    rows, loop = backend.rows(X, y, s), PythonRows(X, y, s)
+    expected = loop.hessian(W, centre, scale)
+    assert_same_curvature(rows.hessian(W, centre, scale, precise=precise), expected, tolerance(precise))
+    raw = loop.hessian(W, np.zeros(d), np.ones(d))
+    assert_same_curvature(rows.hessian(W, np.zeros(d), np.ones(d), precise=precise), raw, tolerance(precise))
+
+
+@WEIGHTED
+@SHAPE
+def test_diagonal_gram_and_combination_equal_the_loop(
+    backend: Backend,
+    shape: tuple[int, int],
+    dtype: type[np.floating],
+    weighted: bool,
+    rng: np.random.Generator,
+) -> None:
+    n, d = shape
+    X, y, s = problem(rng, n, d, dtype, weighted)
+    W, centre, a = rng.standard_normal(d + 1), rng.standard_normal(d), rng.standard_normal(n)
+    rows, loop = backend.rows(X, y, s), PythonRows(X, y, s)
+    diagonal = rows.hessian_diagonal(W)
+    assert diagonal.dtype == np.float64
+    np.testing.assert_allclose(diagonal, loop.hessian_diagonal(W), rtol=DOUBLE, atol=1e-300)
+    assert_same_curvature(rows.gram(centre), loop.gram(centre), DOUBLE)
+    assert_same_curvature(rows.gram(centre, precise=False), loop.gram(centre), SINGLE)
+    total, expected = rows.combination(a), loop.combination(a)
+    assert total.dtype == np.float64
+    np.testing.assert_allclose(total, expected, rtol=DOUBLE, atol=DOUBLE * np.abs(expected).max())
+
+
+@PRECISE
+@WEIGHTED
+def test_picked_rows_may_repeat_and_have_factors(
+    backend: Backend, dtype: type[np.floating], weighted: bool, precise: bool, rng: np.random.Generator
+) -> None:
+    X, y, s = problem(rng, 50, 9, dtype, weighted)
+    W, centre, scale = rng.standard_normal(10), rng.standard_normal(9), 0.5 + rng.random(9)
+    rows = backend.rows(X, y, s)
+    chosen = np.r_[rng.integers(0, 50, 37), 49, 49, 0]  # in no order
+    factors = rng.random(40) * 3.0
+    chosen_weights = factors if s is None else s[chosen] * factors
+    for picked, weights in [
+        (Picked(chosen, factors), chosen_weights),
+        (Picked(chosen[:1], np.ones(1)), np.ones(1)),
+    ]:
+        expected = PythonRows(X[picked.rows], y[picked.rows], weights).hessian(W, centre, scale)
+        H = rows.hessian(W, centre, scale, picked=picked, precise=precise)
+        assert_same_curvature(H, expected, tolerance(precise))
+
+
+@PRECISE
+def test_large_means_are_taken_off_first(
+    backend: Backend, dtype: type[np.floating], precise: bool, rng: np.random.Generator
+) -> None:
+    """Columns of mean 1e4 and deviation 1: squares of raw float32 entries would lose every digit."""
+    n = 120 if backend.name == "python" else 3000
+    X = (rng.standard_normal((n, 12)) + 1e4).astype(dtype)
+    y = (rng.random(n) < 0.5).astype(np.float64)
+    W = rng.standard_normal(13) / 4.0
+    W[-1] -= 1e4 * W[:-1].sum()
+    centre = X.mean(axis=0, dtype=np.float64)
+    scale = np.full(12, 1.25)
+    expected = dense_hessian(X.astype(np.float64), np.ones(n), W, centre, scale)
+    rows = backend.rows(X, y, None)
+    # z is a difference of numbers near 1e4 and known to about 1e-11.
+    assert_same_curvature(
+        rows.hessian(W, centre, scale, precise=precise), expected, 1e-10 if precise else SINGLE
+    )
+    if n == 120:
+        G = (X - centre) @ (X - centre).T
+        assert_same_curvature(rows.gram(centre), G, 1e-10)
+
+
+@pytest.mark.parametrize("z", [30.0, 100.0, 300.0, 700.0, 800.0])
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_extreme_logits(backend: Backend, dtype: type[np.floating], z: float, sign: float) -> None:
+    X = np.full((17, 1), sign * z, dtype=dtype)
+    W = np.array([1.0, 0.0])
+    rows, loop = backend.rows(X, np.ones(17), None), PythonRows(X, np.ones(17), None)
+    centre, scale = np.array([1.0]), np.array([10.0])
+    expected = loop.hessian(W, centre, scale)
+    # Below 1e-36 there are no products of float32; e^-708 = 3e-308 is some engines' least exponential.
+    for precise, smallest in ((False, 1e-36), (True, 1e-290)):
+        H = rows.hessian(W, centre, scale, precise=precise)
+        np.testing.assert_allclose(H, expected, rtol=tolerance(precise), atol=smallest)
+    np.testing.assert_allclose(rows.hessian_diagonal(W), loop.hessian_diagonal(W), rtol=DOUBLE, atol=1e-290)
+
+
+def test_many_blocks_and_threads(
+    backend: Backend, dtype: type[np.floating], rng: np.random.Generator
+) -> None:
+    n = 301 if backend.name == "python" else 30_011
+    X, y, s = problem(rng, n, 29, dtype, True)
+    assert s is not None
+    W, centre, scale = rng.standard_normal(30), rng.standard_normal(29), 0.5 + rng.random(29)
+    rows = backend.rows(X, y, s)
+    expected = dense_hessian(X.astype(np.float64), s, W, centre, scale)
+    assert_same_curvature(rows.hessian(W, centre, scale), expected, SINGLE)
+    assert_same_curvature(rows.hessian(W, centre, scale, precise=True), expected, 1e-11)
+    chosen = Picked(rng.integers(0, n, n // 2), rng.random(n // 2))
+    expected = dense_hessian(
+        X[chosen.rows].astype(np.float64), s[chosen.rows] * chosen.factors, W, centre, scale
+    )
+    assert_same_curvature(rows.hessian(W, centre, scale, picked=chosen), expected, SINGLE)
+    raw = dense_hessian(X.astype(np.float64), s, W, np.zeros(29), np.ones(29))
+    np.testing.assert_allclose(rows.hessian_diagonal(W), np.diag(raw), rtol=1e-11)
+    a = rng.standard_normal(n)
+    np.testing.assert_allclose(rows.combination(a), X.T.astype(np.float64) @ a, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(130, 700), (3, 5001), (260, 33)])
+def test_gram_of_wide_rows(
+    backend: Backend, dtype: type[np.floating], shape: tuple[int, int], rng: np.random.Generator
+) -> None:
+    n, d = (shape[0] // 10 + 1, shape[1]) if backend.name == "python" else shape
+    X, y, s = problem(rng, n, d, dtype, True)
+    centre = rng.standard_normal(d)
+    D = X.astype(np.float64) - centre
+    rows = backend.rows(X, y, s)
+    assert_same_curvature(rows.gram(centre), D @ D.T, DOUBLE)
+    assert_same_curvature(rows.gram(centre, precise=False), D @ D.T, SINGLE)
+
+
+def test_weight_two_is_the_row_twice(
+    backend: Backend, dtype: type[np.floating], rng: np.random.Generator
+) -> None:
+    X, y, _ = problem(rng, 25, 4, dtype, False)
+    counts = rng.integers(0, 4, 25)
+    W, centre, scale = rng.standard_normal(5), rng.standard_normal(4), 0.5 + rng.random(4)
+    weighted = backend.rows(X, y, counts.astype(np.float64))
+    repeated = PythonRows(X.repeat(counts, axis=0), y.repeat(counts), None)
+    picked = Picked(np.arange(25).repeat(counts), np.ones(counts.sum()))
+    expected = repeated.hessian(W, centre, scale)
+    assert_same_curvature(weighted.hessian(W, centre, scale, precise=True), expected, DOUBLE)
+    by_index = backend.rows(X, y, None).hessian(W, centre, scale, picked=picked, precise=True)
+    assert_same_curvature(by_index, expected, DOUBLE)
+    np.testing.assert_allclose(weighted.hessian_diagonal(W), repeated.hessian_diagonal(W), rtol=DOUBLE)
+
+
+def test_same_data_same_bits(backend: Backend, dtype: type[np.floating], rng: np.random.Generator) -> None:
+    n = 50 if backend.name == "python" else 5000
+    X, y, s = problem(rng, n, 30, dtype, True)
+    W, centre, scale, a = rng.standard_normal(31), np.zeros(30), np.ones(30), rng.standard_normal(n)
+    first, second = backend.rows(X, y, s), backend.rows(X, y, s)
+    np.testing.assert_array_equal(first.hessian(W, centre, scale), second.hessian(W, centre, scale))
+    np.testing.assert_array_equal(first.hessian_diagonal(W), second.hessian_diagonal(W))
+    np.testing.assert_array_equal(first.combination(a), second.combination(a))

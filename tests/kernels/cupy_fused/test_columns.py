@@ -1,0 +1,287 @@
+"""The kernels for K columns, compiled for the host, against the Python loop; and how their passes are cut."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from interface.test_columns import assert_close, assert_same_answers, column_problem
+from support.cuda_host.host_device import (
+    NO_ROOM,
+    ONE_MULTIPROCESSOR,
+    Driver,
+    HostDevice,
+    compiler,
+    sanitizers_work,
+)
+from support.cuda_host.play_engine import PlayedCupyBackend
+from support.cuda_host.played_arrays import CupyLike
+
+from accel_logreg.backends.cupy_fused.columns import CupyColumns, CupyLongColumns, upload_columns
+from accel_logreg.backends.python_loop.dense import PythonBackend
+from accel_logreg.interface.columns import column_labels
+from accel_logreg.kernels.cupy_fused.columns.launch import plan_questions
+from accel_logreg.kernels.cupy_fused.columns.plan import (
+    WIDTHS,
+    ColumnsPlan,
+    columns_bytes,
+    columns_shared_bytes,
+    plan_columns_pass,
+)
+from accel_logreg.kernels.cupy_fused.dense.plan import Limits
+from accel_logreg.kernels.cupy_fused.dense.resident import GRADIENT, HESSIAN_PRODUCT
+from accel_logreg.kernels.cupy_fused.launching import COLUMNS
+
+pytest_plugins = ["support.cuda_host.fixtures"]
+
+TURING = Limits(72, 64 << 10, 64 << 10)
+HOPPER = Limits(132, 227 << 10, 228 << 10)
+LARGE_MULTIPROCESSOR = Limits(1, 227 << 10, 228 << 10)
+# n, d, K, weights: one of everything; every width, full panels and not; d below and above the threads.
+SHAPES = [
+    (1, 1, 1, "own"),
+    (1, 31, 3, "none"),
+    (67, 1, 2, "shared"),
+    (131, 3, 8, "own"),
+    (75, 28, 1, "shared"),
+    (75, 28, 9, "none"),
+    (49, 33, 4, "own"),
+    (30, 32, 33, "shared"),
+    (20, 257, 7, "none"),
+    (5, 523, 8, "own"),
+]
+
+
+def compare(device: HostDevice, X: Any, Y: Any, s: Any, W: Any, V: Any) -> Any:
+    columns = upload_columns(device, X, column_labels(len(X), Y, s))
+    assert_same_answers(columns, PythonBackend().columns(X, Y, s), W, V)
+    return columns
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_one_read(
+    device: HostDevice, dtype: Any, rng: np.random.Generator, shape: tuple[int, int, int, str]
+) -> None:
+    n, d, K, weights = shape
+    device.misaligned, device.limits = n % 2, LARGE_MULTIPROCESSOR
+    X, Y, s = column_problem(rng, n, d, K, dtype, weights)
+    columns = compare(device, X, Y, s, *rng.normal(size=(2, d + 1, K)) / np.sqrt(d))
+    assert isinstance(columns, CupyColumns)
+    assert columns.reads == 2
+    width, name = next((width for width in WIDTHS if width >= K), 8), np.dtype(dtype).name
+    assert device.launched == [
+        f"gradient_columns{width}_{name}",
+        "reduce_partials",
+        f"hessian_product_columns{width}_{name}",
+        "reduce_partials",
+    ]
+
+
+@pytest.mark.parametrize("weights", ["none", "shared", "own"])
+def test_several_reads_where_the_sums_do_not_fit(
+    device: HostDevice, dtype: Any, rng: np.random.Generator, weights: str
+) -> None:
+    device.limits = Limits(1, 24 << 10, 25 << 10)
+    X, Y, s = column_problem(rng, 30, 70, 19, dtype, weights)
+    columns = compare(device, X, Y, s, *rng.normal(size=(2, 71, 19)) / 8)
+    plans = plan_questions(30, 70, 19, X.itemsize, device.limits)
+    assert plans is not None
+    reads = [plans.of(question).reads for question in (GRADIENT, HESSIAN_PRODUCT)]
+    assert columns.reads == sum(reads)
+    assert 1 < reads[0] < 19
+    assert len(device.launched) == 2 * sum(reads)
+
+
+def test_many_tiles_a_block(device: HostDevice, dtype: Any, rng: np.random.Generator) -> None:
+    device.limits = Limits(1, 30 << 10, 60 << 10)
+    X, Y, s = column_problem(rng, 401, 37, 6, dtype, "own")
+    plan = plan_columns_pass(401, 37, 6, X.itemsize, 1, device.limits)
+    assert plan is not None
+    assert plan.cut.blocks > 1
+    assert plan.cut.chunk_rows > 3 * plan.cut.tile_rows
+    compare(device, X, Y, s, *rng.normal(size=(2, 38, 6)) / 6)
+
+
+def test_one_stage_and_a_row_of_several_warps(
+    device: HostDevice, dtype: Any, rng: np.random.Generator
+) -> None:
+    d, itemsize = 600, np.dtype(dtype).itemsize
+    room = 8 * (d + 200) + d * itemsize  # one column's sums, a little, and one row
+    device.limits = Limits(1, room, room + 1024)
+    X, Y, s = column_problem(rng, 4, d, 3, dtype, "own")
+    plan = plan_columns_pass(4, d, 3, itemsize, 1, device.limits)
+    assert plan is not None
+    assert (plan.kept, plan.cut.stages, plan.cut.tile_rows) == (1, 1, 1)
+    assert plan.cut.lanes > 32
+    compare(device, X, Y, s, *rng.normal(size=(2, d + 1, 3)) / 24)
+
+
+@pytest.mark.parametrize("weights", ["none", "shared", "own"])
+def test_rows_too_long_go_column_by_column(
+    device: HostDevice, dtype: Any, rng: np.random.Generator, weights: str
+) -> None:
+    device.limits = NO_ROOM
+    X, Y, s = column_problem(rng, 21, 130, 3, dtype, weights)
+    columns = compare(device, X, Y, s, *rng.normal(size=(2, 131, 3)) / 11)
+    assert isinstance(columns, CupyLongColumns)
+    assert columns.reads == 2 * 2 * 3
+    assert f"column_sums_{np.dtype(dtype).name}" in device.launched
+
+
+@pytest.mark.parametrize("K", [1, 3, 8])
+def test_logits_of_800(device: HostDevice, dtype: Any, K: int) -> None:
+    X = np.array([[800.0], [-800.0], [800.0], [-800.0], [0.0]], dtype)
+    Y = np.repeat(np.array([[1.0], [0.0], [0.0], [1.0], [1.0]]), K, axis=1)
+    compare(device, X, Y, None, np.tile([[1.0], [0.0]], K), np.ones((2, K)))
+
+
+def test_a_column_of_nan_keeps_it_to_itself(one_device: HostDevice, rng: np.random.Generator) -> None:
+    X, Y, _ = column_problem(rng, 20, 3, 9, np.float64, "none")
+    W = rng.standard_normal((4, 9))
+    W[1, 2] = np.nan
+    losses, gradient = upload_columns(one_device, X, column_labels(20, Y, None)).loss_grad(W)
+    np.testing.assert_array_equal(np.isnan(losses), np.arange(9) == 2)
+    np.testing.assert_array_equal(np.isnan(gradient).all(axis=0), np.arange(9) == 2)
+    np.testing.assert_array_equal(np.isnan(gradient).any(axis=0), np.arange(9) == 2)
+
+
+def test_order_of_threads_and_copies_changes_no_bit(driver: Driver, rng: np.random.Generator) -> None:
+    X, Y, s = column_problem(rng, 75, 28, 11, np.float32, "own")
+    W = rng.normal(size=(29, 11))
+    answers = []
+    for late, descending in [(True, False), (False, True), (True, True)]:
+        device = HostDevice(driver, ONE_MULTIPROCESSOR, late, descending)
+        losses, gradient = upload_columns(device, X, column_labels(75, Y, s)).loss_grad(W)
+        answers.append((losses.tobytes(), gradient.tobytes()))
+    assert answers[0] == answers[1] == answers[2]
+
+
+def test_x_on_the_device_is_read_where_it_lies(
+    played_engine: PlayedCupyBackend, dtype: Any, rng: np.random.Generator
+) -> None:
+    X, Y, s = column_problem(rng, 40, 5, 3, dtype, "shared")
+    W = rng.normal(size=(6, 3))
+    columns = played_engine.columns(CupyLike(X, ordinal=1), Y, s)
+    losses, gradient = columns.loss_grad(W)
+    expected_losses, expected = PythonBackend().columns(X, Y, s).loss_grad(W)
+    np.testing.assert_allclose(losses, expected_losses, rtol=1e-12)
+    assert_close(gradient, expected)
+    assert played_engine._played[0].launched == []
+    assert isinstance(columns, CupyColumns)
+    assert np.shares_memory(columns._data.X, X)
+
+
+def test_no_room_is_named_before_anything_is_copied(
+    one_device: HostDevice, dtype: Any, rng: np.random.Generator
+) -> None:
+    X, Y, s = column_problem(rng, 40, 5, 3, dtype, "own")
+    one_device.memory = X.nbytes
+    with pytest.raises(MemoryError, match=r"X of shape \(40, 5\) .* with 3 columns needs .*fewer columns"):
+        upload_columns(one_device, X, column_labels(40, Y, s))
+
+
+def test_the_check_notices_a_pair_that_is_not_aligned(driver: Driver, tmp_path: Path) -> None:
+    """A device would end the kernel with a misaligned address; most hosts read on in silence."""
+    cxx = compiler()
+    if cxx is None or not sanitizers_work(cxx, tmp_path):
+        pytest.skip("the C++ compiler has no sanitizers, so misaligned loads go unnoticed on this machine")
+    with pytest.raises(RuntimeError, match="misaligned"):
+        HostDevice(driver, ONE_MULTIPROCESSOR).launch("misaligned_pair", (1,), 64, 8 * 128, (np.zeros(64),))
+
+
+def test_the_check_notices_factors_that_are_overwritten(driver: Driver) -> None:
+    """A barrier left out between the column sums and the next panel's dot products."""
+    answers = []
+    for descending in (False, True):
+        out = np.zeros(64)
+        device = HostDevice(driver, ONE_MULTIPROCESSOR, descending=descending)
+        device.launch("overwritten_factors", (1,), 64, 8 * 128, (out,))
+        answers.append(out)
+    assert not np.array_equal(*answers)
+
+
+# ---- plans: numbers only ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limits", [TURING, HOPPER], ids=["Turing", "Hopper"])
+@pytest.mark.parametrize("itemsize", [4, 8])
+@pytest.mark.parametrize("dots", [1, 2])
+def test_every_plan_covers_the_rows_and_columns_and_fits(limits: Limits, itemsize: int, dots: int) -> None:
+    for n, d, K in itertools.product(
+        (1, 31, 10**6, 10**10), (1, 3, 28, 32, 257, 3072, 12288, 50_000), (1, 2, 5, 8, 9, 33, 1000)
+    ):
+        plan = plan_columns_pass(n, d, K, itemsize, dots, limits)
+        if plan is None:
+            assert 8 * d + d * itemsize > limits.shared_per_block - 4096
+            continue
+        cut = plan.cut
+        assert plan.width in WIDTHS
+        assert plan.kept % plan.width == 0
+        passes = list(plan.passes())
+        assert len(passes) == plan.reads
+        assert [first for first, _ in passes] == [plan.kept * i for i in range(len(passes))]
+        assert sum(columns for _, columns in passes) == K <= plan.padded < K + plan.width
+        assert all(1 <= columns <= plan.kept for _, columns in passes)
+        assert (cut.blocks - 1) * cut.chunk_rows < n <= cut.blocks * cut.chunk_rows
+        per_multiprocessor = 512 // cut.threads
+        assert cut.shared_bytes <= limits.shared_per_block
+        assert per_multiprocessor * (cut.shared_bytes + 1024) <= limits.shared_per_multiprocessor
+        assert cut.blocks <= per_multiprocessor * limits.multiprocessors
+        assert 1 <= cut.tile_rows <= cut.chunk_rows
+        assert cut.tile_rows * d < 2**31
+        assert plan.width <= cut.lanes <= cut.threads
+        assert cut.lanes & (cut.lanes - 1) == 0
+        assert cut.threads // plan.width >= 32  # a warp of the link holds every column
+        for columns in {columns for _, columns in passes}:
+            args = (plan.width, columns, itemsize, dots, cut.tile_rows, cut.lanes, cut.stages)
+            assert columns_shared_bytes(cut.threads, d, *args) <= cut.shared_bytes
+
+
+@pytest.mark.parametrize(
+    ("n", "d", "K", "itemsize", "expected"),
+    [
+        (10**6, 28, 1, 4, (1, 1)),
+        (10**6, 28, 3, 4, (4, 1)),
+        (10**6, 28, 32, 8, (8, 1)),
+        (2 * 10**5, 300, 10, 4, (8, 1)),
+        (2 * 10**5, 300, 32, 8, (8, 1)),
+        (2 * 10**4, 3072, 10, 4, (4, 3)),
+    ],
+)
+def test_common_shapes_on_hopper(n: int, d: int, K: int, itemsize: int, expected: tuple[int, int]) -> None:
+    """Width of a panel, and reads of X."""
+    plan = plan_columns_pass(n, d, K, itemsize, GRADIENT.dots, HOPPER)
+    assert isinstance(plan, ColumnsPlan)
+    assert (plan.width, plan.reads) == expected
+    assert plan.cut.stages == 2
+
+
+def test_the_memory_is_the_data_and_a_small_workspace() -> None:
+    plans = plan_questions(10**6, 28, 10, 4, HOPPER)
+    assert plans is not None
+    data = 10**6 * 28 * 4 + 10**7
+    assert data < columns_bytes((10**6, 28), 10, 4, 0, plans.all()) < 1.01 * data
+    weighted = columns_bytes((10**6, 28), 10, 4, 10**7, plans.all())
+    assert weighted == columns_bytes((10**6, 28), 10, 4, 0, plans.all()) + 8 * 10**7
+
+
+def test_registers_leave_room_for_the_threads_that_the_plan_counts_on() -> None:
+    """Without spills: a panel's sums are to stay in registers."""
+    nvrtc = pytest.importorskip(
+        "cupy_backends.cuda.libs.nvrtc",
+        reason='CuPy is not installed, so NVRTC cannot be reached; pip install "cupy-cuda13x[ctk]"',
+        exc_type=ImportError,
+    )
+    from accel_logreg.kernels.cupy_fused.columns.plan import THREADS_PER_MULTIPROCESSOR
+    from bench.kernels_report.use import kernel_uses
+
+    try:
+        assert 90 in nvrtc.getSupportedArchs()
+    except Exception as error:
+        pytest.skip(f"NVRTC does not load: {error}")
+    for use in kernel_uses([90], [COLUMNS]):
+        assert use.threads >= THREADS_PER_MULTIPROCESSOR
+        assert use.spills == 0

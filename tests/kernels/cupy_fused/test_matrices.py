@@ -1,0 +1,254 @@
+"""The Hessian, the Gram matrix, combinations and samples, on the host, against the Python loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from support.cuda_host.host_device import NO_ROOM, ONE_MULTIPROCESSOR, Driver, HostDevice
+from support.interface_problems import assert_same_curvature
+
+from accel_logreg.backends.cupy_fused.dense import upload_rows
+from accel_logreg.backends.python_loop.dense import PythonRows
+from accel_logreg.interface.rows import Float64, Picked
+from accel_logreg.kernels.cupy_fused.dense.plan import Limits
+from accel_logreg.kernels.cupy_fused.matrices import plan as cupy_fused_rank_plan
+from accel_logreg.kernels.cupy_fused.matrices.plan import plan_gram, plan_hessian
+
+pytest_plugins = ["support.cuda_host.fixtures"]
+
+SINGLE = 2e-6  # sums of products rounded to float32, relative to √(Hⱼⱼ Hₖₖ)
+DOUBLE = 1e-13
+PRECISE = pytest.mark.parametrize("precise", [False, True], ids=["rounded", "precise"])
+SHAPES = [  # n, d, whether the rows have weights, and how many are picked
+    (1, 1, True, 0),
+    (1, 31, False, 0),  # p = 32: one narrow tile, and 33: three
+    (67, 32, True, 0),
+    (150, 3, False, 200),  # more picked than there are
+    (21, 99, True, 5),  # p = 100: wide tiles where products are float32
+    (17, 128, False, 0),  # p = 129: one more than a wide tile
+]
+
+
+def problem(
+    rng: np.random.Generator, n: int, d: int, dtype: Any, weighted: bool
+) -> tuple[Any, Float64, Float64 | None]:
+    X = rng.normal(size=(n, d)).astype(dtype)
+    y = (rng.random(n) < 0.4).astype(np.float64)
+    return X, y, rng.integers(0, 4, n) + 0.5 if weighted else None
+
+
+@PRECISE
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_hessian(
+    device: HostDevice,
+    dtype: Any,
+    rng: np.random.Generator,
+    shape: tuple[int, int, bool, int],
+    precise: bool,
+) -> None:
+    n, d, weighted, m = shape
+    device.misaligned = n % 2
+    X, y, s = problem(rng, n, d, dtype, weighted)
+    W, centre, scale = rng.normal(size=d + 1) / np.sqrt(d), rng.normal(size=d), 0.5 + rng.random(d)
+    picked = Picked(rng.integers(0, n, m), 0.1 + rng.random(m)) if m else None
+    rows = upload_rows(device, X, y, s)
+    found = rows.hessian(W, centre, scale, picked=picked, precise=precise)
+    expected = PythonRows(X, y, s).hessian(W, centre, scale, picked=picked)
+    assert_same_curvature(found, expected, DOUBLE if precise else SINGLE)
+    assert rows.reads == pytest.approx(2 * (m or n) / n)
+    wide = d >= 32 if precise else d == 99
+    kernel = f"{'precise_' * precise}hessian_{'wide' if wide else 'narrow'}_{np.dtype(dtype).name}"
+    assert kernel in device.launched
+
+
+def test_float32_products_on_wide_tiles_off_the_diagonal(
+    device: HostDevice, dtype: Any, rng: np.random.Generator
+) -> None:
+    X, y, s = problem(rng, 9, 200, dtype, weighted=True)
+    W, centre, scale = rng.normal(size=201) / 14, rng.normal(size=200), 0.5 + rng.random(200)
+    plan = plan_hessian(201, 9, False, device.limits)
+    assert (plan.shape.name, plan.tiles) == ("wide", 3)
+    H = upload_rows(device, X, y, s).hessian(W, centre, scale)
+    assert_same_curvature(H, PythonRows(X, y, s).hessian(W, centre, scale), SINGLE)
+
+
+@PRECISE
+def test_long_slices_are_summed_in_spans(
+    one_device: HostDevice,
+    dtype: Any,
+    rng: np.random.Generator,
+    monkeypatch: pytest.MonkeyPatch,
+    precise: bool,
+) -> None:
+    """One slice of more than two spans of float32 sums, and no multiple of anything."""
+    monkeypatch.setattr(cupy_fused_rank_plan, "LARGEST_TILES_BYTES", 0)
+    n = 2 * 2048 + 37
+    assert plan_hessian(4, n, precise, one_device.limits).slices == 1
+    X, y, s = problem(rng, n, 3, dtype, weighted=True)
+    W, centre, scale = rng.normal(size=4), rng.normal(size=3), np.ones(3)
+    H = upload_rows(one_device, X, y, s).hessian(W, centre, scale, precise=precise)
+    assert "reduce_partials" not in one_device.launched
+    assert_same_curvature(H, PythonRows(X, y, s).hessian(W, centre, scale), DOUBLE if precise else SINGLE)
+
+
+def test_a_span_does_not_swallow_the_next(
+    one_device: HostDevice, dtype: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """2²⁵ from the first 2048 rows, and ones after it: in one float32 sum each would be rounded away."""
+    monkeypatch.setattr(cupy_fused_rank_plan, "LARGEST_TILES_BYTES", 0)
+    X = np.r_[np.full(2048, 128.0), np.ones(700)].reshape(-1, 1).astype(dtype)
+    H = upload_rows(one_device, X, np.ones(2748), None).hessian(np.zeros(2), np.zeros(1), np.ones(1))
+    assert H[0, 0] == pytest.approx(0.25 * (2**25 + 700) / 2748, rel=1e-14)
+
+
+@PRECISE
+def test_several_slices(device: HostDevice, dtype: Any, rng: np.random.Generator, precise: bool) -> None:
+    plan = plan_hessian(8, 1003, precise, device.limits)
+    assert plan.slices > 3
+    assert 1003 % plan.chunk_terms
+    X, y, s = problem(rng, 1003, 7, dtype, weighted=True)
+    W, centre, scale = rng.normal(size=8), rng.normal(size=7), 0.5 + rng.random(7)
+    H = upload_rows(device, X, y, s).hessian(W, centre, scale, precise=precise)
+    assert_same_curvature(H, PythonRows(X, y, s).hessian(W, centre, scale), DOUBLE if precise else SINGLE)
+
+
+@PRECISE
+def test_large_means_are_taken_off_before_rounding(
+    one_device: HostDevice, dtype: Any, rng: np.random.Generator, precise: bool
+) -> None:
+    """Columns of mean 1e4 and deviation 1: their squares in float32 would lose every digit."""
+    X = (rng.normal(size=(80, 5)) + 1e4).astype(dtype)
+    y = np.ones(80)
+    W = rng.normal(size=6) / 4
+    W[-1] -= 1e4 * W[:-1].sum()
+    centre, scale = X.mean(axis=0, dtype=np.float64), np.full(5, 1.25)
+    H = upload_rows(one_device, X, y, None).hessian(W, centre, scale, precise=precise)
+    expected = PythonRows(X, y, None).hessian(W, centre, scale)
+    # z is a difference of numbers near 1e4 and known to about 1e-11.
+    assert_same_curvature(H, expected, 1e-10 if precise else SINGLE)
+
+
+@PRECISE
+@pytest.mark.parametrize("z", [30.0, 300.0, 700.0, 800.0])
+def test_curvatures_far_below_float32(one_device: HostDevice, dtype: Any, z: float, precise: bool) -> None:
+    X = np.array([[z], [-z], [z], [-z], [-z]], dtype)
+    W, centre, scale = np.array([1.0, 0.0]), np.array([1.0]), np.array([10.0])
+    H = upload_rows(one_device, X, np.ones(5), None).hessian(W, centre, scale, precise=precise)
+    expected = PythonRows(X, np.ones(5), None).hessian(W, centre, scale)
+    np.testing.assert_allclose(H, expected, rtol=DOUBLE if precise else SINGLE, atol=1e-318)
+    assert (expected[1, 1] > 0.0) == (z < 800.0)  # e^-800 is no float64
+
+
+@pytest.mark.parametrize("size", [1e-60, 1e60])
+def test_weights_far_from_float32(
+    one_device: HostDevice, dtype: Any, rng: np.random.Generator, size: float
+) -> None:
+    X, y, s = problem(rng, 20, 3, dtype, weighted=True)
+    assert s is not None
+    W, centre, scale = rng.normal(size=4), np.zeros(3), np.ones(3)
+    H = upload_rows(one_device, X, y, s * size).hessian(W, centre, scale)
+    assert_same_curvature(H, PythonRows(X, y, s).hessian(W, centre, scale), SINGLE)
+
+
+def test_nan_weights_are_not_hidden(one_device: HostDevice, dtype: Any) -> None:
+    rows = upload_rows(one_device, np.ones((20, 3), dtype), np.ones(20), None)
+    W = np.array([np.nan, 0.0, 0.0, 0.0])
+    assert np.isnan(rows.hessian(W, np.zeros(3), np.ones(3))).all()
+    assert np.isnan(rows.hessian_diagonal(W)).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 205), (65, 17), (129, 9)], ids=str)
+def test_gram(device: HostDevice, dtype: Any, rng: np.random.Generator, shape: tuple[int, int]) -> None:
+    n, d = shape
+    device.misaligned = n % 2
+    X, y, _ = problem(rng, n, d, dtype, weighted=False)
+    centre = rng.normal(size=d) + 1e4 * (d == 17)
+    rows = upload_rows(device, X, y, None)
+    assert_same_curvature(rows.gram(centre), PythonRows(X, y, None).gram(centre), DOUBLE)
+    assert rows.reads == 1
+    plan = plan_gram(n, d, device.limits)
+    assert (plan.tiles, plan.slices > 1) == ({1: 1, 3: 1, 65: 3, 129: 6}[n], n == 3)
+
+
+@pytest.mark.parametrize("limits", [ONE_MULTIPROCESSOR, NO_ROOM], ids=["one read", "two reads"])
+@pytest.mark.parametrize("shape", [(1, 1), (101, 28), (40, 257)], ids=str)
+def test_diagonal_and_combination(
+    device: HostDevice, dtype: Any, rng: np.random.Generator, limits: Limits, shape: tuple[int, int]
+) -> None:
+    device.limits = limits
+    n, d = shape
+    X, y, s = problem(rng, n, d, dtype, weighted=d == 28)
+    W, a = rng.normal(size=d + 1) / np.sqrt(d), rng.normal(size=n)
+    rows, loop = upload_rows(device, X, y, s), PythonRows(X, y, s)
+    np.testing.assert_allclose(rows.hessian_diagonal(W), loop.hessian_diagonal(W), rtol=1e-12)
+    assert rows.reads == (1 if limits is ONE_MULTIPROCESSOR else 2)
+    # The workspace is the gradient's, whose answer must be the same after it.
+    assert rows.loss_grad(W)[0] == pytest.approx(loop.loss_grad(W)[0], rel=1e-13)
+    expected = loop.combination(a)
+    found = rows.combination(a)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("z", [-800.0, -700.0, 30.0, 800.0])
+def test_diagonal_at_extreme_logits(one_device: HostDevice, dtype: Any, z: float) -> None:
+    X, W = np.full((5, 1), z, dtype), np.array([1.0, 0.0])
+    found = upload_rows(one_device, X, np.ones(5), None).hessian_diagonal(W)
+    expected = PythonRows(X, np.ones(5), None).hessian_diagonal(W)
+    np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-318)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (40, 7, 33), (9, 301, 20)], ids=str)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_sample(
+    device: HostDevice, dtype: Any, rng: np.random.Generator, shape: tuple[int, int, int], weighted: bool
+) -> None:
+    n, d, m = shape
+    device.misaligned = n % 2
+    X, y, s = problem(rng, n, d, dtype, weighted)
+    picked = Picked(rng.integers(0, n, m), 0.5 + rng.random(m))
+    rows = upload_rows(device, X, y, s)
+    sample = rows.sample(picked)
+    assert sample.n_rows == m
+    assert sample.dtype == np.dtype(dtype)
+    assert sample.reads == rows.reads == pytest.approx(m / n)
+    assert sample.weight_sum == pytest.approx(
+        (picked.factors if s is None else picked.factors * s[picked.rows]).sum()
+    )
+    np.testing.assert_array_equal(sample._data.X.reshape(m, d), X[picked.rows])
+    np.testing.assert_array_equal(sample._data.y, y[picked.rows])
+    W = rng.normal(size=d + 1) / np.sqrt(d)
+    loop = PythonRows(X, y, s).sample(picked)
+    loss, gradient = sample.loss_grad(W)
+    true_loss, true_gradient = loop.loss_grad(W)
+    assert loss == pytest.approx(true_loss, rel=1e-13)
+    np.testing.assert_allclose(gradient, true_gradient, rtol=1e-12, atol=1e-14)
+    H = sample.hessian(W, np.zeros(d), np.ones(d), picked=Picked(np.array([m - 1, 0]), np.ones(2)))
+    last_and_first = Picked(np.array([m - 1, 0]), np.ones(2))
+    assert_same_curvature(H, loop.hessian(W, np.zeros(d), np.ones(d), picked=last_and_first), SINGLE)
+
+
+def test_a_sample_takes_weights_only_where_it_needs_them(
+    one_device: HostDevice, rng: np.random.Generator
+) -> None:
+    rows = upload_rows(one_device, *problem(rng, 10, 2, np.float64, weighted=False))
+    plain = rows.sample(Picked(np.array([3, 3, 9]), np.ones(3)))
+    assert plain._data.s is None
+    assert plain.weight_sum == 3.0
+    again = plain.sample(Picked(np.array([2]), np.array([0.5])))
+    np.testing.assert_array_equal(again._data.s, [0.5])
+    np.testing.assert_array_equal(again._data.X, rows._data.X[9])
+    assert rows.reads == again.reads == pytest.approx(0.4)
+
+
+@PRECISE
+def test_order_of_threads_changes_no_bit(driver: Driver, rng: np.random.Generator, precise: bool) -> None:
+    X, y, s = problem(rng, 301, 33, np.float32, weighted=True)
+    W, centre, scale = rng.normal(size=34), rng.normal(size=33), 0.5 + rng.random(33)
+    answers = set()
+    for descending in (False, True):
+        rows = upload_rows(HostDevice(driver, ONE_MULTIPROCESSOR, descending=descending), X, y, s)
+        H = rows.hessian(W, centre, scale, precise=precise)
+        answers.add((H.tobytes(), rows.hessian_diagonal(W).tobytes(), rows.combination(y).tobytes()))
+    assert len(answers) == 1

@@ -1,0 +1,105 @@
+"""The dot-product study: answers first, where slow versions stop, crossovers in words."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from accel_logreg import backends
+from accel_logreg.backends import available_backends, load_backend
+from accel_logreg.lesson.dot import ARRAY_LOOP, LIST_LOOP, NUMPY, DotPoint, DotStudy, measure_dot
+from accel_logreg.measure.clock import Clock, UnequalResultsError
+
+
+def test_every_version_of_every_engine_is_measured_at_every_length() -> None:
+    engines = available_backends()
+    study = measure_dot(
+        engines, [1, 64, 64], n_threads=None, repeats=2, call_limit=9.0, clock=Clock(rest=0.0, settling=0.0)
+    )
+    assert study.sizes() == [1, 64]
+    assert study.baseline() == ARRAY_LOOP
+    assert not study.stopped
+    for version in study.versions():
+        assert list(study.seconds(version)) == [1, 64]
+    assert all(len(point.samples) == 2 for point in study.points)
+    assert any("numba" in version for version in study.versions()) == ("numba" in engines)
+
+
+def test_a_device_is_synchronised_and_its_transfer_timed_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NumPy stands in for CuPy: what is checked is the order of copying, calling and waiting."""
+    log: list[str] = []
+
+    def asarray(a: np.ndarray) -> np.ndarray:
+        log.append("copy")
+        return a
+
+    def dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        log.append("dot")
+        return np.asarray(a @ b)
+
+    device = SimpleNamespace(synchronize=lambda: log.append("wait"))
+    cuda = SimpleNamespace(Device=lambda: device)
+    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(asarray=asarray, dot=dot, cuda=cuda))
+    monkeypatch.setitem(backends._loaded, "cupy", load_backend("numpy"))
+    clock = Clock(now=lambda: float(len(log)), sleep=lambda _: None)  # each entry takes a second
+    study = measure_dot(["cupy"], [8], n_threads=None, repeats=2, call_limit=9.0, clock=clock)
+    assert log[:4] == ["wait", "copy", "copy", "wait"]
+    (point,) = study.points
+    assert point.transfer_seconds is not None
+    assert point.first_seconds == 2.0
+    assert point.samples == (2.0, 2.0)  # each call, and the wait for it
+
+
+def test_a_wrong_dot_product_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from accel_logreg.kernels.numpy_vectorised import dense as numpy_vectorised
+
+    monkeypatch.setattr(numpy_vectorised, "dot", lambda a, b: float(a[:-1] @ b[:-1]))
+    with pytest.raises(UnequalResultsError, match=r"np\.dot of 50 numbers"):
+        measure_dot(
+            ["numpy"], [50], n_threads=1, repeats=1, call_limit=1.0, clock=Clock(rest=0.0, settling=0.0)
+        )
+
+
+def test_a_slow_version_stops_and_says_so() -> None:
+    ticks = itertools.count()
+    clock = Clock(now=lambda: float(next(ticks)), sleep=lambda _: None)  # every sample takes 1 s
+    study = measure_dot(["numpy"], [10, 20, 1000], n_threads=1, repeats=2, call_limit=5.0, clock=clock)
+    assert [point.size for point in study.points] == [10, 20]
+    assert study.stopped == {NUMPY: "stops at 20 numbers: one call on 1,000 would take more than 5 s"}
+
+
+def _dot_study(*curves: tuple[str, dict[int, float]]) -> DotStudy:
+    sizes = sorted({size for _, times in curves for size in times})
+    points = [
+        DotPoint(name, size, 1.0, None, (times[size],))
+        for size in sizes
+        for name, times in curves
+        if size in times
+    ]
+    return DotStudy(tuple(points), {})
+
+
+@pytest.mark.parametrize(
+    ("mine", "words"),
+    [
+        ({10: 2.0, 100: 20.0, 1000: 200.0}, "slower throughout"),
+        ({10: 2.0, 100: 5.0, 1000: 50.0}, "slower to 10, faster from 100"),
+        ({10: 2.0, 100: 5.0, 1000: 500.0}, "slower to 10, faster at 100, slower from 1,000"),
+        ({10: 2.0, 100: 10.5, 1000: 50.0}, "slower to 10, faster from 1,000"),  # 5 % apart is a tie
+        ({10: 1.0, 100: 10.0}, "equal"),
+        ({7: 1.0}, "no shared length"),
+    ],
+)
+def test_crossovers_are_named_between_measured_lengths(mine: dict[int, float], words: str) -> None:
+    study = _dot_study((ARRAY_LOOP, {10: 1.0, 100: 10.0, 1000: 100.0}), (NUMPY, mine))
+    assert study.crossover(NUMPY, ARRAY_LOOP) == words
+
+
+def test_the_headline_size_is_one_where_the_baseline_ran() -> None:
+    loop = {100: 1.0, 1_000_000: 2.0, 10_000_000: 3.0}
+    assert _dot_study((LIST_LOOP, loop)).headline_size() == 1_000_000
+    assert _dot_study((LIST_LOOP, {10: 1.0, 100: 1.0}), (NUMPY, {1_000_000: 1.0})).headline_size() == 100

@@ -1,0 +1,239 @@
+"""The clock in the door: answers are the engine's own, and what is recorded is what was asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from accel_logreg import LogisticRegression
+from accel_logreg.backends import load_backend, stand_in
+from accel_logreg.backends.numba_jit import dense as numba_jit
+from accel_logreg.interface.rows import Backend, Csr, Picked, Rows
+from accel_logreg.profile.record import QUESTIONS, STAGES, HostWatch, Ranges, Recorder, nvtx_ranges
+from accel_logreg.profile.rows import ProfiledBackend, ProfiledRows, questions_of
+from accel_logreg.profile.work import arguments_of, flops
+
+N, D = 60, 5
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder(HostWatch())
+
+
+@pytest.fixture
+def problem(rng: np.random.Generator, dtype: Any) -> tuple[Any, Any, Any]:
+    X = rng.standard_normal((N, D)).astype(dtype)
+    return X, (rng.random(N) < 0.5).astype(np.float64), rng.random(N) + 0.5
+
+
+def ask_everything(rows: Rows, rng: np.random.Generator) -> dict[str, Any]:
+    """Every question's answer, the samples' too, as bytes or numbers."""
+    W, V = rng.standard_normal((2, D + 1))
+    picked = Picked(np.arange(0, N, 3), np.full(N // 3, 2.0))
+    centre, scale = rng.standard_normal(D), rng.random(D) + 0.5
+    a = rng.standard_normal(N)
+    sample = rows.sample(picked)
+    run = rows.newton(0.1, True, 1e-8, 50)
+    descent = rows.descend(W, 0.1, 0.01, 3, True)
+    arrays = {
+        "loss_grad": rows.loss_grad(W)[1],
+        "loss": np.array(rows.loss_grad(W)[0]),
+        "hessian_product": rows.hessian_product(W, V),
+        "descend": np.concatenate([descent.W, descent.costs]),
+        "newton": np.zeros(0) if run is None else run.W,
+        "largest_entry": np.array(rows.largest_entry()),
+        "hessian": rows.hessian(W, centre, scale),
+        "hessian of some": rows.hessian(W, centre, scale, picked=picked, precise=True),
+        "rough_hessian": np.array(rows.rough_hessian(W, centre, scale) is None),
+        "hessian_diagonal": rows.hessian_diagonal(W),
+        "gram": rows.gram(centre),
+        "combination": rows.combination(a),
+        "sample": sample.loss_grad(W)[1],
+        "rough": np.array(rows.rough(centre, scale) is None),
+        "counts": np.array([rows.reads, sample.reads, rows.n_rows, sample.n_rows, rows.weight_sum]),
+    }
+    return {name: array.tobytes() for name, array in arrays.items()}
+
+
+def test_every_answer_and_count_is_the_engines_own(
+    backend: Backend, problem: tuple[Any, Any, Any], recorder: Recorder
+) -> None:
+    plain = ask_everything(backend.rows(*problem), np.random.default_rng(1))
+    profiled = ProfiledBackend(backend, recorder)
+    assert ask_everything(profiled.rows(*problem), np.random.default_rng(1)) == plain
+    W = np.arange(D + 1.0)
+    np.testing.assert_array_equal(profiled.logits(problem[0], W), backend.logits(problem[0], W))
+    asked = {span.name for span in recorder.spans() if span.track == QUESTIONS}
+    assert asked == {*questions_of(Rows), "logits"} - {"rates"}  # which looks at no row
+
+
+def test_a_new_question_of_the_door_is_passed_on() -> None:
+    """The list is the door's own: what is abstract there is answered here."""
+    assert not ProfiledRows.__abstractmethods__
+    assert not ProfiledBackend.__abstractmethods__
+    assert set(Rows.__abstractmethods__) <= set(questions_of(Rows))
+    assert "loss_grad" in vars(ProfiledRows)
+
+
+def test_settings_of_the_backend_are_its_own(recorder: Recorder) -> None:
+    for name in ("python", "numpy", "numba"):
+        backend = load_backend(name)
+        profiled = ProfiledBackend(backend, recorder)
+        assert isinstance(profiled, Backend)
+        assert (profiled.name, profiled.rates, profiled.n_threads(1)) == (name, backend.rates, 1)
+        with profiled.threads(1):
+            pass
+    assert recorder.spans() == []
+
+
+def test_counts_and_bytes(rng: np.random.Generator, recorder: Recorder) -> None:
+    X = rng.standard_normal((N, D))
+    y = (rng.random(N) < 0.5).astype(np.float64)
+    rows = ProfiledBackend(load_backend("numpy"), recorder).rows(X, y, None)
+    W = np.zeros(D + 1)
+    picked = Picked(np.arange(6), np.ones(6))
+    rows.loss_grad(W)
+    rows.descend(W, 0.1, 0.0, 4, True)
+    rows.hessian(W, np.zeros(D), np.ones(D), picked=picked)
+    rows.hessian(W, np.zeros(D), np.ones(D), precise=True)
+    sample = rows.sample(picked)
+    sample.hessian_product(W, W)
+    rows.newton(0.1, True, 1e-8, 10)
+    spans = recorder.spans()
+    assert [span.name for span in spans if span.track == STAGES] == ["take rows"]
+    details = [span.details for span in spans if span.track == QUESTIONS]
+    size, tenth = 8 * N * D, 8 * N * D // 10
+    p = D + 1
+
+    def listed(key: str) -> list[Any]:
+        return [one[key] for one in details]
+
+    assert listed("rows") == [N, N, 6, N, 6, 6, N]
+    assert listed("sampled") == [False, False, True, False, True, True, False]
+    np.testing.assert_allclose(listed("reads"), [1, 4, 0.1, 1, 0.1, 0.1, 0], atol=1e-12)
+    assert listed("bytes") == [size, 4 * size, tenth, size, tenth, tenth, 0]
+    hessian = 4 * D + p * (p + 1)
+    assert listed("flops") == [4 * N * D, 16 * N * D, 6 * hessian, N * hessian, 0, 6 * 6 * D, 0]
+    assert listed("arithmetic") == [
+        "float64", "float64", "float32", "float64", "float64", "float64", "float64",
+    ]  # fmt: skip
+    assert listed("answered") == [True] * 6 + [False]
+
+
+def test_flops_of_every_formula() -> None:
+    """Against sums written out for 3 rows of 2 features."""
+    W = np.zeros(3)
+    asked = arguments_of(Rows, "combination", (np.zeros(3),), {})
+    assert flops("combination", 3, 2, asked, None) == 3 * 2 * 2
+    assert flops("gram", 3, 2, {}, None) == 3 * 2 + 6 * 2 * 2  # centring; six dot products of two terms
+    assert flops("hessian_diagonal", 3, 2, {}, W) == 3 * 2 * 5
+    assert flops("logits", 3, 2, {}, None) == 12
+    assert flops("largest_entry", 3, 2, {}, None) == 6
+    assert flops("sample", 3, 2, {}, None) == flops("a question of tomorrow", 3, 2, {}, None) == 0
+
+
+def test_sparse_rows_are_counted_by_their_bytes(recorder: Recorder) -> None:
+    X = Csr(np.ones(3), np.array([0, 1, 2], np.int32), np.array([0, 1, 2, 3], np.int32), (3, 4))
+    y = np.array([0.0, 1.0, 1.0])
+    ProfiledBackend(load_backend("numpy"), recorder).rows(X, y, None).loss_grad(np.zeros(5))
+    assert recorder.spans()[-1].details["bytes"] == X.nbytes
+
+
+def test_a_fit_through_the_stand_in_is_the_same_fit(rng: np.random.Generator, recorder: Recorder) -> None:
+    X = rng.standard_normal((200, 3))
+    y = X[:, 0] + rng.standard_normal(200) > 0
+    plain = LogisticRegression(backend="numpy").fit(X, y)
+    backend = load_backend("numpy")
+    with stand_in(ProfiledBackend(backend, recorder)):
+        profiled = LogisticRegression(backend="numpy").fit(X, y)
+        assert load_backend("numpy") is not backend
+    assert load_backend("numpy") is backend
+    np.testing.assert_allclose(profiled.coef_, plain.coef_, rtol=1e-12)
+    assert profiled.history_["reads"].tolist() == plain.history_["reads"].tolist()
+    assert "loss_grad" in {span.name for span in recorder.spans()}
+
+
+def test_the_engine_comes_back_after_an_error(recorder: Recorder) -> None:
+    backend = load_backend("numpy")
+    with pytest.raises(ZeroDivisionError), stand_in(ProfiledBackend(backend, recorder)):
+        raise ZeroDivisionError
+    assert load_backend("numpy") is backend
+
+
+def test_a_question_that_fails_is_still_closed(rng: np.random.Generator) -> None:
+    said: list[str] = []
+    recorder = Recorder(HostWatch(), Ranges(said.append, lambda: said.append("pop")))
+    rows = ProfiledBackend(load_backend("numpy"), recorder).rows(rng.random((4, 2)), np.ones(4), None)
+    with pytest.raises(AssertionError):
+        rows.loss_grad(np.zeros(9))
+    assert said == ["take rows", "pop", "loss_grad", "pop"]
+    assert [span.name for span in recorder.spans()] == ["take rows", "loss_grad"]
+
+
+# ---- NVTX ---------------------------------------------------------------------------------------------
+
+
+class PlayedNvtx:
+    """The package nvtx, and CuPy's module of the same name."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.push_range = self.RangePush = self.said.append
+        self.pop_range = self.RangePop = lambda: self.said.append("pop")
+
+
+@pytest.mark.parametrize(
+    ("engine", "module"), [("numba", "nvtx"), ("cupy", "cupy.cuda.nvtx"), ("cupy", "nvtx")]
+)
+def test_ranges_go_through_what_is_there(engine: str, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from accel_logreg.profile import record as module_under_test
+
+    nvtx = PlayedNvtx()
+
+    def find(name: str) -> Any:
+        if name == module:
+            return nvtx
+        raise ImportError(name)
+
+    monkeypatch.setattr(module_under_test, "import_module", find)
+    ranges = nvtx_ranges(engine)
+    assert ranges.source == module
+    recorder = Recorder(HostWatch(), ranges)
+    with recorder.span(STAGES, "outer"), recorder.span(QUESTIONS, "inner"), recorder.span("kernels", "k"):
+        pass
+    assert nvtx.said == ["outer", "inner", "pop", "pop"]  # kernels have their own row in Nsight
+
+
+def test_without_nvtx_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    from accel_logreg.profile import record as module_under_test
+
+    def absent(name: str) -> None:
+        raise ImportError(name)
+
+    monkeypatch.setattr(module_under_test, "import_module", absent)
+    for engine in ("numpy", "cupy"):
+        ranges = nvtx_ranges(engine)
+        ranges.push("x")
+        ranges.pop()
+        assert ranges.source == ""
+
+
+def test_a_copy_in_few_bits_is_recorded_under_its_own_name(
+    recorder: Recorder, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numba_jit, "_LEAST_FOR_ROUGH", 1)
+    X = rng.standard_normal((64, 128))
+    y = (rng.random(64) < 0.5).astype(np.int8)
+    rows = ProfiledBackend(load_backend("numba"), recorder).rows(X, y, None)
+    rough = rows.rough(np.zeros(128), np.ones(128))
+    own = load_backend("numba").rows(X, y, None).rough(np.zeros(128), np.ones(128))
+    assert own is not None
+    U = rng.standard_normal(129)
+    assert np.array_equal(rough.loss_grad(U)[1], own.loss_grad(U)[1])
+    assert np.array_equal(rough.hessian_product(U, U), own.hessian_product(U, U))
+    spans = [span for span in recorder.spans() if span.name.startswith("rough ")]
+    assert [span.name for span in spans] == ["rough loss_grad", "rough hessian_product"]
+    assert [span.details["bytes"] for span in spans] == [X.size] * 2

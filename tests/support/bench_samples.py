@@ -1,0 +1,224 @@
+"""A benchmark document as ``make bench`` writes it, made up: times drawn around what such a machine takes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from accel_logreg.measure.intervals import median_interval
+from bench.report.document import BenchDocument, Record
+
+SEED = 20261123
+ROUNDS = 11
+BANDWIDTH, PRODUCT64, PRODUCT32 = 3.1e10, 9.2e10, 1.85e11
+MACHINE: dict[str, Any] = {
+    "date": "2026-11-25T21:00:00+00:00",
+    "platform": "Linux-6.1-x86_64",
+    "cpu": "Example <CPU> & Co.",
+    "logical_cores": 4,
+    "usable_cores": 4,
+    "cpu_quota": None,
+    "memory_bytes": 25_000_000_000,
+    "cache_bytes": {"L1d": 49152, "L2": 2097152, "L3": 33554432},
+    "python": "CPython 3.11.7",
+    "packages": {"accel_logreg": "0.1.0", "numpy": "2.4.6", "numba": "0.68.1", "cupy": None},
+    "blas": [{"name": "openblas", "version": "0.3.30", "threads": 4}],
+    "gpus": [],
+    "gpu_trouble": "the NVIDIA driver's library libcuda.so.1 was not found",
+    "driver": None,
+    "cuda": None,
+    "nvrtc": "13.5",
+}
+NO_GPU = "The cupy engine cannot run: no NVIDIA driver was found."
+# Seconds of one dot product of n numbers: fixed cost + n · cost of a number.
+DOT = {
+    ("python", "loop indexing arrays", 1): (2e-7, 1.1e-7),
+    ("python", "loop over lists", 1): (3e-7, 2.6e-8),
+    ("numpy", "np.dot", 4): (6e-7, 2.4e-10),
+    ("numba", "numba, one thread", 1): (3e-7, 3.3e-10),
+    ("numba", "numba, all threads", 4): (1.2e-5, 1.2e-10),
+}
+THREADS = {"python": 1, "numpy": 4, "numba": 4}
+ENGINES = {"python": 2e-7, "numpy": 4e-10, "numba": 1.6e-10}  # seconds per number of X
+
+
+def document(**changes: Any) -> BenchDocument:
+    """The sample, with any of its fields replaced."""
+    fields: dict[str, Any] = {
+        "command": "python -m bench.run --full",
+        "mode": "full",
+        "revision": "33215ec-dirty",
+        "machine": MACHINE,
+        "ceilings": {"read bandwidth": BANDWIDTH, "float64 product": PRODUCT64, "float32 product": PRODUCT32},
+        "noise": {"relative": 0.021, "load_average": 0.12, "stolen": 0.001, "warning": ""},
+        "records": tuple(records()),
+        "skipped": {
+            f"bench_{suite}.py::bench_{what}[cupy-{k}]": NO_GPU
+            for suite, what in (("dot", "dot"), ("pass", "gradient"), ("fit", "fit"))
+            for k in range(4)
+        },
+    }
+    return BenchDocument(**(fields | changes))
+
+
+def only(sample: BenchDocument, *suites: str) -> BenchDocument:
+    """The same document with the records of these suites."""
+    return replace(sample, records=tuple(one for one in sample.records if one.suite in suites))
+
+
+def records() -> list[Record]:
+    """Every suite, with what its records carry."""
+    rng = np.random.default_rng(SEED)
+    return [
+        *_dots(rng),
+        *_passes(rng),
+        *_descents(rng),
+        *_fits(rng),
+        *_overheads(rng),
+        *_memory(rng),
+        *_scaling(rng),
+    ]
+
+
+def record(
+    rng: np.random.Generator, suite: str, group: str, engine: str, seconds: float, **more: Any
+) -> Record:
+    """One record whose rounds scatter by 3 % around ``seconds``; with the ceiling that its bytes allow."""
+    samples = tuple(float(s) for s in seconds * (1.0 + 0.03 * np.abs(rng.standard_normal(ROUNDS))))
+    interval = median_interval(samples)
+    version, threads = more.get("version", ""), more.get("threads", THREADS[engine])
+    fields: dict[str, Any] = {
+        "name": f"bench_{suite}.py::bench[{engine}-{group}-{version}-{threads}]",
+        "suite": suite,
+        "group": group,
+        "engine": engine,
+        "version": "",
+        "problem": "correlated",
+        "dtype": "float64",
+        "threads": THREADS[engine],
+        "seed": SEED,
+        "seconds": samples,
+        "median_seconds": interval.value,
+        "interval": (interval.low, interval.high),
+        "interleaved": True,
+        "first_seconds": 2.0 * seconds,
+    }
+    if more.get("bytes_moved"):
+        rate = more["bytes_moved"] / interval.value
+        fields |= {"rate": rate, "reads": 1.0}
+        if more.get("cache") != "hot":
+            fields |= {
+                "ceiling": BANDWIDTH,
+                "ceiling_of": "read bandwidth",
+                "percent_of_ceiling": 100.0 * rate / BANDWIDTH,
+            }
+    return Record(**(fields | more))
+
+
+def _dots(rng: np.random.Generator) -> list[Record]:
+    return [
+        record(
+            rng, "dot", f"dot product of {size:,} float64", engine, fixed + each * size, version=version,
+            threads=threads, shape=(2, size), problem="uniform", bytes_moved=16.0 * size, flops=2.0 * size,
+        )
+        for size in (100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000)
+        for (engine, version, threads), (fixed, each) in DOT.items()
+        if fixed + each * size < 1.0
+    ]  # fmt: skip
+
+
+def _passes(rng: np.random.Generator) -> list[Record]:
+    made = []
+    for question, flops in (("gradient", 4), ("hessian product", 6), ("hessian", 60)):
+        for n, d in ((2_000, 28), (200_000, 300)):
+            for dtype, width in (("float64", 8), ("float32", 4)):
+                for engine, each in ENGINES.items():
+                    if engine == "python" and n > 2_000:
+                        continue
+                    seconds = (
+                        n * d * max(each * width / 8, flops / (0.4 * PRODUCT64), width / (0.93 * BANDWIDTH))
+                    )
+                    made.append(
+                        record(
+                            rng, "pass", f"{question} {n}x{d} {dtype}", engine, seconds, shape=(n, d),
+                            dtype=dtype,
+                            cache="hot" if n == 2_000 else "memory", bytes_moved=float(n * d * width),
+                            flops=float(flops * n * d),
+                        )
+                    )  # fmt: skip
+    return made
+
+
+def _descents(rng: np.random.Generator) -> list[Record]:
+    return [
+        record(
+            rng, "descent", "100 descent steps 209x12288 float64", engine, 100 * 209 * 12288 * each,
+            shape=(209, 12288), bytes_moved=100 * 209 * 12288 * 8.0, problem="pictures", cache="memory",
+        )
+        for engine, each in ENGINES.items()
+    ]  # fmt: skip
+
+
+def _fits(rng: np.random.Generator) -> list[Record]:
+    return [
+        record(
+            rng, "fit", f"fit {n}x{d} float64", engine, 5 * n * d * ENGINES[engine], shape=(n, d),
+            solver=solver,
+            reads=5.25, gap=3.2e-10, gap_kind="certified", suboptimality=1.1e-10, compile_seconds=8.4,
+            bytes_moved=5.25 * n * d * 8,
+        )
+        for n, d, solver in ((1_000_000, 28, "newton"), (20_000, 3_072, "newton-cg"))
+        for engine in ("numpy", "numba")
+    ]  # fmt: skip
+
+
+def _overheads(rng: np.random.Generator) -> list[Record]:
+    return [
+        record(
+            rng, "overhead", "fit 569x30 float64", engine, seconds, shape=(569, 30), problem="breast cancer"
+        )
+        for engine, seconds in (("numpy", 9e-4), ("numba", 1.9e-4))
+    ]
+
+
+def _memory(rng: np.random.Generator) -> list[Record]:
+    return [
+        record(
+            rng, "memory", f"fit {n}x{d} {dtype}", engine, 1e-9 * n * d, shape=(n, d), dtype=dtype,
+            bytes_moved=float(n * d * width), peak_bytes=int(share * n * d * width),
+        )
+        for engine, share in (("numpy", 0.31), ("numba", 0.039))
+        for n, d, dtype, width in ((1_000_000, 28, "float64", 8), (100_000, 1_000, "float32", 4))
+    ]  # fmt: skip
+
+
+def _scaling(rng: np.random.Generator) -> list[Record]:
+    engines = ("numpy", "numba")
+    made = [
+        _scaled(rng, engine, n, 100, THREADS[engine], "by rows, 100 columns", f"{n} rows")
+        for engine in engines
+        for n in (1_000, 10_000, 100_000, 1_000_000)
+    ]
+    made += [
+        _scaled(rng, engine, 30_000, d, THREADS[engine], "by columns, 30000 rows", f"{d} columns")
+        for engine in engines
+        for d in (10, 100, 1_000)
+    ]
+    made += [
+        _scaled(rng, "numba", 200_000, 100, threads, "by threads, 200000x100", f"{threads} threads")
+        for threads in (1, 2, 3, 4)
+    ]
+    return made
+
+
+def _scaled(
+    rng: np.random.Generator, engine: str, n: int, d: int, threads: int, group: str, version: str
+) -> Record:
+    seconds = 1e-5 + n * d * ENGINES[engine] * math.sqrt(4 / threads)
+    return record(
+        rng, "scaling", f"gradient float64 {group}", engine, seconds, shape=(n, d), threads=threads,
+        version=version, bytes_moved=8.0 * n * d,
+    )  # fmt: skip

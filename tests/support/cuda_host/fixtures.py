@@ -1,0 +1,63 @@
+"""The kernels compiled for the host, once for all test files, and a device that runs them.
+
+A test file asks for them with ``pytest_plugins = ["support.cuda_host.fixtures"]`` and does not import this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from support.cuda_host.host_device import (
+    ONE_MULTIPROCESSOR,
+    SANITIZERS,
+    Driver,
+    HostDevice,
+    build,
+    compiler,
+    sanitizers_work,
+)
+from support.cuda_host.play_engine import PlayedCupyBackend
+
+from accel_logreg import backends
+
+
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    cxx = compiler()
+    if cxx is None:
+        pytest.skip("no C++ compiler (g++ or clang++) is installed, so the kernels cannot be run on the host")
+    folder = tmp_path_factory.mktemp("cuda_host")
+    driver = build(cxx, folder, SANITIZERS if sanitizers_work(cxx, folder) else ())
+    yield driver
+    driver.close()
+
+
+@pytest.fixture
+def one_device(driver: Driver) -> HostDevice:
+    """One of the two ways, for what the other cannot change."""
+    return HostDevice(driver, ONE_MULTIPROCESSOR)
+
+
+@pytest.fixture(params=["late, ascending", "early, descending"])
+def device(driver: Driver, request: pytest.FixtureRequest) -> HostDevice:
+    """Both ways that a device is free to choose: a right kernel does not notice."""
+    late = request.param.startswith("late")
+    return HostDevice(driver, ONE_MULTIPROCESSOR, late_copies=late, descending=not late)
+
+
+@pytest.fixture
+def played_engine(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> PlayedCupyBackend:
+    """The CuPy engine with its kernels on the host, where the estimator finds it."""
+    played = PlayedCupyBackend(driver)
+    monkeypatch.setitem(backends._loaded, "cupy", played)
+    return played
+
+
+@pytest.fixture
+def small_problem(rng: np.random.Generator, dtype: Any) -> tuple[Any, Any]:
+    """X (90, 4) and y of 0 and 1, not separable."""
+    X = rng.normal(size=(90, 4)).astype(dtype)
+    return X, (X[:, 0] + rng.normal(size=90) > 0).astype(np.int64)
