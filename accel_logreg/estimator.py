@@ -15,7 +15,8 @@ from sklearn.utils import Tags
 from accel_logreg.backends import resolve
 from accel_logreg.fitting import Fit
 from accel_logreg.inputs.training import check_parameters, check_training_data
-from accel_logreg.interface.rows import Backend, Float64
+from accel_logreg.interface.arrays import Float64
+from accel_logreg.interface.engine import Engine
 from accel_logreg.prediction import LinearPrediction
 from accel_logreg.solvers.problem import Solution
 
@@ -166,7 +167,7 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         sample_weight (n,) of 0 or above: weight 2 equals the row twice, weight 0 the row left out.
         """
         before = vars(self).copy()
-        backend: Backend | None = None
+        backend: Engine | None = None
         try:
             check_parameters(vars(self))
             backend = resolve(self.backend, X)
@@ -192,7 +193,7 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         return self
 
     def _solve(
-        self, backend: Backend, X: Any, y: Any, sample_weight: Any
+        self, backend: Engine, X: Any, y: Any, sample_weight: Any
     ) -> tuple[Solution, str, NDArray[Any]]:
         """The solution, the solver that found it, and the classes; nothing else of the fit outlives this."""
         data = check_training_data(self, backend, X, y, sample_weight, self.class_weight)

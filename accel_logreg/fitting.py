@@ -13,8 +13,10 @@ from sklearn.utils import check_random_state
 
 from accel_logreg.inputs.memory_size import memory_bytes
 from accel_logreg.inputs.training import TrainingData
+from accel_logreg.interface.arrays import Csr, Float64
 from accel_logreg.interface.device_matrix import DeviceMatrix
-from accel_logreg.interface.rows import Backend, Csr, Float64, Rows
+from accel_logreg.interface.engine import Engine
+from accel_logreg.interface.rows import Rows
 from accel_logreg.problem.coordinates import Standardised, column_scales, curvature_scales
 from accel_logreg.problem.objective import Objective
 from accel_logreg.problem.sampling import Sampler
@@ -40,7 +42,7 @@ class Fit:
 
     def __init__(
         self,
-        backend: Backend,
+        backend: Engine,
         data: TrainingData,
         parameters: Mapping[str, Any],
         start: Float64 | None,

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 from accel_logreg.backends import BACKENDS, available_backends, load_backend
 from accel_logreg.estimator import LogisticRegression
 from accel_logreg.inputs.training import check_training_data
-from accel_logreg.interface.device_arrays import to_host
-from accel_logreg.interface.rows import Float64, Rows
+from accel_logreg.interface.arrays import Float64, to_host
+from accel_logreg.interface.rows import Rows
 from accel_logreg.kernels.python_loop import dense as python_loop
 
 _DIFFERENCES = 50  # entries of the gradient checked by differences; each costs four passes

@@ -11,9 +11,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from accel_logreg.backends import BackendUnavailableError, load_backend
 from accel_logreg.inputs.training import check_finite, check_prediction_data
-from accel_logreg.interface.device_arrays import to_host
+from accel_logreg.interface.arrays import Csr, Float64, Matrix, to_host
 from accel_logreg.interface.device_matrix import DeviceMatrix, DeviceScores
-from accel_logreg.interface.rows import Backend, Csr, Float64, Matrix
+from accel_logreg.interface.engine import Engine
 
 # Of host X: NumPy reads float32 at a fraction of what a bus carries, as it widens it first. Reckoned, not
 # measured.
@@ -85,7 +85,7 @@ class LinearPrediction:
         with backend.threads(self.n_threads):
             return backend.logits(checked, W)
 
-    def _prediction_backend(self, X: Matrix | Csr) -> Backend:
+    def _prediction_backend(self, X: Matrix | Csr) -> Engine:
         """The engine that fitted, for X on the host; NumPy for one that is not here.
 
         A GPU only sees dense X of WORTH_THE_BUS bytes or more: less is answered by NumPy before a GPU, or

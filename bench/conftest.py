@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from accel_logreg.backends import BACKENDS, BackendUnavailableError, load_backend
-from accel_logreg.interface.rows import Backend
+from accel_logreg.interface.engine import Engine
 from bench.harness.laboratory import Kept, Laboratory, Replay
 from bench.harness.work import Work
 
@@ -49,10 +49,10 @@ def full(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-def require(request: pytest.FixtureRequest) -> Callable[[str], Backend]:
+def require(request: pytest.FixtureRequest) -> Callable[[str], Engine]:
     """Load an engine; one that cannot run is a skip with the reason, a failure with --require-gpu."""
 
-    def load(name: str) -> Backend:
+    def load(name: str) -> Engine:
         try:
             return load_backend(name)
         except BackendUnavailableError as error:
@@ -64,7 +64,7 @@ def require(request: pytest.FixtureRequest) -> Callable[[str], Backend]:
 
 
 @pytest.fixture(params=BACKENDS)
-def engine(request: pytest.FixtureRequest, require: Callable[[str], Backend]) -> Backend:
+def engine(request: pytest.FixtureRequest, require: Callable[[str], Engine]) -> Engine:
     """Each engine in turn."""
     return require(request.param)
 
@@ -93,7 +93,7 @@ def measure(request: pytest.FixtureRequest, benchmark: Any, laboratory: Laborato
         call: Callable[[], Any],
         check: Callable[[Any], Any],
         *,
-        engine: Backend,
+        engine: Engine,
         X: Any,
         group: str,
         reads: float,
@@ -113,7 +113,7 @@ def contest(
     request: pytest.FixtureRequest,
     benchmark: Any,
     laboratory: Laboratory,
-    require: Callable[[str], Backend],
+    require: Callable[[str], Engine],
 ) -> Contest:
     """``contest(prepare, engine=engine)``: this benchmark, timed in turns with the others of its group.
 

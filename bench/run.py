@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from accel_logreg.backends import BackendUnavailableError, load_backend
-from accel_logreg.interface.rows import Backend
+from accel_logreg.interface.engine import Engine
 from accel_logreg.measure import machine
 from accel_logreg.profile.ceilings import Ceilings, best_of, device_ceilings, host_ceilings
 from bench.report import gpu_targets, table
@@ -113,7 +113,7 @@ def _best(before: Ceilings | None, after: Ceilings | None) -> Ceilings | None:
     return None if before is None or after is None else best_of(before, after)
 
 
-def _fastest() -> Backend:
+def _fastest() -> Engine:
     try:
         return load_backend("numba")
     except BackendUnavailableError:

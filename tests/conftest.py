@@ -9,7 +9,7 @@ import pytest
 from support import no_hypothesis
 
 from accel_logreg.backends import BACKENDS, BackendUnavailableError, load_backend
-from accel_logreg.interface.rows import Backend
+from accel_logreg.interface.engine import Engine
 
 # A GPU machine's Python may lack these; the engines are tested there all the same.
 _NEEDED_BY = {
@@ -41,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def _engine(name: str, config: pytest.Config) -> Backend:
+def _engine(name: str, config: pytest.Config) -> Engine:
     try:
         return load_backend(name)
     except BackendUnavailableError as error:
@@ -55,13 +55,13 @@ def _engine(name: str, config: pytest.Config) -> Backend:
 @pytest.fixture(
     params=[pytest.param(name, marks=pytest.mark.gpu if name == "cupy" else ()) for name in BACKENDS]
 )
-def backend(request: pytest.FixtureRequest) -> Backend:
+def backend(request: pytest.FixtureRequest) -> Engine:
     """Each engine in turn."""
     return _engine(request.param, request.config)
 
 
 @pytest.fixture
-def gpu(request: pytest.FixtureRequest) -> Backend:
+def gpu(request: pytest.FixtureRequest) -> Engine:
     """The CuPy engine, or a skip with the reason."""
     return _engine("cupy", request.config)
 

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_info
 
 from accel_logreg import DivergenceError, LogisticRegression
 from accel_logreg.backends import load_backend
-from accel_logreg.interface.rows import Backend
+from accel_logreg.interface.engine import Engine
 
 SOLVERS = ["newton", "newton-cg", "newton-gram", "lbfgs", "gradient-descent"]
 
@@ -39,7 +39,7 @@ def cost(model: LogisticRegression, X: Any, y: Any, s: Any, C: float) -> float:
 
 @pytest.mark.parametrize("C", [0.01, 1.0, 1e4, float("inf")])
 @pytest.mark.parametrize("fit_intercept", [True, False])
-def test_optimum_equals_scikit_learn(backend: Backend, C: float, fit_intercept: bool) -> None:
+def test_optimum_equals_scikit_learn(backend: Engine, C: float, fit_intercept: bool) -> None:
     X, y = data()
     model = LogisticRegression(backend=backend.name, C=C, fit_intercept=fit_intercept, tol=1e-13).fit(X, y)
     reference = ScikitLearn(C=C, fit_intercept=fit_intercept, solver="newton-cholesky", tol=1e-12).fit(X, y)
@@ -50,7 +50,7 @@ def test_optimum_equals_scikit_learn(backend: Backend, C: float, fit_intercept: 
     assert cost(model, X, y, s, C) <= cost(reference, X, y, s, C) * (1 + 1e-12)
 
 
-def test_real_data_all_attributes(backend: Backend, dtype: type[np.floating]) -> None:
+def test_real_data_all_attributes(backend: Engine, dtype: type[np.floating]) -> None:
     X, y = load_breast_cancer(return_X_y=True)
     X = scale(X).astype(dtype)
     model = LogisticRegression(backend=backend.name).fit(X, y)
@@ -79,7 +79,7 @@ def test_real_data_all_attributes(backend: Backend, dtype: type[np.floating]) ->
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_weight_two_equals_the_row_twice(backend: Backend, solver: str) -> None:
+def test_weight_two_equals_the_row_twice(backend: Engine, solver: str) -> None:
     X, y = data(60)
     counts = np.random.default_rng(1).integers(0, 4, 60)
     settings = {"backend": backend.name, "solver": solver, "tol": 1e-12, "max_iter": 500}
@@ -91,7 +91,7 @@ def test_weight_two_equals_the_row_twice(backend: Backend, solver: str) -> None:
 
 @pytest.mark.parametrize("class_weight", ["balanced", {"yes": 3.0}, {"no": 0.5, "yes": 2.0}])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_class_weights_equal_scikit_learn(backend: Backend, class_weight: Any, weighted: bool) -> None:
+def test_class_weights_equal_scikit_learn(backend: Engine, class_weight: Any, weighted: bool) -> None:
     X, y = data(90, 3)
     s = np.random.default_rng(2).random(90) if weighted else None
     ours = LogisticRegression(backend=backend.name, class_weight=class_weight, tol=1e-13).fit(X, y, s)
@@ -99,7 +99,7 @@ def test_class_weights_equal_scikit_learn(backend: Backend, class_weight: Any, w
     np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-5, atol=1e-6)
 
 
-def test_column_of_ones_is_an_unpenalised_intercept(backend: Backend) -> None:
+def test_column_of_ones_is_an_unpenalised_intercept(backend: Engine) -> None:
     X, y = data()
     ones = np.c_[X, np.ones(len(X))]
     with_intercept = LogisticRegression(backend=backend.name, C=np.inf, tol=1e-12).fit(X, y)
@@ -110,7 +110,7 @@ def test_column_of_ones_is_an_unpenalised_intercept(backend: Backend) -> None:
     assert with_column.intercept_[0] == 0.0
 
 
-def test_float32_and_float64_agree(backend: Backend) -> None:
+def test_float32_and_float64_agree(backend: Engine) -> None:
     X, y = data(dtype=np.float32)
     single, double = (
         LogisticRegression(backend=backend.name, tol=1e-12).fit(X.astype(t), y) for t in ("f4", "f8")
@@ -118,7 +118,7 @@ def test_float32_and_float64_agree(backend: Backend) -> None:
     np.testing.assert_allclose(single.coef_, double.coef_, rtol=1e-5)
 
 
-def test_gradient_descent_is_the_lessons(backend: Backend) -> None:
+def test_gradient_descent_is_the_lessons(backend: Engine) -> None:
     """Unpenalised, rate given: the steps written out here by hand."""
     X, y = data(40, 3)
     model = LogisticRegression(
@@ -138,7 +138,7 @@ def test_gradient_descent_is_the_lessons(backend: Backend) -> None:
     assert model.solver_ == "gradient-descent"
 
 
-def test_automatic_learning_rate_never_raises_the_cost(backend: Backend) -> None:
+def test_automatic_learning_rate_never_raises_the_cost(backend: Engine) -> None:
     X, y = data()
     costs = (
         LogisticRegression(backend=backend.name, solver="gradient-descent", max_iter=200)
@@ -149,7 +149,7 @@ def test_automatic_learning_rate_never_raises_the_cost(backend: Backend) -> None
 
 
 @pytest.mark.parametrize("rate", [30.0, 1e4, 1e300])
-def test_diverging_learning_rate_is_named_and_one_suggested(backend: Backend, rate: float) -> None:
+def test_diverging_learning_rate_is_named_and_one_suggested(backend: Engine, rate: float) -> None:
     X, y = data()
     model = LogisticRegression(backend=backend.name, solver="gradient-descent", learning_rate=rate, C=0.1)
     with pytest.raises(
@@ -159,7 +159,7 @@ def test_diverging_learning_rate_is_named_and_one_suggested(backend: Backend, ra
     assert not hasattr(model, "coef_")
 
 
-def test_separable_without_penalty_is_said(backend: Backend) -> None:
+def test_separable_without_penalty_is_said(backend: Engine) -> None:
     X = np.array([[-2.0], [-1.0], [1.0], [2.0]])
     with pytest.warns(ConvergenceWarning, match=r"perfectly separated and C=inf.*Use a finite C"):
         model = LogisticRegression(backend=backend.name, C=np.inf).fit(X, [0, 0, 1, 1])
@@ -167,7 +167,7 @@ def test_separable_without_penalty_is_said(backend: Backend) -> None:
     assert LogisticRegression(backend=backend.name, C=1.0).fit(X, [0, 0, 1, 1]).gap_ <= 1e-8
 
 
-def test_too_few_iterations_warn_with_the_gap_and_a_remedy(backend: Backend) -> None:
+def test_too_few_iterations_warn_with_the_gap_and_a_remedy(backend: Engine) -> None:
     X, y = data()
     with pytest.warns(
         ConvergenceWarning, match=r"relative suboptimality of .* above tol=1e-08: raise max_iter above 2"
@@ -178,7 +178,7 @@ def test_too_few_iterations_warn_with_the_gap_and_a_remedy(backend: Backend) -> 
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_warm_start_continues(backend: Backend, solver: str) -> None:
+def test_warm_start_continues(backend: Engine, solver: str) -> None:
     X, y = data()
     settings = {"backend": backend.name, "solver": solver, "max_iter": 300}
     cold = LogisticRegression(**settings).fit(X, y)
@@ -191,7 +191,7 @@ def test_warm_start_continues(backend: Backend, solver: str) -> None:
         warm.fit(X[:, :4], y)
 
 
-def test_clone_params_and_pickle(backend: Backend) -> None:
+def test_clone_params_and_pickle(backend: Engine) -> None:
     X, y = data()
     model = LogisticRegression(backend=backend.name, C=0.5, n_threads=1).fit(X, y)
     assert clone(model).get_params() == model.get_params()
@@ -201,7 +201,7 @@ def test_clone_params_and_pickle(backend: Backend) -> None:
     assert all(isinstance(value, np.ndarray) for value in (again.coef_, again.intercept_, again.classes_))
 
 
-def test_predictions_fit_together(backend: Backend, dtype: type[np.floating]) -> None:
+def test_predictions_fit_together(backend: Engine, dtype: type[np.floating]) -> None:
     X, y = data(dtype=dtype)
     model = LogisticRegression(backend=backend.name).fit(X, y)
     z = model.decision_function(X)
@@ -218,7 +218,7 @@ def test_predictions_fit_together(backend: Backend, dtype: type[np.floating]) ->
     assert np.isfinite(model.predict_log_proba(far)).all()
 
 
-def test_feature_names(backend: Backend) -> None:
+def test_feature_names(backend: Engine) -> None:
     X, y = data()
     frame = pyarrow.table(dict(zip("abcde", X.T, strict=True)))
     model = LogisticRegression(backend=backend.name).fit(frame, y)
@@ -229,7 +229,7 @@ def test_feature_names(backend: Backend) -> None:
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_interrupted_fit_leaves_the_estimator_as_it_was(
-    backend: Backend, solver: str, monkeypatch: pytest.MonkeyPatch
+    backend: Engine, solver: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     X, y = data()
     model = LogisticRegression(backend=backend.name, solver=solver, max_iter=400).fit(X, y)

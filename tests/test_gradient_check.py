@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from accel_logreg import available_backends, check_gradient
-from accel_logreg.interface.rows import Backend
+from accel_logreg.interface.engine import Engine
 
 
 def data(rng: np.random.Generator, scale: float, offset: float, dtype: Any) -> tuple[Any, Any]:
@@ -19,7 +19,7 @@ def data(rng: np.random.Generator, scale: float, offset: float, dtype: Any) -> t
 @pytest.mark.parametrize(("scale", "offset"), [(1.0, 0.0), (1e-6, 0.0), (1e5, 0.0), (1.0, 1e4)])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_right_gradients_pass(
-    backend: Backend, dtype: Any, scale: float, offset: float, weighted: bool, rng: np.random.Generator
+    backend: Engine, dtype: Any, scale: float, offset: float, weighted: bool, rng: np.random.Generator
 ) -> None:
     X, y = data(rng, scale, offset, dtype)
     s = rng.random(30) if weighted else None
@@ -43,7 +43,7 @@ def test_every_engine_and_a_printed_table(
 
 @pytest.mark.parametrize("entry", [0, -1])
 def test_a_wrong_gradient_is_found(
-    backend: Backend, entry: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+    backend: Engine, entry: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     X, y = data(rng, 1.0, 0.0, np.float64)
     X = X[:, :8]

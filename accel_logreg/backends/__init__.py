@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from accel_logreg.interface.device_arrays import on_gpu
-from accel_logreg.interface.rows import Backend, BackendUnavailableError
+from accel_logreg.interface.arrays import on_gpu
+from accel_logreg.interface.engine import BackendUnavailableError, Engine
 
 __all__ = [
     "BACKENDS",
@@ -21,42 +21,42 @@ __all__ = [
 ]
 
 
-def _python() -> Backend:
-    from accel_logreg.backends.python_loop.dense import PythonBackend
+def _python() -> Engine:
+    from accel_logreg.backends.python_loop.engine import PythonEngine
 
-    return PythonBackend()
-
-
-def _numpy() -> Backend:
-    from accel_logreg.backends.numpy_vectorised.dense import NumpyBackend
-
-    return NumpyBackend()
+    return PythonEngine()
 
 
-def _numba() -> Backend:
-    from accel_logreg.backends.numba_jit.dense import NumbaBackend
+def _numpy() -> Engine:
+    from accel_logreg.backends.numpy_vectorised.engine import NumpyEngine
 
-    return NumbaBackend()
-
-
-def _cupy() -> Backend:
-    from accel_logreg.backends.cupy_fused.engine import CupyBackend
-
-    return CupyBackend()
+    return NumpyEngine()
 
 
-_LOADERS: dict[str, Callable[[], Backend]] = {
+def _numba() -> Engine:
+    from accel_logreg.backends.numba_jit.engine import NumbaEngine
+
+    return NumbaEngine()
+
+
+def _cupy() -> Engine:
+    from accel_logreg.backends.cupy_fused.engine import CupyEngine
+
+    return CupyEngine()
+
+
+_LOADERS: dict[str, Callable[[], Engine]] = {
     "python": _python,
     "numpy": _numpy,
     "numba": _numba,
     "cupy": _cupy,
 }
-_loaded: dict[str, Backend] = {}
+_loaded: dict[str, Engine] = {}
 
 BACKENDS = tuple(_LOADERS)
 
 
-def load_backend(name: str) -> Backend:
+def load_backend(name: str) -> Engine:
     """The engine called ``name``, loaded once per process.
 
     Raises
@@ -74,7 +74,7 @@ def load_backend(name: str) -> Backend:
 
 
 @contextmanager
-def stand_in(backend: Backend) -> Iterator[None]:
+def stand_in(backend: Engine) -> Iterator[None]:
     """Until the block ends, ``load_backend(backend.name)`` gives this one: an engine with a clock in it."""
     before = _loaded.get(backend.name)
     _loaded[backend.name] = backend
@@ -105,7 +105,7 @@ def available_backends() -> list[str]:
     return [name for name, error in backend_status().items() if error is None]
 
 
-def resolve(name: str, X: Any) -> Backend:
+def resolve(name: str, X: Any) -> Engine:
     """The engine for ``backend=name`` and this X; "auto" follows the data.
 
     Arrays on a GPU → cupy; arrays on the host → numba, or numpy where numba cannot load.

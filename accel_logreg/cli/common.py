@@ -23,7 +23,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Engine(StrEnum):
+class BackendName(StrEnum):
     """A backend by name."""
 
     AUTO = "auto"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
 from accel_logreg import check_gradient
-from accel_logreg.cli.common import Engine, Precision, out, reports_errors
+from accel_logreg.cli.common import BackendName, Precision, out, reports_errors
 from accel_logreg.doctor.findings import Section, examine, runs_fast
 from accel_logreg.files.checks import Matrix
 from accel_logreg.files.tables import read_training_data
@@ -115,8 +115,8 @@ def check(
         str | None, typer.Option(help="The column of the two classes (NPZ: the array).", show_default=False)
     ] = None,
     backend: Annotated[
-        Engine, typer.Option(help="The engine to check; auto is every engine that runs here.")
-    ] = Engine.AUTO,
+        BackendName, typer.Option(help="The engine to check; auto is every engine that runs here.")
+    ] = BackendName.AUTO,
 ) -> None:
     """Check the gradient of every engine in two ways, in float32 and float64.
 
@@ -126,7 +126,7 @@ def check(
     the differences.
     """
     X, y = _small_problem() if data is None else _sample(data, target)
-    name = None if backend is Engine.AUTO else backend.value
+    name = None if backend is BackendName.AUTO else backend.value
     rows = []
     failures = 0
     for dtype in Precision:

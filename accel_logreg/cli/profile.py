@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from accel_logreg.cli.common import Engine, Precision, facts, note, out, reports_errors
+from accel_logreg.cli.common import BackendName, Precision, facts, note, out, reports_errors
 from accel_logreg.cli.train import Solver
 from accel_logreg.files.atomic import atomic_write, publish
 from accel_logreg.measure.table import say, show
@@ -23,13 +23,15 @@ from accel_logreg.profile.trace import to_trace
 
 PAGE, RESULTS = "profile.html", "profile.json"
 FEATURES = 28
-ROWS = {Engine.PYTHON: 2_000}
+ROWS = {BackendName.PYTHON: 2_000}
 MOST_ROWS = 1_000_000  # unless asked for: what the fast engines fit in a fraction of a second
 
 
 @reports_errors
 def profile(
-    backend: Annotated[Engine, typer.Option(help="The engine; auto: numba if it is there.")] = Engine.AUTO,
+    backend: Annotated[
+        BackendName, typer.Option(help="The engine; auto: numba if it is there.")
+    ] = BackendName.AUTO,
     rows: Annotated[
         str | None,
         typer.Option(
@@ -103,7 +105,7 @@ def profile(
     _write(result, output, json_file, trace)
 
 
-def _shape(rows: str | None, features: str | None, backend: Engine) -> tuple[int, int]:
+def _shape(rows: str | None, features: str | None, backend: BackendName) -> tuple[int, int]:
     default = ROWS.get(backend, MOST_ROWS)
     n = default if rows is None else _whole("rows", rows)
     d = FEATURES if features is None else _whole("features", features)
@@ -184,9 +186,9 @@ def _arguments(
     return [text for name, value in options.items() if value is not None for text in (name, str(value))]
 
 
-def _run_tool(tool: nsight.Tool, arguments: list[str], output: Path | None, backend: Engine) -> int:
+def _run_tool(tool: nsight.Tool, arguments: list[str], output: Path | None, backend: BackendName) -> int:
     """Run the tool, or say how to; its exit code."""
-    if tool is nsight.COMPUTE and backend is not Engine.CUPY:
+    if tool is nsight.COMPUTE and backend is not BackendName.CUPY:
         raise ValueError(f"--ncu looks into CUDA kernels and --backend {backend} has none: use cupy")
     folder = Path() if output is None else output
     line = nsight.command(tool, arguments, folder, backend.value)

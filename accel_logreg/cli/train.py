@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
 from accel_logreg import LogisticRegression
-from accel_logreg.cli.common import Engine, Precision, check_output, facts, note, out, reports_errors
+from accel_logreg.cli.common import BackendName, Precision, check_output, facts, note, out, reports_errors
 from accel_logreg.files.checks import Matrix
 from accel_logreg.files.images import load_image_folder
 from accel_logreg.files.model import SUFFIXES, save_model
@@ -72,7 +72,9 @@ def train(
         typer.Option(help="Use this column; repeat for more. Without it: every column but the target."),
     ] = None,
     drop: Annotated[list[str] | None, typer.Option(help="Leave this column out; repeat for more.")] = None,
-    backend: Annotated[Engine, typer.Option(help="The engine; auto: numba if it is there.")] = Engine.AUTO,
+    backend: Annotated[
+        BackendName, typer.Option(help="The engine; auto: numba if it is there.")
+    ] = BackendName.AUTO,
     solver: Annotated[Solver, typer.Option(help="How the optimum is found.")] = Solver.AUTO,
     C: Annotated[
         float,

@@ -8,12 +8,12 @@ import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
-from accel_logreg.interface.device_arrays import shape_of
+from accel_logreg.interface.arrays import shape_of
 from accel_logreg.interface.device_matrix import DeviceMatrix
-from accel_logreg.interface.rows import Backend
+from accel_logreg.interface.engine import Engine
 
 
-def check_device_data(estimator: Any, backend: Backend, X: Any, y: Any) -> tuple[DeviceMatrix, Any]:
+def check_device_data(estimator: Any, backend: Engine, X: Any, y: Any) -> tuple[DeviceMatrix, Any]:
     """X as ``backend`` reads it where it lies, and y checked beside it; nothing of X comes to the host."""
     matrix = device_matrix(estimator, backend, X, least_rows=2)
     validate_data(estimator, matrix, y, skip_check_array=True)  # names and number of the features
@@ -22,7 +22,7 @@ def check_device_data(estimator: Any, backend: Backend, X: Any, y: Any) -> tuple
     return matrix, y
 
 
-def device_matrix(estimator: Any, backend: Backend, X: Any, least_rows: int) -> DeviceMatrix:
+def device_matrix(estimator: Any, backend: Engine, X: Any, least_rows: int) -> DeviceMatrix:
     """X as ``backend`` reads it where it lies; scikit-learn's errors for a shape that is not (n, d)."""
     shape = shape_of(X)
     if shape is not None and len(shape) < 2:

@@ -18,9 +18,9 @@ from accel_logreg.backends import load_backend
 from accel_logreg.inputs.device import check_device_data, device_matrix
 from accel_logreg.inputs.labels import encode
 from accel_logreg.inputs.memory_size import memory_bytes
-from accel_logreg.interface.device_arrays import on_gpu, to_host
+from accel_logreg.interface.arrays import Csr, Float64, Labels, Matrix, on_gpu, to_host
 from accel_logreg.interface.device_matrix import DeviceMatrix
-from accel_logreg.interface.rows import Backend, Csr, Float64, Labels, Matrix
+from accel_logreg.interface.engine import Engine
 
 SOLVERS = ("auto", "newton", "newton-cg", "newton-gram", "lbfgs", "gradient-descent")
 
@@ -117,7 +117,7 @@ def _integer(p: Mapping[str, Any], name: str, least: int) -> None:
 
 
 def check_training_data(
-    estimator: Any, backend: Backend, X: Any, y: Any, sample_weight: Any, class_weight: Any
+    estimator: Any, backend: Engine, X: Any, y: Any, sample_weight: Any, class_weight: Any
 ) -> TrainingData:
     """Validate with scikit-learn's own checks and encode the labels.
 

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_logreg.interface.rows import Csr, Float64
+from accel_logreg.interface.arrays import Csr, Float64
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from accel_logreg.interface.arrays import Float64, Labels, Matrix
 from accel_logreg.interface.columns import ColumnLabels, Columns
-from accel_logreg.interface.rows import Float64, Labels, Matrix, Rows
+from accel_logreg.interface.rows import Rows
 
 
 class DeviceMatrix(ABC):
-    """X (n, d) on a GPU, as ``Backend.adopt`` returns it. It keeps the caller's array alive.
+    """X (n, d) on a GPU, as ``Engine.adopt`` returns it. It keeps the caller's array alive.
 
     Attributes
     ----------

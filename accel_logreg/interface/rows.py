@@ -16,70 +16,11 @@ No penalty (except inside ``descend``), tolerance or solver name crosses this li
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 
-from accel_logreg.interface.answers import Descent, NewtonRun, RoughHessian
-from accel_logreg.interface.device_arrays import kind_of
-from accel_logreg.interface.rates import Rates
-
-if TYPE_CHECKING:
-    from accel_logreg.interface.columns import Columns
-    from accel_logreg.interface.device_matrix import DeviceMatrix
-
-Float64 = NDArray[np.float64]
-Matrix = NDArray[np.float32] | NDArray[np.float64]
-Labels = NDArray[np.int8] | Float64
-
-
-@dataclass(frozen=True)
-class Csr:
-    """X (n, d) in compressed sparse rows: row i holds data[indptr[i]:indptr[i + 1]] at those indices.
-
-    data : (nnz,) float32 or float64, finite
-    indices : (nnz,) int32 or int64, the columns, each at most once a row, in increasing order
-    indptr : (n + 1,) of the same dtype as indices
-    """
-
-    data: Matrix
-    indices: NDArray[np.int32] | NDArray[np.int64]
-    indptr: NDArray[np.int32] | NDArray[np.int64]
-    shape: tuple[int, int]
-
-    @property
-    def dtype(self) -> np.dtype[np.float32] | np.dtype[np.float64]:
-        return self.data.dtype
-
-    @property
-    def nbytes(self) -> int:
-        return self.data.nbytes + self.indices.nbytes + self.indptr.nbytes
-
-
-@dataclass(frozen=True)
-class Picked:
-    """Some rows by index (m,) intp, in any order, and the factors (m,) their weights are multiplied by."""
-
-    rows: NDArray[np.intp]
-    factors: Float64
-
-
-class BackendUnavailableError(ImportError):
-    """A named backend cannot run on this machine; the message says why and what mends it."""
-
-    def __init__(self, backend: str, reason: str, remedy: str) -> None:
-        self.backend = backend
-        self.reason = reason
-        self.remedy = remedy
-        super().__init__(f"backend={backend!r} cannot run here: {reason} {remedy}", name=backend)
-
-    def __reduce__(self) -> tuple[type[BackendUnavailableError], tuple[str, str, str]]:
-        return type(self), (self.backend, self.reason, self.remedy)
+from accel_logreg.interface.answers import Descent, NewtonRun, Rates, RoughHessian, RowSample
+from accel_logreg.interface.arrays import Float64
 
 
 class Rough(ABC):
@@ -181,7 +122,7 @@ class Rows(ABC):
         centre: Float64,
         scale: Float64,
         *,
-        picked: Picked | None = None,
+        picked: RowSample | None = None,
         precise: bool = False,
     ) -> Float64:
         """The loss Hessian at W in the coordinates x̂ = ((x − centre)/scale, 1): (p, p), symmetric.
@@ -201,7 +142,7 @@ class Rows(ABC):
         centre: Float64,  # noqa: ARG002
         scale: Float64,  # noqa: ARG002
         *,
-        picked: Picked | None = None,  # noqa: ARG002
+        picked: RowSample | None = None,  # noqa: ARG002
     ) -> RoughHessian | None:
         """``hessian`` from products of a few bits, at a fraction of its price.
 
@@ -225,7 +166,7 @@ class Rows(ABC):
         """Xᵀ a = Σ aᵢ xᵢ for a (n,): (d,)."""
 
     @abstractmethod
-    def sample(self, picked: Picked) -> Rows:
+    def sample(self, picked: RowSample) -> Rows:
         """A copy of the picked rows as rows of the same engine, with weights sᵢ × factor."""
 
     def rough(self, centre: Float64, scale: Float64) -> Rough | None:  # noqa: ARG002
@@ -235,100 +176,3 @@ class Rows(ABC):
         A pass over the copy counts as many reads as the copy has bytes for each of X's.
         """
         return None
-
-
-class Backend(ABC):
-    """One engine: makes rows, and predicts."""
-
-    name: ClassVar[str]
-    # Compiled code on two AVX-512 cores at 31 GB/s, from 28 to 3072 features.
-    rates: ClassVar[Rates] = Rates(1 / 31e9, 0.13e-9, 0.4e-9, 1 / 150e9, 10e-6)
-
-    @abstractmethod
-    def rows(self, X: Matrix | Csr, y: Labels, sample_weight: Float64 | None) -> Rows:
-        """Take validated data, (n, d), (n,) of 0 and 1, (n,) or None, into this engine's memory."""
-
-    @abstractmethod
-    def columns(self, X: Matrix | Csr, Y: Any, weights: Any = None) -> Columns:
-        """Take K binary problems that share X: Y (n, K) of 0 and 1; weights None, (n,) or (n, K).
-
-        Each column is a problem of its own; a weight of 0 takes a row out of one column's problem. Dense
-        X on every engine; sparse X where ``TypeError`` does not say otherwise.
-
-        Raises
-        ------
-        ValueError
-            Y or the weights are of another shape or have values that are not allowed, K is 0, or the
-            weights of a column are all 0.
-        """
-
-    @abstractmethod
-    def logits(self, X: Matrix | Csr, W: Float64) -> Float64:
-        """z = X W[:d] + W[d] for host X (m, d): host float64 (m,)."""
-
-    def adopt(self, X: Any) -> DeviceMatrix:
-        """X (n, d), an array on a GPU, read where it lies. An engine of the CPU refuses it by name.
-
-        Raises
-        ------
-        TypeError
-            This engine reads host memory, or X is of a dtype or layout that cannot be read in place.
-        """
-        raise TypeError(
-            f"X is a {kind_of(X)} on a GPU, and backend={self.name!r} reads host memory. Use backend='cupy' "
-            "or 'auto', which read X where it lies, or pass a host array: cupy.asnumpy(X), or "
-            "X.cpu().numpy() for a torch tensor"
-        )
-
-    def after_fit(self) -> None:  # noqa: B027
-        """Give back what a fit needed beside its rows, but for a little that spares the next one time."""
-
-    def release_memory(self) -> None:  # noqa: B027
-        """Give back all memory that is kept for later and not in use; nothing on engines that keep none."""
-
-    def bounded(self, max_memory: int | None) -> Backend:  # noqa: ARG002
-        """This engine with at most so many bytes of a device's memory to take; None bounds nothing.
-
-        Without a device's memory there is nothing to bound: X is read where it is.
-        """
-        return self
-
-    def threads(self, n_threads: int | None) -> AbstractContextManager[object]:
-        """A context that bounds this engine's threads and gives every setting back after."""
-        return blas_threads(n_threads)
-
-    def n_threads(self, n_threads: int | None) -> int:  # noqa: ARG002
-        """How many threads a fit with this ``n_threads`` uses; 1 unless the engine has its own."""
-        return 1
-
-    def warm_up(self, dtype: type[np.float32] | type[np.float64]) -> None:
-        """Ask every question once on a tiny problem, so that what compiles has compiled."""
-        identity = np.eye(4, 3)
-        X: Matrix = identity if dtype is np.float64 else identity.astype(np.float32)
-        y = np.array([0.0, 1.0, 1.0, 0.0])
-        W = np.zeros(4)
-        for weights in (None, np.ones(4)):
-            rows = self.rows(X, y, weights)
-            rows.loss_grad(W)
-            rows.hessian_product(W, np.ones(4))
-            rows.descend(W, 0.1, 0.0, 1, True)
-            rows.largest_entry()
-        self.logits(X, W)
-
-
-def blas_threads_now() -> int:
-    """How many threads BLAS may use at this moment; 1 where no BLAS of NumPy's can tell."""
-    pools = _thread_pools().info()
-    return max((pool["num_threads"] for pool in pools if pool["user_api"] == "blas"), default=1)
-
-
-@cache
-def _thread_pools() -> ThreadpoolController:
-    # Finding the loaded BLAS libraries takes about a millisecond: once is enough.
-    return ThreadpoolController()
-
-
-def blas_threads(n_threads: int | None) -> AbstractContextManager[object]:
-    """Bound BLAS to ``n_threads`` (None leaves it alone) and restore it on exit."""
-    limiter: AbstractContextManager[object] = _thread_pools().limit(limits=n_threads, user_api="blas")
-    return limiter

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from accel_logreg.interface.rows import Float64, Matrix
+from accel_logreg.interface.arrays import Float64, Matrix
 
 SIDE = 64  # pixels; a crop is SIDE × SIDE × 3 numbers
 FEATURES = SIDE * SIDE * 3

@@ -15,7 +15,9 @@ import numpy as np
 
 from accel_logreg.backends import load_backend
 from accel_logreg.interface.answers import Descent
-from accel_logreg.interface.rows import Backend, Float64, Rows
+from accel_logreg.interface.arrays import Float64
+from accel_logreg.interface.engine import Engine
+from accel_logreg.interface.rows import Rows
 from accel_logreg.lesson.crops import Crops
 from accel_logreg.measure.clock import Clock, Subject, device_synchroniser, median, require_equal
 from accel_logreg.problem.objective import Objective
@@ -199,6 +201,6 @@ def _compare(runs: Sequence[EngineRun], relative: float) -> float:
     return largest
 
 
-def _threads(backend: Backend, n_threads: int | None) -> int:
+def _threads(backend: Engine, n_threads: int | None) -> int:
     """How many threads the engine may use; call it inside ``backend.threads``."""
     return 0 if backend.name == "cupy" else backend.n_threads(n_threads)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from accel_logreg.backends import load_backend
-from accel_logreg.interface.rows import Float64
+from accel_logreg.interface.arrays import Float64
 from accel_logreg.kernels.numpy_vectorised import dense as numpy_vectorised
 from accel_logreg.kernels.python_loop import dense as python_loop
 from accel_logreg.lesson.dot_study import ARRAY_LOOP, LIST_INDEX_LOOP, LIST_LOOP, NUMPY, DotPoint, DotStudy

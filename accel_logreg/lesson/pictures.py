@@ -9,7 +9,7 @@ from matplotlib import rc_context
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from accel_logreg.interface.rows import Float64
+from accel_logreg.interface.arrays import Float64
 from accel_logreg.lesson.crops import CAT, PHOTOGRAPHS, SIDE, Crops, photograph, tiles
 from accel_logreg.measure.axes import BLUE, STYLE, VERMILION, new_figure
 from accel_logreg.measure.svg import to_svg

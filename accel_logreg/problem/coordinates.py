@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from accel_logreg.interface.answers import RoughHessian
+from accel_logreg.interface.answers import RoughHessian, RowSample
+from accel_logreg.interface.arrays import Float64, Matrix
 from accel_logreg.interface.device_matrix import DeviceMatrix
-from accel_logreg.interface.rows import Float64, Matrix, Picked
 from accel_logreg.problem.objective import Objective
 from accel_logreg.problem.quantised import RoughProblem
 
@@ -98,7 +98,7 @@ class Standardised:
     def reads(self) -> float:
         return self._objective.reads
 
-    def sample(self, picked: Picked) -> Standardised:
+    def sample(self, picked: RowSample) -> Standardised:
         """The same coordinates over the picked rows alone."""
         return Standardised(self._objective.sample(picked), self._mean, self._scale)
 
@@ -123,12 +123,12 @@ class Standardised:
     def hessian_product(self, U: Float64, V: Float64) -> Float64:
         return self._pulled_back(self._objective.hessian_product(self.original(U), self.original(V)))
 
-    def hessian(self, U: Float64, *, picked: Picked | None = None, precise: bool = False) -> Float64:
+    def hessian(self, U: Float64, *, picked: RowSample | None = None, precise: bool = False) -> Float64:
         return self._objective.hessian(
             self.original(U), self._mean, self._scale, picked=picked, precise=precise
         )
 
-    def rough_hessian(self, U: Float64, *, picked: Picked | None = None) -> RoughHessian | None:
+    def rough_hessian(self, U: Float64, *, picked: RowSample | None = None) -> RoughHessian | None:
         return self._objective.rough_hessian(self.original(U), self._mean, self._scale, picked=picked)
 
     def gradient_norm(self, gradient: Float64) -> float:

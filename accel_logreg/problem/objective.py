@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from accel_logreg.interface.answers import Descent, RoughHessian
-from accel_logreg.interface.rows import Float64, Picked, Rows
+from accel_logreg.interface.answers import Descent, RoughHessian, RowSample
+from accel_logreg.interface.arrays import Float64
+from accel_logreg.interface.rows import Rows
 
 _SEPARATION = (
     "the classes are perfectly separated and C=inf: the cost falls towards 0 as the coefficients grow, so "
@@ -55,7 +56,7 @@ class Objective:
         """Reads of X so far."""
         return self.rows.reads
 
-    def sample(self, picked: Picked) -> Objective:
+    def sample(self, picked: RowSample) -> Objective:
         """J over the picked rows alone, with the same λ."""
         return Objective(
             self.rows.sample(picked),
@@ -88,7 +89,7 @@ class Objective:
         centre: Float64,
         scale: Float64,
         *,
-        picked: Picked | None = None,
+        picked: RowSample | None = None,
         precise: bool = False,
     ) -> Float64:
         """∇²J at W, (p, p), in the coordinates (u, c) of standardise.py: w = u/scale.
@@ -101,7 +102,7 @@ class Objective:
         return H
 
     def rough_hessian(
-        self, W: Float64, centre: Float64, scale: Float64, *, picked: Picked | None = None
+        self, W: Float64, centre: Float64, scale: Float64, *, picked: RowSample | None = None
     ) -> RoughHessian | None:
         """``hessian`` from products of few bits, where the engine has them."""
         rough = self.rows.rough_hessian(W, centre, scale, picked=picked)

@@ -6,7 +6,8 @@ Solvers go by it as far as it leads and correct their course by gradients of J i
 
 from __future__ import annotations
 
-from accel_logreg.interface.rows import Float64, Rough
+from accel_logreg.interface.arrays import Float64
+from accel_logreg.interface.rows import Rough
 from accel_logreg.problem.objective import Objective
 
 

@@ -15,7 +15,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_logreg.interface.rows import Float64, Labels, Picked
+from accel_logreg.interface.answers import RowSample
+from accel_logreg.interface.arrays import Float64, Labels
 
 _RARE = 0.1  # share of the weight below which a class is drawn more often than it occurs
 _RUN_BYTES = 1024
@@ -51,7 +52,7 @@ class Sampler:
                 self._importance *= s
             self._cumulated = np.cumsum(self._importance)
 
-    def pick(self, size: int) -> Picked:
+    def pick(self, size: int) -> RowSample:
         """About ``size`` rows; fewer where an important row is drawn several times."""
         if self._cumulated is None:
             return self._runs(size)
@@ -59,13 +60,13 @@ class Sampler:
         cells = (np.arange(size) + self._random.random_sample(size)) * (total / size)
         drawn = np.searchsorted(self._cumulated, cells, side="right")
         rows, times = np.unique(np.minimum(drawn, self._n - 1), return_counts=True)
-        return Picked(rows, times * (total / size) / self._importance[rows])
+        return RowSample(rows, times * (total / size) / self._importance[rows])
 
-    def _runs(self, size: int) -> Picked:
+    def _runs(self, size: int) -> RowSample:
         draws = max(1, size // self._run)
         cell = self._n / draws
         offsets = self._random.random_sample(draws) * (cell - self._run + 1)
         starts = (np.arange(draws) * cell + np.maximum(offsets, 0.0)).astype(np.intp)
         starts = np.minimum(starts, self._n - self._run)
         rows: NDArray[np.intp] = (starts[:, np.newaxis] + np.arange(self._run)).ravel()
-        return Picked(rows, np.ones(len(rows)))
+        return RowSample(rows, np.ones(len(rows)))

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_logreg.interface.rows import Backend, blas_threads
+from accel_logreg.backends.blas_threads import blas_threads
+from accel_logreg.interface.engine import Engine
 from accel_logreg.measure.machine import read_bandwidth
 
 REPEATS = 5
@@ -89,7 +90,7 @@ def best_of(before: Ceilings, after: Ceilings) -> Ceilings:
 
 
 def host_ceilings(
-    backend: Backend, n_threads: int | None, *, megabytes: int = HOST_MEGABYTES, size: int = HOST_SIZE
+    backend: Engine, n_threads: int | None, *, megabytes: int = HOST_MEGABYTES, size: int = HOST_SIZE
 ) -> Ceilings:
     """With as many threads as the engine uses."""
     threads = backend.n_threads(n_threads)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_logreg.interface.rows import Matrix
+from accel_logreg.interface.arrays import Matrix
 from accel_logreg.measure.machine import free_memory
 
 _BLOCK_BYTES = 16 << 20

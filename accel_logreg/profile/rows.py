@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from accel_logreg.interface.device_matrix import DeviceMatrix
-from accel_logreg.interface.rows import Backend, Rough, Rows
+from accel_logreg.interface.engine import Engine
+from accel_logreg.interface.rows import Rough, Rows
 from accel_logreg.profile.record import QUESTIONS, STAGES, Recorder
 from accel_logreg.profile.work import arguments_of, arithmetic, flops, rows_looked_at
 
@@ -94,7 +95,7 @@ class _RoughStandIn(_StandIn):
 class _BackendStandIn(_StandIn):
     """An engine whose rows are timed, and its predictions."""
 
-    def __init__(self, backend: Backend, recorder: Recorder) -> None:
+    def __init__(self, backend: Engine, recorder: Recorder) -> None:
         super().__init__(backend, recorder)
         self.name = backend.name
         self.rates = backend.rates  # the door has its own, which __getattr__ would not pass
@@ -107,7 +108,7 @@ class _BackendStandIn(_StandIn):
         if question == "adopt":
             return ProfiledMatrix(ask(*args, **kwargs), self._recorder)
         if question == "rows":
-            X = arguments_of(Backend, question, args, kwargs)["X"]
+            X = arguments_of(Engine, question, args, kwargs)["X"]
             with self._recorder.span(STAGES, TAKE_ROWS):
                 rows = ask(*args, **kwargs)
             return ProfiledRows(rows, self._recorder, int(X.nbytes), int(X.shape[0]))
@@ -115,7 +116,7 @@ class _BackendStandIn(_StandIn):
             return ask(*args, **kwargs)
         with self._recorder.span(QUESTIONS, question) as details:
             z = ask(*args, **kwargs)
-        asked = arguments_of(Backend, question, args, kwargs)
+        asked = arguments_of(Engine, question, args, kwargs)
         m, d = asked["X"].shape
         details |= {
             "rows": m,
@@ -172,4 +173,4 @@ def _with_clock(name: str, stand_in: type[_StandIn], door: type) -> Any:
 ProfiledRough = _with_clock("ProfiledRough", _RoughStandIn, Rough)
 ProfiledRows = _with_clock("ProfiledRows", _RowsStandIn, Rows)
 ProfiledMatrix = _with_clock("ProfiledMatrix", _MatrixStandIn, DeviceMatrix)
-ProfiledBackend = _with_clock("ProfiledBackend", _BackendStandIn, Backend)
+ProfiledBackend = _with_clock("ProfiledBackend", _BackendStandIn, Engine)

@@ -18,7 +18,7 @@ import numpy as np
 
 from accel_logreg import LogisticRegression
 from accel_logreg.backends import resolve, stand_in
-from accel_logreg.interface.rows import Backend
+from accel_logreg.interface.engine import Engine
 from accel_logreg.measure.clock import require_equal
 from accel_logreg.measure.machine import describe
 from accel_logreg.profile.ceilings import Ceilings, best_of, device_ceilings, host_ceilings
@@ -37,8 +37,8 @@ def run_profile(
     settings: Settings,
     *,
     report: Callable[[str], None] = lambda _line: None,
-    measure: Callable[[Backend, Settings], Ceilings] | None = None,
-    watch: Callable[[Backend], Watch] | None = None,
+    measure: Callable[[Engine, Settings], Ceilings] | None = None,
+    watch: Callable[[Engine], Watch] | None = None,
 ) -> Profile:
     """Fit ``1 + 2 repeats`` times and predict ``repeats`` times.
 
@@ -99,12 +99,12 @@ def run_profile(
     )
 
 
-def watch_of(backend: Backend) -> Watch:
+def watch_of(backend: Engine) -> Watch:
     """Device events for the engine on a GPU, the host's clock for the others."""
     return DeviceWatch(import_module("cupy")) if backend.name == "cupy" else HostWatch()
 
 
-def ceilings_of(backend: Backend, settings: Settings) -> Ceilings:
+def ceilings_of(backend: Engine, settings: Settings) -> Ceilings:
     """Of the device, or of the host with the engine's threads."""
     if backend.name != "cupy":
         return host_ceilings(backend, settings.n_threads)
@@ -115,7 +115,7 @@ def ceilings_of(backend: Backend, settings: Settings) -> Ceilings:
 class _Run:
     """The fits, and the last model."""
 
-    def __init__(self, problem: Problem, settings: Settings, backend: Backend, recorder: Recorder) -> None:
+    def __init__(self, problem: Problem, settings: Settings, backend: Engine, recorder: Recorder) -> None:
         self._problem, self._settings = problem, settings
         self._backend, self._recorder = backend, recorder
         self._stand_in: Any = ProfiledBackend(backend, recorder)

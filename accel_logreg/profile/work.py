@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from accel_logreg.interface.rows import Backend, Rows
+from accel_logreg.interface.engine import Engine
+from accel_logreg.interface.rows import Rows
 
 # Per entry of the rows that a question looks at.
 _FLOPS_AN_ENTRY = {
@@ -25,7 +26,7 @@ _FLOPS_AN_ENTRY = {
 
 
 def arguments_of(
-    door: type[Rows] | type[Backend], question: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    door: type[Rows] | type[Engine], question: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The arguments by name, defaults included."""
     bound = _signature(door, question).bind(None, *args, **kwargs)
@@ -34,7 +35,7 @@ def arguments_of(
 
 
 @cache
-def _signature(door: type[Rows] | type[Backend], question: str) -> inspect.Signature:
+def _signature(door: type[Rows] | type[Engine], question: str) -> inspect.Signature:
     return inspect.signature(getattr(door, question))
 
 

@@ -23,8 +23,8 @@ from accel_logreg.solvers.problem import (
     Float64,
     History,
     NewtonProblem,
-    Picked,
     Report,
+    RowSample,
     Sampler,
     Solution,
     relative_gap,
@@ -255,7 +255,7 @@ def _solve_sample(
     expected: float | None,
 ) -> Float64:
     """The optimum over about ``rows`` rows, as far as it says something about the one over all."""
-    picked: Picked = sampler.pick(rows)
+    picked: RowSample = sampler.pick(rows)
     sample = problem.sample(picked)
     rows = len(picked.rows)
     target = _STATISTICAL * problem.size / rows

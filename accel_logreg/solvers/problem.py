@@ -43,7 +43,7 @@ class Problem(Smooth, Protocol):
     def certified_gap(self, W: Float64, gradient: Float64) -> float: ...
 
 
-class Picked(Protocol):
+class RowSample(Protocol):
     """Some rows of a problem, by index."""
 
     @property

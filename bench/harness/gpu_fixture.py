@@ -10,7 +10,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 
-from accel_logreg.interface.rows import Backend
+from accel_logreg.interface.engine import Engine
 from accel_logreg.profile.record import DeviceWatch
 from bench.harness.device_clock import event_seconds
 from bench.harness.gpu_place import KERNEL_REPEATS, Place
@@ -21,7 +21,7 @@ COPY_BYTES = 1 << 30
 
 
 @contextmanager
-def cuda_place(engine: Backend) -> Iterator[Place]:
+def cuda_place(engine: Engine) -> Iterator[Place]:
     """The device that CuPy uses now; its pools are emptied afterwards."""
     cupy = import_module("cupy")
 
@@ -41,7 +41,7 @@ def cuda_place(engine: Backend) -> Iterator[Place]:
 
 
 @pytest.fixture(params=["cupy"])
-def place(request: pytest.FixtureRequest, require: Callable[[str], Backend]) -> Iterator[Place]:
+def place(request: pytest.FixtureRequest, require: Callable[[str], Engine]) -> Iterator[Place]:
     """The GPU here; without one a skip that says why, or with --require-gpu a failure."""
     engine = require(request.param)
     try:

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from accel_logreg.backends import stand_in
-from accel_logreg.interface.rows import Backend, Rows
+from accel_logreg.interface.engine import Engine
+from accel_logreg.interface.rows import Rows
 from accel_logreg.profile.device import profiled_device
 from accel_logreg.profile.record import KERNELS, STAGES, Recorder, Watch
 from accel_logreg.profile.rows import ProfiledBackend
@@ -31,7 +32,7 @@ class Place:
 
     Attributes
     ----------
-    engine : Backend
+    engine : Engine
         The CuPy engine, or what plays it.
     xp : module
         CuPy, or NumPy where the engine is played.
@@ -45,7 +46,7 @@ class Place:
         Gives free memory back to the device, which CuPy's own arrays keep.
     """
 
-    engine: Backend
+    engine: Engine
     xp: Any
     give: Callable[[Any], Any]
     watch: Callable[[], Watch]

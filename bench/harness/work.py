@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from accel_logreg.interface.rows import Backend
+from accel_logreg.interface.engine import Engine
 
 Facts = Mapping[str, Any]
 
@@ -25,7 +25,7 @@ class Work:
     check : function of its answer
         Raises where the answer is wrong. It may return facts that the record keeps, by name: the
         suboptimality it found, the peak of memory, …
-    engine : Backend
+    engine : Engine
     X : anything with ``shape``, ``dtype`` and ``nbytes``
         What one read reads.
     group : str
@@ -53,7 +53,7 @@ class Work:
 
     call: Callable[[], Any]
     check: Callable[[Any], Facts | None]
-    engine: Backend
+    engine: Engine
     X: Any
     group: str
     reads: float

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from accel_logreg.interface.rows import Csr
+from accel_logreg.interface.arrays import Csr
 from accel_logreg.measure.clock import Subject
 from accel_logreg.measure.machine import usable_cores
 from bench.harness.work import Work

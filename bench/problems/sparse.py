@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.special import expit
 
-from accel_logreg.interface.rows import Csr
+from accel_logreg.interface.arrays import Csr
 from bench.problems.dense import SEED, Float64
 
 

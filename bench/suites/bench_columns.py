@@ -18,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from accel_logreg.interface.rows import Backend
+from accel_logreg.interface.engine import Engine
 from bench.harness.work import Work
 from bench.problems.dense import SEED, Problem, correlated
 
@@ -46,7 +46,7 @@ def build(shape: str, dtype: str) -> Problem:
     return correlated(*SIZES[shape], dtype)
 
 
-def where_it_is_read(engine: Backend, X: Any) -> Any:
+def where_it_is_read(engine: Engine, X: Any) -> Any:
     """X, on a GPU already where the engine's memory is there: K rows are not to take K copies of it."""
     if engine.name != "cupy":
         return X
@@ -83,11 +83,11 @@ def losses_and_gradients(problem: Problem, Y: Float64, W: Float64) -> tuple[Floa
     return losses / n, gradient / n
 
 
-def one_read(engine: Backend, problem: Problem, Y: Float64) -> Callable[[Float64], Any]:
+def one_read(engine: Engine, problem: Problem, Y: Float64) -> Callable[[Float64], Any]:
     return engine.columns(where_it_is_read(engine, problem.X), Y).loss_grad
 
 
-def pass_by_pass(engine: Backend, problem: Problem, Y: Float64) -> Callable[[Float64], Any]:
+def pass_by_pass(engine: Engine, problem: Problem, Y: Float64) -> Callable[[Float64], Any]:
     X = where_it_is_read(engine, problem.X)
     rows = [engine.rows(X, y, None) for y in np.ascontiguousarray(Y.T)]
 
@@ -101,7 +101,7 @@ def pass_by_pass(engine: Backend, problem: Problem, Y: Float64) -> Callable[[Flo
 WAYS = {"one read": one_read, "K passes": pass_by_pass}
 
 
-def columns(engine: Backend, way: str, shape: str, K: int, dtype: str) -> Work:
+def columns(engine: Engine, way: str, shape: str, K: int, dtype: str) -> Work:
     if engine.name == "python" and shape != FOR_THE_LOOP:
         pytest.skip(f"the Python loop takes seconds a column on {shape}; it runs on {FOR_THE_LOOP}")
     problem = build(shape, dtype)
@@ -131,5 +131,5 @@ def columns(engine: Backend, way: str, shape: str, K: int, dtype: str) -> Work:
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("K", COLUMNS)
 @pytest.mark.parametrize("shape", SHAPES)
-def bench_columns(contest: Any, engine: Backend, shape: str, K: int, dtype: str, way: str) -> None:
+def bench_columns(contest: Any, engine: Engine, shape: str, K: int, dtype: str, way: str) -> None:
     contest(partial(columns, shape=shape, K=K, dtype=dtype), engine=engine, way=way)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from accel_logreg.interface.rows import Backend, Csr
+from accel_logreg.interface.arrays import Csr
+from accel_logreg.interface.engine import Engine
 from bench.harness.work import Work
 from bench.problems.dense import Float64
 from bench.problems.sparse import SparseProblem, hessian_product, loss_grad, sparse_zipf
@@ -24,7 +25,7 @@ SHOWN = [pytest.param(size, marks=pytest.mark.full if SIZES[size][2] > 5_000_000
 DTYPES = pytest.mark.parametrize("dtype", ["float64", "float32"])
 
 
-def build(engine: Backend, size: str, dtype: str) -> SparseProblem:
+def build(engine: Engine, size: str, dtype: str) -> SparseProblem:
     if engine.name == "python" and size != FOR_THE_LOOP:
         pytest.skip(f"the Python loop takes seconds a pass on {size}; it runs on {FOR_THE_LOOP}")
     return sparse_zipf(*SIZES[size], dtype)
@@ -41,7 +42,7 @@ def info(X: Csr, flops_a_nonzero: int) -> dict[str, Any]:
     return {"problem": "sparse Zipf", "nonzeros": X.data.size, "flops": flops_a_nonzero * X.data.size}
 
 
-def gradient(engine: Backend, size: str, dtype: str) -> Work:
+def gradient(engine: Engine, size: str, dtype: str) -> Work:
     problem = build(engine, size, dtype)
     W = problem.weights
     loss, expected = loss_grad(problem, W)
@@ -68,11 +69,11 @@ def gradient(engine: Backend, size: str, dtype: str) -> Work:
 
 @DTYPES
 @pytest.mark.parametrize("size", SHOWN)
-def bench_sparse_gradient(contest: Any, engine: Backend, size: str, dtype: str) -> None:
+def bench_sparse_gradient(contest: Any, engine: Engine, size: str, dtype: str) -> None:
     contest(partial(gradient, size=size, dtype=dtype), engine=engine)
 
 
-def product(engine: Backend, size: str, dtype: str) -> Work:
+def product(engine: Engine, size: str, dtype: str) -> Work:
     problem = build(engine, size, dtype)
     W = problem.weights
     V = np.roll(W, 1)
@@ -95,6 +96,6 @@ def product(engine: Backend, size: str, dtype: str) -> Work:
 
 @DTYPES
 @pytest.mark.parametrize("size", SHOWN)
-def bench_sparse_hessian_product(contest: Any, engine: Backend, size: str, dtype: str) -> None:
+def bench_sparse_hessian_product(contest: Any, engine: Engine, size: str, dtype: str) -> None:
     """At one W, as a conjugate-gradient solve asks: what an engine keeps for that W, it may use."""
     contest(partial(product, size=size, dtype=dtype), engine=engine)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from accel_logreg.interface.answers import Descent
-from accel_logreg.interface.rows import Backend
+from accel_logreg.interface.engine import Engine
 from accel_logreg.profile.work import flops
 from bench.harness.work import Work
 from bench.problems.dense import Float64, Problem, correlated, descend, pixels
@@ -35,7 +35,7 @@ def expected(name: str, dtype: str, steps: int) -> tuple[Float64, Float64]:
     return descend(build(name, dtype), RATES[name], steps)
 
 
-def descent(engine: Backend, name: str, dtype: str, full: bool) -> Work:
+def descent(engine: Engine, name: str, dtype: str, full: bool) -> Work:
     if engine.name == "python" and dtype == "float32":
         pytest.skip("the Python loop computes in float64 whatever the storage; timed once, as float64")
     if engine.name == "python" and name != FOR_THE_LOOP and not full:
@@ -71,5 +71,5 @@ def descent(engine: Backend, name: str, dtype: str, full: bool) -> Work:
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("problem", RATES)
-def bench_descent(contest: Any, engine: Backend, problem: str, dtype: str, full: bool) -> None:
+def bench_descent(contest: Any, engine: Engine, problem: str, dtype: str, full: bool) -> None:
     contest(partial(descent, name=problem, dtype=dtype, full=full), engine=engine)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from accel_logreg.interface.rows import Backend
+from accel_logreg.interface.engine import Engine
 from accel_logreg.kernels.python_loop import dense as python_loop
 from accel_logreg.measure.machine import usable_cores
 from bench.harness.work import Work
@@ -84,7 +84,7 @@ VERSIONS = {
     ("size", "cache"), [(SIZE, "hot"), (SIZE, "cold"), *((fewer, "hot") for fewer in FEWER)]
 )
 @pytest.mark.parametrize("version", VERSIONS)
-def bench_dot(contest: Any, require: Callable[[str], Backend], version: str, size: int, cache: str) -> None:
+def bench_dot(contest: Any, require: Callable[[str], Engine], version: str, size: int, cache: str) -> None:
     rng = np.random.default_rng(SEED)
     a, b = rng.random(size), rng.random(size)
     exact = math.fsum((a * b).tolist())

@@ -12,7 +12,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from accel_logreg import LogisticRegression
-from accel_logreg.interface.rows import Backend
+from accel_logreg.interface.engine import Engine
 from bench.harness.work import Work
 from bench.judge import answers
 from bench.peers.optimum import Optimum
@@ -101,7 +101,7 @@ def refused(engine: str, solver: str, name: str, full: bool) -> str:
     return ""
 
 
-def fit(engine: Backend, solver: str, name: str, dtype: str, full: bool) -> Work:
+def fit(engine: Engine, solver: str, name: str, dtype: str, full: bool) -> Work:
     if reason := refused(engine.name, solver, name, full):
         pytest.skip(reason)
     problem, optimum = build(name, dtype), best(name, dtype)
@@ -142,5 +142,5 @@ def fit(engine: Backend, solver: str, name: str, dtype: str, full: bool) -> Work
 
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize(("name", "dtype"), PARAMETERS)
-def bench_fit(contest: Any, engine: Backend, name: str, dtype: str, solver: str, full: bool) -> None:
+def bench_fit(contest: Any, engine: Engine, name: str, dtype: str, solver: str, full: bool) -> None:
     contest(partial(fit, name=name, dtype=dtype, full=full), engine=engine, solver=solver)

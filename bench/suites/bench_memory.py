@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from accel_logreg.interface.rows import Backend
+from accel_logreg.interface.engine import Engine
 from bench.harness import child
 from bench.harness.work import Work
 from bench.judge import answers
@@ -52,7 +52,7 @@ def best(name: str) -> float:
     return answers.best(build(name)).value
 
 
-def fit(engine: Backend, name: str) -> Work:
+def fit(engine: Engine, name: str) -> Work:
     function, arguments = CASES[name].task
     task = child.Task("memory", engine.name, f"bench.problems.dense:{function}", arguments)
     problem, optimum = build(name), best(name)
@@ -80,7 +80,7 @@ def fit(engine: Backend, name: str) -> Work:
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def bench_memory(contest: Any, engine: Backend, name: str) -> None:
+def bench_memory(contest: Any, engine: Engine, name: str) -> None:
     if engine.name == "python":
         pytest.skip("the Python loop keeps X as lists of floats, four times its bytes, and takes minutes")
     if engine.name != "cupy" and Peak().bytes() is None:

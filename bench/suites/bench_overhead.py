@@ -10,7 +10,7 @@ import pytest
 
 from accel_logreg import LogisticRegression
 from accel_logreg.backends import load_backend
-from accel_logreg.interface.rows import Backend
+from accel_logreg.interface.engine import Engine
 from bench.harness import child
 from bench.harness.work import Work
 from bench.judge import answers
@@ -61,7 +61,7 @@ def bench_import(measure: Any) -> None:
     )
 
 
-def first_fit(engine: Backend, state: str) -> Work:
+def first_fit(engine: Engine, state: str) -> Work:
     task = child.Task("first", engine.name, "bench.problems.dense:breast_cancer", ("float64",))
 
     def call() -> dict[str, Any]:
@@ -91,13 +91,13 @@ def first_fit(engine: Backend, state: str) -> Work:
 
 
 @pytest.mark.parametrize("state", CACHES)
-def bench_first_fit(contest: Any, engine: Backend, state: str) -> None:
+def bench_first_fit(contest: Any, engine: Engine, state: str) -> None:
     if state == "nothing compiled" and engine.name in ("python", "numpy"):
         pytest.skip(f"{engine.name} compiles nothing: its first fit is the other one")
     contest(partial(first_fit, state=state), engine=engine)
 
 
-def tiny_fit(engine: Backend, name: str) -> Work:
+def tiny_fit(engine: Engine, name: str) -> Work:
     """Here what comes around the arithmetic takes longer than the arithmetic."""
     problem = build(name)
     model = LogisticRegression(backend=engine.name, tol=TOL)
@@ -123,5 +123,5 @@ def tiny_fit(engine: Backend, name: str) -> Work:
 
 
 @pytest.mark.parametrize("name", TINY)
-def bench_tiny_fit(contest: Any, engine: Backend, name: str) -> None:
+def bench_tiny_fit(contest: Any, engine: Engine, name: str) -> None:
     contest(partial(tiny_fit, name=name), engine=engine)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from accel_logreg.interface.rows import Backend
+from accel_logreg.interface.engine import Engine
 from accel_logreg.profile.work import flops
 from bench.harness.work import Work
 from bench.judge import answers
@@ -65,17 +65,17 @@ def coordinates(problem: Problem) -> tuple[Float64, Float64]:
     return X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
 
 
-def skip_the_loop(engine: Backend, shape: str) -> None:
+def skip_the_loop(engine: Engine, shape: str) -> None:
     if engine.name == "python" and shape not in ("20x3", FOR_THE_LOOP):
         pytest.skip(f"the Python loop takes seconds a pass on {shape}; it runs on {FOR_THE_LOOP}")
 
 
-def due(engine: Backend) -> int:
+def due(engine: Engine) -> int:
     """Reads of X in one pass, to which an engine's own count is held; the loop reads element by element."""
     return 0 if engine.name == "python" else 1
 
 
-def gradient(engine: Backend, shape: str, dtype: str, cold: bool) -> Work:
+def gradient(engine: Engine, shape: str, dtype: str, cold: bool) -> Work:
     skip_the_loop(engine, shape)
     problem = build(shape, dtype)
     W = problem.weights
@@ -108,17 +108,17 @@ def gradient(engine: Backend, shape: str, dtype: str, cold: bool) -> Work:
 
 @DTYPES
 @pytest.mark.parametrize("shape", [*(name for name in SHAPES if name != "200000x300"), *LARGE])
-def bench_gradient(contest: Any, engine: Backend, shape: str, dtype: str) -> None:
+def bench_gradient(contest: Any, engine: Engine, shape: str, dtype: str) -> None:
     contest(partial(gradient, shape=shape, dtype=dtype, cold=False), engine=engine)
 
 
 @pytest.mark.parametrize("shape", ["2000x28", "20000x300"])
-def bench_gradient_cold(contest: Any, engine: Backend, shape: str) -> None:
+def bench_gradient_cold(contest: Any, engine: Engine, shape: str) -> None:
     """X of a size that stays in a cache, driven out of it before every call."""
     contest(partial(gradient, shape=shape, dtype="float64", cold=True), engine=engine)
 
 
-def hessian_product(engine: Backend, shape: str, dtype: str) -> Work:
+def hessian_product(engine: Engine, shape: str, dtype: str) -> Work:
     skip_the_loop(engine, shape)
     problem = build(shape, dtype)
     W = problem.weights
@@ -145,11 +145,11 @@ def hessian_product(engine: Backend, shape: str, dtype: str) -> Work:
 
 @DTYPES
 @pytest.mark.parametrize("shape", ["2000x28", "1000000x28", *LARGE])
-def bench_hessian_product(contest: Any, engine: Backend, shape: str, dtype: str) -> None:
+def bench_hessian_product(contest: Any, engine: Engine, shape: str, dtype: str) -> None:
     contest(partial(hessian_product, shape=shape, dtype=dtype), engine=engine)
 
 
-def hessian(engine: Backend, shape: str, dtype: str, precise: bool) -> Work:
+def hessian(engine: Engine, shape: str, dtype: str, precise: bool) -> Work:
     """In standardised coordinates, as a solver asks; all p² numbers are compared.
 
     Without ``precise`` an engine may round products to float32, and factors to TF32: 10 bits.
@@ -185,15 +185,15 @@ def hessian(engine: Backend, shape: str, dtype: str, precise: bool) -> Work:
 
 @DTYPES
 @pytest.mark.parametrize("shape", ["2000x28", "20000x300", *LARGE])
-def bench_hessian(contest: Any, engine: Backend, shape: str, dtype: str) -> None:
+def bench_hessian(contest: Any, engine: Engine, shape: str, dtype: str) -> None:
     contest(partial(hessian, shape=shape, dtype=dtype, precise=False), engine=engine)
 
 
-def bench_hessian_precise(contest: Any, engine: Backend) -> None:
+def bench_hessian_precise(contest: Any, engine: Engine) -> None:
     contest(partial(hessian, shape="20000x300", dtype="float64", precise=True), engine=engine)
 
 
-def hessian_by_way(engine: Backend, shape: str, dtype: str, way: str) -> Work:
+def hessian_by_way(engine: Engine, shape: str, dtype: str, way: str) -> Work:
     """The preconditioner of a fit with hundreds of features, and what it would cost in float32."""
     problem = build(shape, dtype)
     W, d = problem.weights, problem.X.shape[1]
@@ -237,7 +237,7 @@ def hessian_by_way(engine: Backend, shape: str, dtype: str, way: str) -> Work:
 @pytest.mark.parametrize("way", ["float32", "8 bits"])
 @pytest.mark.parametrize("shape", ["20000x300", *LARGE])
 def bench_hessian_by_way(
-    contest: Any, require: Callable[[str], Backend], shape: str, dtype: str, way: str
+    contest: Any, require: Callable[[str], Engine], shape: str, dtype: str, way: str
 ) -> None:
     """``hessian`` and ``rough_hessian`` of the Numba engine, in turns."""
     contest(lambda way: hessian_by_way(require("numba"), shape, dtype, way), way=way)

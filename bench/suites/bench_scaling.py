@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from accel_logreg import LogisticRegression
-from accel_logreg.interface.rows import Backend
+from accel_logreg.interface.engine import Engine
 from accel_logreg.measure.machine import usable_cores
 from accel_logreg.profile.work import flops
 from bench.harness.work import Work
@@ -59,7 +59,7 @@ def _forget() -> Any:
     build.cache_clear()
 
 
-def gradient(engine: Backend, n: int, d: int, threads: int | None, group: str, version: str) -> Work:
+def gradient(engine: Engine, n: int, d: int, threads: int | None, group: str, version: str) -> Work:
     problem = build(n, d)
     W = problem.weights
     loss, slope = expected(n, d)
@@ -88,7 +88,7 @@ def gradient(engine: Backend, n: int, d: int, threads: int | None, group: str, v
     )
 
 
-def fit(engine: Backend, n: int, d: int, threads: int | None, group: str, version: str) -> Work:
+def fit(engine: Engine, n: int, d: int, threads: int | None, group: str, version: str) -> Work:
     problem, optimum = build(n, d), best(n, d)
     model = LogisticRegression(backend=engine.name, tol=TOL, n_threads=threads)
 
@@ -114,7 +114,7 @@ def fit(engine: Backend, n: int, d: int, threads: int | None, group: str, versio
     )
 
 
-def _used(engine: Backend, threads: int | None) -> int:
+def _used(engine: Engine, threads: int | None) -> int:
     with engine.threads(threads):
         return engine.n_threads(threads)
 
@@ -125,11 +125,11 @@ FIT_IN_FULL = ["gradient", pytest.param("fit", marks=pytest.mark.full)]
 
 @pytest.mark.parametrize("rows", _sizes(QUICK_ROWS, FULL_ROWS))
 @pytest.mark.parametrize("what", WHAT)
-def bench_rows(contest: Any, engine: Backend, what: str, rows: int) -> None:
+def bench_rows(contest: Any, engine: Engine, what: str, rows: int) -> None:
     if engine.name == "python":
         pytest.skip(LOOP)
 
-    def prepare(engine: Backend, rows: int) -> Work:
+    def prepare(engine: Engine, rows: int) -> Work:
         return WHAT[what](engine, rows, COLUMNS_OF_ROWS, None, "by rows, 28 columns", f"{rows} rows")
 
     contest(prepare, engine=engine, rows=rows)
@@ -137,11 +137,11 @@ def bench_rows(contest: Any, engine: Backend, what: str, rows: int) -> None:
 
 @pytest.mark.parametrize("columns", _sizes(QUICK_COLUMNS, FULL_COLUMNS))
 @pytest.mark.parametrize("what", FIT_IN_FULL)
-def bench_columns(contest: Any, engine: Backend, what: str, columns: int) -> None:
+def bench_columns(contest: Any, engine: Engine, what: str, columns: int) -> None:
     if engine.name == "python":
         pytest.skip(LOOP)
 
-    def prepare(engine: Backend, columns: int) -> Work:
+    def prepare(engine: Engine, columns: int) -> Work:
         group = f"by columns, {ROWS_OF_COLUMNS} rows"
         return WHAT[what](engine, ROWS_OF_COLUMNS, columns, None, group, f"{columns} columns")
 
@@ -150,11 +150,11 @@ def bench_columns(contest: Any, engine: Backend, what: str, columns: int) -> Non
 
 @pytest.mark.parametrize("threads", _threads())
 @pytest.mark.parametrize("what", FIT_IN_FULL)
-def bench_threads(contest: Any, engine: Backend, what: str, threads: int) -> None:
+def bench_threads(contest: Any, engine: Engine, what: str, threads: int) -> None:
     if engine.name not in ("numpy", "numba"):
         pytest.skip(f"{engine.name} does not divide its work among threads of the host")
 
-    def prepare(engine: Backend, threads: int) -> Work:
+    def prepare(engine: Engine, threads: int) -> Work:
         group = f"by threads, {ROWS_OF_THREADS}x{COLUMNS_OF_ROWS}"
         version = f"{threads} threads" if threads > 1 else "1 thread"
         return WHAT[what](engine, ROWS_OF_THREADS, COLUMNS_OF_ROWS, threads, group, version)

@@ -78,7 +78,7 @@ def test_speedup_passes_its_options_on(tmp_path: Path, monkeypatch: pytest.Monke
 def without(package: str, *arguments: str) -> CompletedProcess[str]:
     code = (
         f"import sys; sys.modules[{package!r}] = None; sys.argv[1:] = {arguments!r}; "
-        "from accel_logreg import cli; sys.exit(cli.main())"
+        "from accel_logreg.cli.main import main; sys.exit(main())"
     )
     return python("-c", code)
 

@@ -114,8 +114,8 @@ def in_a_new_process(missing: str, *arguments: object) -> subprocess.CompletedPr
         f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r}); "
         f"sys.modules.update(dict.fromkeys({missing.split()!r})); "
         f"sys.argv[1:] = {['profile', *map(str, arguments)]!r}; "
-        "from profiles import given; from accel_logreg.lab import profile_run; "
-        "profile_run.ceilings_of = given; from accel_logreg import cli; sys.exit(cli.main())"
+        "from support.profiles import given; from accel_logreg.profile import run as profile_run; "
+        "profile_run.ceilings_of = given; from accel_logreg.cli.main import main; sys.exit(main())"
     )
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from accel_logreg.backends.python_loop.dense import PythonBackend, PythonRows
+from accel_logreg.backends.python_loop.dense import PythonRows
+from accel_logreg.backends.python_loop.engine import PythonEngine
+from accel_logreg.interface.arrays import Csr, Float64, Matrix
 from accel_logreg.interface.columns import Columns
-from accel_logreg.interface.rows import Backend, Csr, Float64, Matrix
+from accel_logreg.interface.engine import Engine
 
 # One row, one feature, one column; one below, at and above a panel of eight; several panels.
 SHAPES = [
@@ -64,7 +66,7 @@ def assert_same_answers(columns: Columns, loop: Columns, W: Float64, V: Float64,
 @pytest.mark.parametrize("weights", WEIGHTS)
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
 def test_answers_equal_the_loop(
-    backend: Backend,
+    backend: Engine,
     shape: tuple[int, int, int],
     dtype: type[np.floating],
     weights: str,
@@ -73,7 +75,7 @@ def test_answers_equal_the_loop(
     n, d, K = shape
     X, Y, s = column_problem(rng, n, d, K, dtype, weights)
     W, V = rng.standard_normal((2, d + 1, K)) / np.sqrt(d)
-    columns, loop = backend.columns(X, Y, s), PythonBackend().columns(X, Y, s)
+    columns, loop = backend.columns(X, Y, s), PythonEngine().columns(X, Y, s)
     assert (columns.n_rows, columns.n_features, columns.n_columns) == shape
     assert columns.dtype == X.dtype
     np.testing.assert_allclose(columns.weight_sums, loop.weight_sums, rtol=1e-14)
@@ -82,7 +84,7 @@ def test_answers_equal_the_loop(
 
 @pytest.mark.parametrize("weights", WEIGHTS)
 def test_every_column_is_a_problem_of_its_own(
-    backend: Backend, dtype: type[np.floating], weights: str, rng: np.random.Generator
+    backend: Engine, dtype: type[np.floating], weights: str, rng: np.random.Generator
 ) -> None:
     """What ``Rows`` say of one column after the other, which have another loop for an oracle."""
     n, d, K = 61, 13, 11
@@ -102,7 +104,7 @@ def test_every_column_is_a_problem_of_its_own(
 
 
 def test_the_order_of_the_columns_does_not_matter(
-    backend: Backend, dtype: type[np.floating], rng: np.random.Generator
+    backend: Engine, dtype: type[np.floating], rng: np.random.Generator
 ) -> None:
     X, Y, s = column_problem(rng, 41, 6, 19, dtype, "own")
     assert s is not None
@@ -119,7 +121,7 @@ def test_the_order_of_the_columns_does_not_matter(
 
 
 def test_folds_are_the_rows_left_in(
-    backend: Backend, dtype: type[np.floating], rng: np.random.Generator
+    backend: Engine, dtype: type[np.floating], rng: np.random.Generator
 ) -> None:
     """A weight of 0 takes a row out of one column's problem and leaves it in the others'."""
     X, Y, _ = column_problem(rng, 50, 5, 1, dtype, "none")
@@ -137,7 +139,7 @@ def test_folds_are_the_rows_left_in(
 @pytest.mark.parametrize("K", [1, 3, 8, 9])
 @pytest.mark.parametrize("label", [0.0, 1.0])
 def test_logits_of_800_do_not_overflow(
-    backend: Backend, dtype: type[np.floating], label: float, K: int
+    backend: Engine, dtype: type[np.floating], label: float, K: int
 ) -> None:
     logits = np.array([0.0, 1e-9, 30.0, 709.5, 745.2, 800.0, 1e5])
     X = np.r_[logits, -logits][:, np.newaxis].astype(dtype)
@@ -146,7 +148,7 @@ def test_logits_of_800_do_not_overflow(
     for i in range(14):  # a row at a time: beside a loss of 1e5 the others would not show
         weights = np.zeros(14)
         weights[i] = 1.0
-        columns, loop = backend.columns(X, Y, weights), PythonBackend().columns(X, Y, weights)
+        columns, loop = backend.columns(X, Y, weights), PythonEngine().columns(X, Y, weights)
         for found, expected in zip(columns.loss_grad(W), loop.loss_grad(W), strict=True):
             np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-300)
         np.testing.assert_allclose(
@@ -154,7 +156,7 @@ def test_logits_of_800_do_not_overflow(
         )
 
 
-def test_a_column_of_nan_keeps_it_to_itself(backend: Backend, rng: np.random.Generator) -> None:
+def test_a_column_of_nan_keeps_it_to_itself(backend: Engine, rng: np.random.Generator) -> None:
     X, Y, _ = column_problem(rng, 20, 3, 5, np.float64, "none")
     W = rng.standard_normal((4, 5))
     W[0, 2] = np.nan
@@ -166,7 +168,7 @@ def test_a_column_of_nan_keeps_it_to_itself(backend: Backend, rng: np.random.Gen
     assert np.isfinite(gradient[:, others]).all()
 
 
-def test_same_data_same_bits(backend: Backend, dtype: type[np.floating], rng: np.random.Generator) -> None:
+def test_same_data_same_bits(backend: Engine, dtype: type[np.floating], rng: np.random.Generator) -> None:
     n = 50 if backend.name == "python" else 5000
     X, Y, s = column_problem(rng, n, 30, 11, dtype, "shared")
     W = rng.standard_normal((31, 11))
@@ -178,7 +180,7 @@ def test_same_data_same_bits(backend: Backend, dtype: type[np.floating], rng: np
 
 @pytest.mark.parametrize("K", [2, 12])
 def test_many_blocks_and_threads(
-    backend: Backend, dtype: type[np.floating], K: int, rng: np.random.Generator
+    backend: Engine, dtype: type[np.floating], K: int, rng: np.random.Generator
 ) -> None:
     """More rows than one thread's share and one block, compared with whole arrays in float64."""
     n = 1001 if backend.name == "python" else 30_011
@@ -195,7 +197,7 @@ def test_many_blocks_and_threads(
     np.testing.assert_allclose(gradient[-1], residual.sum(axis=0), rtol=1e-9, atol=1e-13)
 
 
-def test_one_read_serves_all_columns(backend: Backend, rng: np.random.Generator) -> None:
+def test_one_read_serves_all_columns(backend: Engine, rng: np.random.Generator) -> None:
     X, Y, s = column_problem(rng, 12, 3, 20, np.float64, "own")
     columns = backend.columns(X, Y, s)
     assert columns.reads == 0
@@ -205,7 +207,7 @@ def test_one_read_serves_all_columns(backend: Backend, rng: np.random.Generator)
     assert columns.reads == 2
 
 
-def test_what_is_passed_in_is_not_written_to(backend: Backend, rng: np.random.Generator) -> None:
+def test_what_is_passed_in_is_not_written_to(backend: Engine, rng: np.random.Generator) -> None:
     X, Y, s = column_problem(rng, 20, 3, 4, np.float64, "own")
     W = rng.standard_normal((4, 4))
     arrays = [array for array in (X, Y, s, W) if array is not None]
@@ -221,14 +223,14 @@ def test_what_is_passed_in_is_not_written_to(backend: Backend, rng: np.random.Ge
 
 @pytest.mark.parametrize("kind", [bool, np.int64, np.float32])
 def test_labels_and_weights_of_any_kind_and_order(
-    backend: Backend, kind: Any, rng: np.random.Generator
+    backend: Engine, kind: Any, rng: np.random.Generator
 ) -> None:
     X, Y, s = column_problem(rng, 23, 4, 10, np.float64, "own")
     assert s is not None
     s = np.round(4.0 * s + 0.5)
     W = rng.standard_normal((5, 10))
     columns = backend.columns(X, np.asfortranarray(Y.astype(kind)), np.asfortranarray(s.astype(np.int32)))
-    expected_losses, expected = PythonBackend().columns(X, Y, s).loss_grad(W)
+    expected_losses, expected = PythonEngine().columns(X, Y, s).loss_grad(W)
     losses, gradient = columns.loss_grad(np.asfortranarray(W))
     np.testing.assert_allclose(losses, expected_losses, rtol=1e-12)
     assert_close(gradient, expected)
@@ -245,13 +247,13 @@ def test_labels_and_weights_of_any_kind_and_order(
     seed=st.integers(0, 2**32 - 1),
 )
 def test_any_problem_equals_the_loop(
-    backend: Backend, n: int, d: int, K: int, scale: float, single: bool, weights: str, seed: int
+    backend: Engine, n: int, d: int, K: int, scale: float, single: bool, weights: str, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
     X, Y, s = column_problem(rng, n, d, K, np.float64, weights)
     X = (X * scale).astype(np.float32 if single else np.float64)
     W, V = rng.standard_normal((2, d + 1, K)) / max(1.0, scale * d)
-    assert_same_answers(backend.columns(X, Y, s), PythonBackend().columns(X, Y, s), W, V, rtol=1e-10)
+    assert_same_answers(backend.columns(X, Y, s), PythonEngine().columns(X, Y, s), W, V, rtol=1e-10)
 
 
 # ---- what is refused ------------------------------------------------------------------------------------
@@ -269,7 +271,7 @@ def test_any_problem_equals_the_loop(
     ],
     ids=["one dimension", "rows", "no column", "classes", "NaN", "halves"],
 )
-def test_labels_that_are_refused(backend: Backend, Y: Any, message: str) -> None:
+def test_labels_that_are_refused(backend: Engine, Y: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         backend.columns(np.ones((6, 3)), Y, None)
 
@@ -289,13 +291,13 @@ def test_labels_that_are_refused(backend: Backend, Y: Any, message: str) -> None
     ],
     ids=["rows", "columns", "transposed", "negative", "infinite", "NaN", "no row", "empty column", "sum"],
 )
-def test_weights_that_are_refused(backend: Backend, weights: Any, message: str) -> None:
+def test_weights_that_are_refused(backend: Engine, weights: Any, message: str) -> None:
     with np.errstate(over="ignore"), pytest.raises(ValueError, match=message):
         backend.columns(np.ones((6, 3)), np.zeros((6, 2)), weights)
 
 
 @pytest.mark.parametrize("shape", [(4,), (2, 4), (3, 2), (4, 3), (4, 2, 1)], ids=str)
-def test_points_that_are_refused(backend: Backend, shape: tuple[int, ...]) -> None:
+def test_points_that_are_refused(backend: Engine, shape: tuple[int, ...]) -> None:
     columns = backend.columns(np.ones((6, 3)), np.zeros((6, 2)), None)
     good, bad = np.zeros((4, 2)), np.zeros(shape)
     with pytest.raises(ValueError, match=r"W has shape .*; it must be \(p, K\) = \(4, 2\)"):
@@ -309,7 +311,7 @@ def test_points_that_are_refused(backend: Backend, shape: tuple[int, ...]) -> No
 
 @pytest.mark.parametrize("weights", WEIGHTS)
 def test_sparse_rows_are_answered_for_or_refused(
-    backend: Backend, dtype: type[np.floating], weights: str, rng: np.random.Generator
+    backend: Engine, dtype: type[np.floating], weights: str, rng: np.random.Generator
 ) -> None:
     dense, Y, s = column_problem(rng, 30, 7, 9, dtype, weights)
     dense[rng.random((30, 7)) < 0.6] = 0.0
@@ -323,4 +325,4 @@ def test_sparse_rows_are_answered_for_or_refused(
             backend.columns(X, Y, s)
         return
     W, V = rng.standard_normal((2, 8, 9))
-    assert_same_answers(backend.columns(X, Y, s), PythonBackend().columns(dense, Y, s), W, V)
+    assert_same_answers(backend.columns(X, Y, s), PythonEngine().columns(dense, Y, s), W, V)

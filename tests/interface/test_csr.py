@@ -13,14 +13,16 @@ from support.interface_problems import assert_same_answers
 
 from accel_logreg.backends import load_backend
 from accel_logreg.backends.python_loop.dense import PythonRows
-from accel_logreg.interface.rows import Backend, Csr, Picked
+from accel_logreg.interface.answers import RowSample
+from accel_logreg.interface.arrays import Csr
+from accel_logreg.interface.engine import Engine
 
 
 @pytest.mark.parametrize("index", ["int32", "int64"])
 @pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
 def test_answers_equal_the_dense_loop(
-    backend: Backend,
+    backend: Engine,
     shape: tuple[int, int, float],
     dtype: type[np.floating],
     index: str,
@@ -38,7 +40,7 @@ def test_answers_equal_the_dense_loop(
 @pytest.mark.parametrize("d", [3000, 70_000])
 @pytest.mark.parametrize("index", ["int32", "int64"])
 def test_many_columns(
-    backend: Backend, dtype: type[np.floating], d: int, index: str, rng: np.random.Generator
+    backend: Engine, dtype: type[np.floating], d: int, index: str, rng: np.random.Generator
 ) -> None:
     """More columns than the L1 cache holds weights of, and more than uint16 can number."""
     X, y, s = problem(rng, 9, d, 0.01, dtype, True)
@@ -47,31 +49,31 @@ def test_many_columns(
     W, V = rng.standard_normal((2, d + 1))
     assert_same_answers(rows, loop, W, V)
     np.testing.assert_allclose(rows.hessian_diagonal(W), loop.hessian_diagonal(W), rtol=1e-12, atol=1e-300)
-    picked = Picked(rng.integers(0, 9, 6), rng.random(6))
+    picked = RowSample(rng.integers(0, 9, 6), rng.random(6))
     sample, expected = rows.sample(picked), loop.sample(picked)
     assert_same_answers(sample, expected, W, V)
     np.testing.assert_allclose(sample.combination(np.ones(6)), expected.combination(np.ones(6)), rtol=1e-6)
     np.testing.assert_allclose(backend.logits(sparse(X, index), W), X @ W[:-1] + W[-1], rtol=1e-5)
 
 
-def test_a_sample_is_those_rows(backend: Backend, dtype: type[np.floating], rng: np.random.Generator) -> None:
+def test_a_sample_is_those_rows(backend: Engine, dtype: type[np.floating], rng: np.random.Generator) -> None:
     X, y, s = problem(rng, 30, 12, 0.3, dtype, True)
     rows, loop = backend.rows(sparse(X), y, s), PythonRows(X, y, s)
-    picked = Picked(rng.integers(0, 30, 41), 0.5 + rng.random(41))
+    picked = RowSample(rng.integers(0, 30, 41), 0.5 + rng.random(41))
     sample = rows.sample(picked)
     assert_same_rows(sample, loop.sample(picked), rng)
-    again = Picked(rng.integers(0, 41, 5), np.ones(5))
+    again = RowSample(rng.integers(0, 41, 5), np.ones(5))
     assert_same_rows(sample.sample(again), loop.sample(picked).sample(again), rng)
 
 
-def test_a_sample_shares_the_count_of_reads(backend: Backend, rng: np.random.Generator) -> None:
+def test_a_sample_shares_the_count_of_reads(backend: Engine, rng: np.random.Generator) -> None:
     X, y, _ = problem(rng, 20, 6, 0.4, np.float64, False)
     rows = backend.rows(sparse(X), y, None)
     W = np.zeros(7)
     rows.loss_grad(W)
     one = rows.reads
     assert one >= 1
-    sample = rows.sample(Picked(np.arange(5), np.ones(5)))
+    sample = rows.sample(RowSample(np.arange(5), np.ones(5)))
     copied = rows.reads - one
     assert copied >= 0.25
     sample.loss_grad(W)
@@ -80,7 +82,7 @@ def test_a_sample_shares_the_count_of_reads(backend: Backend, rng: np.random.Gen
 
 @pytest.mark.parametrize("z", [30.0, 700.0, 800.0])
 @pytest.mark.parametrize("sign", [-1.0, 1.0])
-def test_extreme_logits(backend: Backend, dtype: type[np.floating], z: float, sign: float) -> None:
+def test_extreme_logits(backend: Engine, dtype: type[np.floating], z: float, sign: float) -> None:
     X = np.zeros((17, 3), dtype=dtype)
     X[:, 1] = sign * z
     W, V = np.array([0.0, 1.0, 0.0, 0.0]), np.array([0.0, 1.0, 2.0, -0.5])
@@ -97,7 +99,7 @@ def test_extreme_logits(backend: Backend, dtype: type[np.floating], z: float, si
         )
 
 
-def test_nan_weights_are_not_hidden(backend: Backend) -> None:
+def test_nan_weights_are_not_hidden(backend: Engine) -> None:
     rows = backend.rows(sparse(np.ones((20, 3))), np.ones(20), None)
     W = np.array([np.nan, 0.0, 0.0, 0.0])
     loss, gradient = rows.loss_grad(W)
@@ -106,17 +108,17 @@ def test_nan_weights_are_not_hidden(backend: Backend) -> None:
     assert np.isnan(rows.hessian_product(W, np.ones(4))).all()
 
 
-def test_a_centre_is_refused(backend: Backend, rng: np.random.Generator) -> None:
+def test_a_centre_is_refused(backend: Engine, rng: np.random.Generator) -> None:
     X, y, _ = problem(rng, 12, 3, 0.5, np.float64, False)
     rows = backend.rows(sparse(X), y, None)
-    for each in (rows, rows.sample(Picked(np.arange(4), np.ones(4)))):
+    for each in (rows, rows.sample(RowSample(np.arange(4), np.ones(4)))):
         with pytest.raises(ValueError, match=r"centre must be zero for sparse X.* 2 of its 3 entries"):
             each.hessian(np.zeros(4), np.array([1.0, 0.0, 2.0]), np.ones(3))
         with pytest.raises(ValueError, match="centre must be zero"):
             each.gram(np.ones(3))
 
 
-def test_products_follow_their_weights(backend: Backend, rng: np.random.Generator) -> None:
+def test_products_follow_their_weights(backend: Engine, rng: np.random.Generator) -> None:
     """Whatever an engine keeps from the last W, an answer is for the W that it is asked at."""
     X, y, s = problem(rng, 40, 6, 0.5, np.float64, True)
     rows, loop = backend.rows(sparse(X), y, s), PythonRows(X, y, s)
@@ -139,7 +141,7 @@ def test_products_follow_their_weights(backend: Backend, rng: np.random.Generato
 
 @pytest.mark.parametrize("d", [50, 5000])
 def test_same_data_same_bits(
-    backend: Backend, dtype: type[np.floating], d: int, rng: np.random.Generator
+    backend: Engine, dtype: type[np.floating], d: int, rng: np.random.Generator
 ) -> None:
     X, y, s = problem(rng, 50 if backend.name == "python" else 1500, d, 0.05, dtype, True)
     W, V = rng.standard_normal((2, d + 1))
@@ -153,9 +155,7 @@ def test_same_data_same_bits(
         np.testing.assert_array_equal(ask(first), ask(second))
 
 
-def test_many_blocks_and_threads(
-    backend: Backend, dtype: type[np.floating], rng: np.random.Generator
-) -> None:
+def test_many_blocks_and_threads(backend: Engine, dtype: type[np.floating], rng: np.random.Generator) -> None:
     """Rows of very different lengths, more than one thread's share, compared with dense NumPy."""
     n = 301 if backend.name == "python" else 20_011
     d = 40
@@ -183,7 +183,7 @@ def test_many_blocks_and_threads(
 
 @pytest.mark.parametrize("d", [6, 3000])
 def test_inputs_are_read_and_not_written(
-    backend: Backend, dtype: type[np.floating], d: int, rng: np.random.Generator
+    backend: Engine, dtype: type[np.floating], d: int, rng: np.random.Generator
 ) -> None:
     dense, y, s = problem(rng, 20, d, 0.3, dtype, True)
     assert s is not None
@@ -201,10 +201,10 @@ def test_inputs_are_read_and_not_written(
     rows.descend(W, 0.1, 0.1, 2, True)
     rows.hessian_diagonal(W)
     rows.combination(s)
-    rows.sample(Picked(np.arange(3), np.ones(3))).loss_grad(W)
+    rows.sample(RowSample(np.arange(3), np.ones(3))).loss_grad(W)
     if d == 6:
         rows.hessian(W, centre, scale)
-        rows.hessian(W, centre, scale, picked=Picked(np.arange(20), np.ones(20)))
+        rows.hessian(W, centre, scale, picked=RowSample(np.arange(20), np.ones(20)))
         rows.gram(centre)
     backend.logits(X, W)
     for array, copy in zip(arrays, copies, strict=True):
@@ -230,7 +230,7 @@ def test_values_are_not_copied(rng: np.random.Generator) -> None:
     seed=st.integers(0, 2**32 - 1),
 )
 def test_any_sparse_problem_equals_the_dense_loop(
-    backend: Backend, n: int, d: int, share: float, index: str, single: bool, weighted: bool, seed: int
+    backend: Engine, n: int, d: int, share: float, index: str, single: bool, weighted: bool, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
     X, y, s = problem(rng, n, d, share, np.float32 if single else np.float64, weighted)

@@ -7,7 +7,9 @@ import pytest
 from support.interface_problems import SHAPES, assert_same_curvature, problem
 
 from accel_logreg.backends.python_loop.dense import PythonRows
-from accel_logreg.interface.rows import Backend, Float64, Picked
+from accel_logreg.interface.answers import RowSample
+from accel_logreg.interface.arrays import Float64
+from accel_logreg.interface.engine import Engine
 
 ENTRIES_FOR_THE_LOOP = 60_000  # of products; it takes about 0.1 µs for each
 SINGLE = 1e-5  # what products rounded to float32 may be off by, relative to the diagonal
@@ -56,7 +58,7 @@ def test_the_loop_equals_whole_arrays(weighted: bool, rng: np.random.Generator) 
 @WEIGHTED
 @SHAPE
 def test_hessian_equals_the_loop(
-    backend: Backend,
+    backend: Engine,
     shape: tuple[int, int],
     dtype: type[np.floating],
     weighted: bool,
@@ -76,7 +78,7 @@ def test_hessian_equals_the_loop(
 @WEIGHTED
 @SHAPE
 def test_diagonal_gram_and_combination_equal_the_loop(
-    backend: Backend,
+    backend: Engine,
     shape: tuple[int, int],
     dtype: type[np.floating],
     weighted: bool,
@@ -99,7 +101,7 @@ def test_diagonal_gram_and_combination_equal_the_loop(
 @PRECISE
 @WEIGHTED
 def test_picked_rows_may_repeat_and_have_factors(
-    backend: Backend, dtype: type[np.floating], weighted: bool, precise: bool, rng: np.random.Generator
+    backend: Engine, dtype: type[np.floating], weighted: bool, precise: bool, rng: np.random.Generator
 ) -> None:
     X, y, s = problem(rng, 50, 9, dtype, weighted)
     W, centre, scale = rng.standard_normal(10), rng.standard_normal(9), 0.5 + rng.random(9)
@@ -108,8 +110,8 @@ def test_picked_rows_may_repeat_and_have_factors(
     factors = rng.random(40) * 3.0
     chosen_weights = factors if s is None else s[chosen] * factors
     for picked, weights in [
-        (Picked(chosen, factors), chosen_weights),
-        (Picked(chosen[:1], np.ones(1)), np.ones(1)),
+        (RowSample(chosen, factors), chosen_weights),
+        (RowSample(chosen[:1], np.ones(1)), np.ones(1)),
     ]:
         expected = PythonRows(X[picked.rows], y[picked.rows], weights).hessian(W, centre, scale)
         H = rows.hessian(W, centre, scale, picked=picked, precise=precise)
@@ -118,7 +120,7 @@ def test_picked_rows_may_repeat_and_have_factors(
 
 @PRECISE
 def test_large_means_are_taken_off_first(
-    backend: Backend, dtype: type[np.floating], precise: bool, rng: np.random.Generator
+    backend: Engine, dtype: type[np.floating], precise: bool, rng: np.random.Generator
 ) -> None:
     """Columns of mean 1e4 and deviation 1: squares of raw float32 entries would lose every digit."""
     n = 120 if backend.name == "python" else 3000
@@ -141,7 +143,7 @@ def test_large_means_are_taken_off_first(
 
 @pytest.mark.parametrize("z", [30.0, 100.0, 300.0, 700.0, 800.0])
 @pytest.mark.parametrize("sign", [-1.0, 1.0])
-def test_extreme_logits(backend: Backend, dtype: type[np.floating], z: float, sign: float) -> None:
+def test_extreme_logits(backend: Engine, dtype: type[np.floating], z: float, sign: float) -> None:
     X = np.full((17, 1), sign * z, dtype=dtype)
     W = np.array([1.0, 0.0])
     rows, loop = backend.rows(X, np.ones(17), None), PythonRows(X, np.ones(17), None)
@@ -154,9 +156,7 @@ def test_extreme_logits(backend: Backend, dtype: type[np.floating], z: float, si
     np.testing.assert_allclose(rows.hessian_diagonal(W), loop.hessian_diagonal(W), rtol=DOUBLE, atol=1e-290)
 
 
-def test_many_blocks_and_threads(
-    backend: Backend, dtype: type[np.floating], rng: np.random.Generator
-) -> None:
+def test_many_blocks_and_threads(backend: Engine, dtype: type[np.floating], rng: np.random.Generator) -> None:
     n = 301 if backend.name == "python" else 30_011
     X, y, s = problem(rng, n, 29, dtype, True)
     assert s is not None
@@ -165,7 +165,7 @@ def test_many_blocks_and_threads(
     expected = dense_hessian(X.astype(np.float64), s, W, centre, scale)
     assert_same_curvature(rows.hessian(W, centre, scale), expected, SINGLE)
     assert_same_curvature(rows.hessian(W, centre, scale, precise=True), expected, 1e-11)
-    chosen = Picked(rng.integers(0, n, n // 2), rng.random(n // 2))
+    chosen = RowSample(rng.integers(0, n, n // 2), rng.random(n // 2))
     expected = dense_hessian(
         X[chosen.rows].astype(np.float64), s[chosen.rows] * chosen.factors, W, centre, scale
     )
@@ -178,7 +178,7 @@ def test_many_blocks_and_threads(
 
 @pytest.mark.parametrize("shape", [(130, 700), (3, 5001), (260, 33)])
 def test_gram_of_wide_rows(
-    backend: Backend, dtype: type[np.floating], shape: tuple[int, int], rng: np.random.Generator
+    backend: Engine, dtype: type[np.floating], shape: tuple[int, int], rng: np.random.Generator
 ) -> None:
     n, d = (shape[0] // 10 + 1, shape[1]) if backend.name == "python" else shape
     X, y, s = problem(rng, n, d, dtype, True)
@@ -190,14 +190,14 @@ def test_gram_of_wide_rows(
 
 
 def test_weight_two_is_the_row_twice(
-    backend: Backend, dtype: type[np.floating], rng: np.random.Generator
+    backend: Engine, dtype: type[np.floating], rng: np.random.Generator
 ) -> None:
     X, y, _ = problem(rng, 25, 4, dtype, False)
     counts = rng.integers(0, 4, 25)
     W, centre, scale = rng.standard_normal(5), rng.standard_normal(4), 0.5 + rng.random(4)
     weighted = backend.rows(X, y, counts.astype(np.float64))
     repeated = PythonRows(X.repeat(counts, axis=0), y.repeat(counts), None)
-    picked = Picked(np.arange(25).repeat(counts), np.ones(counts.sum()))
+    picked = RowSample(np.arange(25).repeat(counts), np.ones(counts.sum()))
     expected = repeated.hessian(W, centre, scale)
     assert_same_curvature(weighted.hessian(W, centre, scale, precise=True), expected, DOUBLE)
     by_index = backend.rows(X, y, None).hessian(W, centre, scale, picked=picked, precise=True)
@@ -205,7 +205,7 @@ def test_weight_two_is_the_row_twice(
     np.testing.assert_allclose(weighted.hessian_diagonal(W), repeated.hessian_diagonal(W), rtol=DOUBLE)
 
 
-def test_same_data_same_bits(backend: Backend, dtype: type[np.floating], rng: np.random.Generator) -> None:
+def test_same_data_same_bits(backend: Engine, dtype: type[np.floating], rng: np.random.Generator) -> None:
     n = 50 if backend.name == "python" else 5000
     X, y, s = problem(rng, n, 30, dtype, True)
     W, centre, scale, a = rng.standard_normal(31), np.zeros(30), np.ones(30), rng.standard_normal(n)

@@ -17,7 +17,7 @@ from support.cuda_host.played_arrays import (
     TensorLike,
 )
 
-from accel_logreg.interface.device_arrays import on_gpu, shape_of, to_host
+from accel_logreg.interface.arrays import on_gpu, shape_of, to_host
 
 MEMORY = np.arange(6.0).reshape(3, 2)
 

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from support.interface_problems import SHAPES, assert_same_answers, problem
 
 from accel_logreg.backends.python_loop.dense import PythonRows
-from accel_logreg.interface.rows import Backend
+from accel_logreg.interface.engine import Engine
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"{shape[0]}x{shape[1]}")
 def test_answers_equal_the_loop(
-    backend: Backend,
+    backend: Engine,
     shape: tuple[int, int],
     dtype: type[np.floating],
     weighted: bool,
@@ -36,7 +36,7 @@ def test_answers_equal_the_loop(
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_descent_equals_the_loop(
-    backend: Backend, dtype: type[np.floating], fit_intercept: bool, rng: np.random.Generator
+    backend: Engine, dtype: type[np.floating], fit_intercept: bool, rng: np.random.Generator
 ) -> None:
     X, y, s = problem(rng, 37, 11, dtype, True)
     W = rng.standard_normal(12)
@@ -52,7 +52,7 @@ def test_descent_equals_the_loop(
         assert result.W[-1] == 0.0
 
 
-def test_descent_in_two_halves_is_one_descent(backend: Backend, rng: np.random.Generator) -> None:
+def test_descent_in_two_halves_is_one_descent(backend: Engine, rng: np.random.Generator) -> None:
     X, y, s = problem(rng, 40, 6, np.float64, False)
     rows = backend.rows(X, y, s)
     whole = rows.descend(np.zeros(7), 0.5, 0.01, 10, True)
@@ -66,7 +66,7 @@ def test_descent_in_two_halves_is_one_descent(backend: Backend, rng: np.random.G
 @pytest.mark.parametrize("sign", [-1.0, 1.0])
 @pytest.mark.parametrize("label", [0.0, 1.0])
 def test_extreme_logits_do_not_overflow(
-    backend: Backend, dtype: type[np.floating], z: float, sign: float, label: float
+    backend: Engine, dtype: type[np.floating], z: float, sign: float, label: float
 ) -> None:
     X = np.full((17, 1), sign * z, dtype=dtype)
     y = np.full(17, label)
@@ -82,7 +82,7 @@ def test_extreme_logits_do_not_overflow(
     )
 
 
-def test_nan_weights_are_not_hidden(backend: Backend) -> None:
+def test_nan_weights_are_not_hidden(backend: Engine) -> None:
     rows = backend.rows(np.ones((20, 3)), np.ones(20), None)
     loss, gradient = rows.loss_grad(np.array([np.nan, 0.0, 0.0, 0.0]))
     assert np.isnan(loss)
@@ -90,7 +90,7 @@ def test_nan_weights_are_not_hidden(backend: Backend) -> None:
 
 
 def test_weight_two_is_the_row_twice(
-    backend: Backend, dtype: type[np.floating], rng: np.random.Generator
+    backend: Engine, dtype: type[np.floating], rng: np.random.Generator
 ) -> None:
     X, y, _ = problem(rng, 25, 4, dtype, False)
     counts = rng.integers(0, 4, 25)
@@ -100,7 +100,7 @@ def test_weight_two_is_the_row_twice(
     assert_same_answers(weighted, repeated, W, V)
 
 
-def test_same_data_same_bits(backend: Backend, dtype: type[np.floating], rng: np.random.Generator) -> None:
+def test_same_data_same_bits(backend: Engine, dtype: type[np.floating], rng: np.random.Generator) -> None:
     X, y, s = (
         problem(rng, 5000, 30, dtype, True) if backend.name != "python" else problem(rng, 50, 30, dtype, True)
     )
@@ -110,9 +110,7 @@ def test_same_data_same_bits(backend: Backend, dtype: type[np.floating], rng: np
     np.testing.assert_array_equal(first[1], second[1])
 
 
-def test_many_blocks_and_threads(
-    backend: Backend, dtype: type[np.floating], rng: np.random.Generator
-) -> None:
+def test_many_blocks_and_threads(backend: Engine, dtype: type[np.floating], rng: np.random.Generator) -> None:
     """More rows than one thread's share and one NumPy block, compared with NumPy in float64."""
     n = 1001 if backend.name == "python" else 30_011
     X, y, s = problem(rng, n, 29, dtype, True)
@@ -127,7 +125,7 @@ def test_many_blocks_and_threads(
     np.testing.assert_allclose(gradient[-1], residual.sum() / s.sum(), rtol=1e-9, atol=1e-13)
 
 
-def test_reads_are_counted(backend: Backend, rng: np.random.Generator) -> None:
+def test_reads_are_counted(backend: Engine, rng: np.random.Generator) -> None:
     rows = backend.rows(*problem(rng, 12, 3, np.float64, False))
     assert rows.reads == 0
     rows.loss_grad(np.zeros(4))
@@ -137,7 +135,7 @@ def test_reads_are_counted(backend: Backend, rng: np.random.Generator) -> None:
     assert rows.reads == 6 * one
 
 
-def test_read_only_inputs(backend: Backend, rng: np.random.Generator) -> None:
+def test_read_only_inputs(backend: Engine, rng: np.random.Generator) -> None:
     X, y, s = problem(rng, 20, 3, np.float64, True)
     W = rng.standard_normal(4)
     for array in (X, y, s, W):
@@ -160,7 +158,7 @@ def test_read_only_inputs(backend: Backend, rng: np.random.Generator) -> None:
     seed=st.integers(0, 2**32 - 1),
 )
 def test_any_problem_equals_the_loop(
-    backend: Backend, n: int, d: int, scale: float, offset: float, single: bool, weighted: bool, seed: int
+    backend: Engine, n: int, d: int, scale: float, offset: float, single: bool, weighted: bool, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
     X, y, s = problem(rng, n, d, np.float64, weighted)

@@ -7,16 +7,17 @@ import pytest
 from support.interface_problems import assert_same_answers, assert_same_curvature, problem
 
 from accel_logreg.backends.python_loop.dense import PythonRows
-from accel_logreg.interface.rows import Backend, Picked
+from accel_logreg.interface.answers import RowSample
+from accel_logreg.interface.engine import Engine
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
 @pytest.mark.parametrize("size", [1, 7, 45])
 def test_a_sample_is_those_rows_with_those_weights(
-    backend: Backend, dtype: type[np.floating], weighted: bool, size: int, rng: np.random.Generator
+    backend: Engine, dtype: type[np.floating], weighted: bool, size: int, rng: np.random.Generator
 ) -> None:
     X, y, s = problem(rng, 30, 5, dtype, weighted)
-    picked = Picked(rng.integers(0, 30, size), 0.5 + rng.random(size))
+    picked = RowSample(rng.integers(0, 30, size), 0.5 + rng.random(size))
     weights = picked.factors if s is None else s[picked.rows] * picked.factors
     sample = backend.rows(X, y, s).sample(picked)
     loop = PythonRows(X[picked.rows], y[picked.rows], weights)
@@ -26,7 +27,7 @@ def test_a_sample_is_those_rows_with_those_weights(
     assert_same_answers(sample, loop, W, V)
     assert sample.largest_entry() == loop.largest_entry()
     centre, scale = rng.standard_normal(5), 0.5 + rng.random(5)
-    again = Picked(rng.integers(0, size, 4), np.ones(4))
+    again = RowSample(rng.integers(0, size, 4), np.ones(4))
     for which in (None, again):
         assert_same_curvature(
             sample.hessian(W, centre, scale, picked=which, precise=True),
@@ -36,9 +37,9 @@ def test_a_sample_is_those_rows_with_those_weights(
     assert_same_answers(sample.sample(again), loop.sample(again), W, V)
 
 
-def test_a_sample_is_a_copy(backend: Backend, rng: np.random.Generator) -> None:
+def test_a_sample_is_a_copy(backend: Engine, rng: np.random.Generator) -> None:
     X, y, _ = problem(rng, 12, 3, np.float64, False)
-    sample = backend.rows(X, y, None).sample(Picked(np.arange(6), np.ones(6)))
+    sample = backend.rows(X, y, None).sample(RowSample(np.arange(6), np.ones(6)))
     before = sample.loss_grad(np.ones(4))
     X += 1.0
     after = sample.loss_grad(np.ones(4))
@@ -46,7 +47,7 @@ def test_a_sample_is_a_copy(backend: Backend, rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(before[1], after[1])
 
 
-def test_reads_of_the_other_questions(backend: Backend, rng: np.random.Generator) -> None:
+def test_reads_of_the_other_questions(backend: Engine, rng: np.random.Generator) -> None:
     rows = backend.rows(*problem(rng, 12, 3, np.float64, False))
     W, centre, scale = np.zeros(4), np.zeros(3), np.ones(3)
     questions = {
@@ -62,30 +63,30 @@ def test_reads_of_the_other_questions(backend: Backend, rng: np.random.Generator
         cost[name] = rows.reads - before
         assert cost[name] >= 1, name
     before = rows.reads
-    rows.hessian(W, centre, scale, picked=Picked(np.arange(3), np.ones(3)))
+    rows.hessian(W, centre, scale, picked=RowSample(np.arange(3), np.ones(3)))
     assert rows.reads - before == pytest.approx(cost["hessian"] / 4)
 
 
-def test_a_sample_counts_into_the_same_reads(backend: Backend, rng: np.random.Generator) -> None:
+def test_a_sample_counts_into_the_same_reads(backend: Engine, rng: np.random.Generator) -> None:
     rows = backend.rows(*problem(rng, 20, 3, np.float64, False))
     W = np.zeros(4)
     rows.loss_grad(W)
     one = rows.reads
-    sample = rows.sample(Picked(np.arange(5), np.ones(5)))
+    sample = rows.sample(RowSample(np.arange(5), np.ones(5)))
     assert rows.reads == sample.reads == pytest.approx(one + 0.25)
     sample.loss_grad(W)
     assert rows.reads == sample.reads == pytest.approx(1.25 * one + 0.25)
-    small = sample.sample(Picked(np.arange(2), np.ones(2)))
+    small = sample.sample(RowSample(np.arange(2), np.ones(2)))
     assert small.reads == rows.reads == pytest.approx(1.25 * one + 0.25 + 0.1)
     rows.loss_grad(W)
     small.loss_grad(W)
     assert small.reads == pytest.approx(2.35 * one + 0.35)
 
 
-def test_read_only_inputs(backend: Backend, dtype: type[np.floating], rng: np.random.Generator) -> None:
+def test_read_only_inputs(backend: Engine, dtype: type[np.floating], rng: np.random.Generator) -> None:
     X, y, s = problem(rng, 20, 3, dtype, True)
     W, centre, scale, a = rng.standard_normal(4), np.zeros(3), np.ones(3), np.ones(20)
-    picked = Picked(np.arange(0, 20, 3), np.ones(7))
+    picked = RowSample(np.arange(0, 20, 3), np.ones(7))
     arrays = (X, y, s, W, centre, scale, a, picked.rows, picked.factors)
     copies = [array.copy() for array in arrays if array is not None]
     for array in arrays:
@@ -102,7 +103,7 @@ def test_read_only_inputs(backend: Backend, dtype: type[np.floating], rng: np.ra
         np.testing.assert_array_equal(array, copy)
 
 
-def test_answers_are_the_callers_to_change(backend: Backend, rng: np.random.Generator) -> None:
+def test_answers_are_the_callers_to_change(backend: Engine, rng: np.random.Generator) -> None:
     rows = backend.rows(*problem(rng, 20, 3, np.float64, True))
     W, centre, scale, a = np.ones(4), np.zeros(3), np.ones(3), np.ones(20)
     for ask in (

@@ -16,7 +16,7 @@ from PIL import Image
 from rich.console import Console
 
 from accel_logreg.backends import BACKENDS, available_backends, load_backend
-from accel_logreg.interface.rows import BackendUnavailableError
+from accel_logreg.interface.engine import BackendUnavailableError
 from accel_logreg.lesson.crops import FEATURES, make_crops
 from accel_logreg.lesson.descent import EngineRun, train
 from accel_logreg.lesson.study import run_speedup, run_study

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression as ScikitLearn
 
 from accel_logreg.backends import load_backend
-from accel_logreg.interface.rows import Backend
+from accel_logreg.interface.engine import Engine
 from accel_logreg.problem.coordinates import Standardised, column_scales
 from accel_logreg.problem.objective import Objective
 from accel_logreg.solvers.parts.newton_decrement import estimated_gap
@@ -57,7 +57,7 @@ def optimum(objective: Objective) -> tuple[np.ndarray, float]:
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
-def test_derivatives_by_differences(backend: Backend, fit_intercept: bool, rng: np.random.Generator) -> None:
+def test_derivatives_by_differences(backend: Engine, fit_intercept: bool, rng: np.random.Generator) -> None:
     objective = build(3, 30, 4, l2=0.2, fit_intercept=fit_intercept, name=backend.name)
     W = rng.standard_normal(5)
     V = rng.standard_normal(5)
@@ -124,7 +124,7 @@ def test_newton_decrement_near_the_optimum(l2: float, distance: float) -> None:
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("offset", [0.0, 10.0])
-def test_lipschitz_constant(backend: Backend, fit_intercept: bool, offset: float) -> None:
+def test_lipschitz_constant(backend: Engine, fit_intercept: bool, offset: float) -> None:
     objective = build(7, 60, 5, l2=0.3, offset=offset, fit_intercept=fit_intercept, name=backend.name)
     H = np.column_stack([objective.hessian_product(np.zeros(6), e) for e in np.eye(6)])
     assert objective.lipschitz(0) == pytest.approx(np.linalg.eigvalsh(H).max(), rel=0.05)

@@ -20,7 +20,7 @@ from accel_logreg import LogisticRegression
 from accel_logreg.backends import stand_in
 from accel_logreg.backends.cupy_fused import placement as cupy_fused_place
 from accel_logreg.backends.cupy_fused.device import staging as cupy_fused_staging
-from accel_logreg.interface.rows import Backend
+from accel_logreg.interface.engine import Engine
 from accel_logreg.kernels.cupy_fused.dense.plan import Limits
 from accel_logreg.kernels.cupy_fused.dense.resident import resident_bytes
 from accel_logreg.profile import findings as profile_findings
@@ -413,7 +413,7 @@ def test_device_ceilings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.gpu
-def test_ceilings_and_clock_of_the_device_here(gpu: Backend) -> None:
+def test_ceilings_and_clock_of_the_device_here(gpu: Engine) -> None:
     import cupy
 
     watch = watch_of(gpu)
@@ -426,7 +426,7 @@ def test_ceilings_and_clock_of_the_device_here(gpu: Backend) -> None:
 
 
 @pytest.mark.gpu
-def test_a_profile_on_the_device_here(gpu: Backend) -> None:
+def test_a_profile_on_the_device_here(gpu: Engine) -> None:
     profile = small_profile(gpu.name, rows=20_000, features=28)
     assert profile.clock == "device events"
     parts = breakdown(profile.spans_of_fit())
@@ -443,7 +443,7 @@ def test_ceilings_of_a_host_engine_are_the_hosts(monkeypatch: pytest.MonkeyPatch
 
     asked: list[int | None] = []
 
-    def host(_backend: Backend, n_threads: int | None) -> Ceilings:
+    def host(_backend: Engine, n_threads: int | None) -> Ceilings:
         asked.append(n_threads)
         return CEILINGS
 

@@ -9,8 +9,11 @@ import pytest
 
 from accel_logreg import LogisticRegression
 from accel_logreg.backends import load_backend, stand_in
-from accel_logreg.backends.numba_jit import dense as numba_jit
-from accel_logreg.interface.rows import Backend, Csr, Picked, Rows
+from accel_logreg.backends.numba_jit import tuning
+from accel_logreg.interface.answers import RowSample
+from accel_logreg.interface.arrays import Csr
+from accel_logreg.interface.engine import Engine
+from accel_logreg.interface.rows import Rows
 from accel_logreg.profile.record import QUESTIONS, STAGES, HostWatch, Ranges, Recorder, nvtx_ranges
 from accel_logreg.profile.rows import ProfiledBackend, ProfiledRows, questions_of
 from accel_logreg.profile.work import arguments_of, flops
@@ -32,7 +35,7 @@ def problem(rng: np.random.Generator, dtype: Any) -> tuple[Any, Any, Any]:
 def ask_everything(rows: Rows, rng: np.random.Generator) -> dict[str, Any]:
     """Every question's answer, the samples' too, as bytes or numbers."""
     W, V = rng.standard_normal((2, D + 1))
-    picked = Picked(np.arange(0, N, 3), np.full(N // 3, 2.0))
+    picked = RowSample(np.arange(0, N, 3), np.full(N // 3, 2.0))
     centre, scale = rng.standard_normal(D), rng.random(D) + 0.5
     a = rng.standard_normal(N)
     sample = rows.sample(picked)
@@ -59,7 +62,7 @@ def ask_everything(rows: Rows, rng: np.random.Generator) -> dict[str, Any]:
 
 
 def test_every_answer_and_count_is_the_engines_own(
-    backend: Backend, problem: tuple[Any, Any, Any], recorder: Recorder
+    backend: Engine, problem: tuple[Any, Any, Any], recorder: Recorder
 ) -> None:
     plain = ask_everything(backend.rows(*problem), np.random.default_rng(1))
     profiled = ProfiledBackend(backend, recorder)
@@ -82,7 +85,7 @@ def test_settings_of_the_backend_are_its_own(recorder: Recorder) -> None:
     for name in ("python", "numpy", "numba"):
         backend = load_backend(name)
         profiled = ProfiledBackend(backend, recorder)
-        assert isinstance(profiled, Backend)
+        assert isinstance(profiled, Engine)
         assert (profiled.name, profiled.rates, profiled.n_threads(1)) == (name, backend.rates, 1)
         with profiled.threads(1):
             pass
@@ -94,7 +97,7 @@ def test_counts_and_bytes(rng: np.random.Generator, recorder: Recorder) -> None:
     y = (rng.random(N) < 0.5).astype(np.float64)
     rows = ProfiledBackend(load_backend("numpy"), recorder).rows(X, y, None)
     W = np.zeros(D + 1)
-    picked = Picked(np.arange(6), np.ones(6))
+    picked = RowSample(np.arange(6), np.ones(6))
     rows.loss_grad(W)
     rows.descend(W, 0.1, 0.0, 4, True)
     rows.hessian(W, np.zeros(D), np.ones(D), picked=picked)
@@ -224,7 +227,7 @@ def test_without_nvtx_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_copy_in_few_bits_is_recorded_under_its_own_name(
     recorder: Recorder, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(numba_jit, "_LEAST_FOR_ROUGH", 1)
+    monkeypatch.setattr(tuning, "LEAST_FOR_ROUGH", 1)
     X = rng.standard_normal((64, 128))
     y = (rng.random(64) < 0.5).astype(np.int8)
     rows = ProfiledBackend(load_backend("numba"), recorder).rows(X, y, None)

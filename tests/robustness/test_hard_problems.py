@@ -26,8 +26,7 @@ from support.hard_problems import (
 from support.reference import Problem, assert_promise_kept, excess
 
 from accel_logreg.backends import load_backend
-from accel_logreg.backends.numba_jit import dense as numba_jit
-from accel_logreg.backends.numba_jit.dense import NumbaBackend
+from accel_logreg.backends.numba_jit import tuning
 from accel_logreg.kernels.numba_jit.blocks import int8_products as byte_products
 
 # L-BFGS asks for a decrease of J that rounding hides, and says so: see below.
@@ -72,7 +71,7 @@ def test_newton_question_by_question(case: str, dtype: str, monkeypatch: pytest.
 @pytest.mark.parametrize("case", CASES)
 def test_newton_cg_by_a_copy_in_8_bits(case: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Problems this small get no such copy; here they do."""
-    monkeypatch.setattr(numba_jit, "_LEAST_FOR_ROUGH", 1)
+    monkeypatch.setattr(tuning, "LEAST_FOR_ROUGH", 1)
     this = problem(case)
     assert_promise_kept(
         this, this.fit("float64" if case in ONLY_FLOAT64 else dtype, backend="numba", solver="newton-cg")
@@ -87,7 +86,7 @@ def test_newton_by_products_of_8_bits(
     case: str, dtype: str, solver: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Hessians with so few unknowns are made in float32; here they are tried in 8 bits first."""
-    monkeypatch.setattr(NumbaBackend, "rates", replace(NumbaBackend.rates, rough_from=1.0))
+    monkeypatch.setattr(tuning, "RATES", replace(tuning.RATES, rough_from=1.0))
     this = problem(case)
     rows = type(load_backend("numba").rows(this.X, this.y, None))
     monkeypatch.setattr(rows, "newton", lambda *_arguments: None)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression as ScikitLearn
 from support.gram_problems import Long, Problem, data
 
-from accel_logreg.interface.rows import Backend
+from accel_logreg.interface.engine import Engine
 from accel_logreg.solvers.gram import space as gram_space
 from accel_logreg.solvers.gram.space import SampleSpace
 
@@ -21,7 +21,7 @@ from accel_logreg.solvers.gram.space import SampleSpace
 @pytest.mark.parametrize("weighted", [True, False])
 @pytest.mark.parametrize("C", [1e-3, 1.0, 1e6])
 def test_optimum(
-    backend: Backend,
+    backend: Engine,
     dtype: type[np.floating],
     fit_intercept: bool,
     weighted: bool,
@@ -106,7 +106,7 @@ HARD = {
 
 @pytest.mark.parametrize("C", [1.0, 1e6])
 @pytest.mark.parametrize("case", HARD)
-def test_rounding_in_the_inner_products_is_refined_away(backend: Backend, case: str, C: float) -> None:
+def test_rounding_in_the_inner_products_is_refined_away(backend: Engine, case: str, C: float) -> None:
     settings = dict(HARD[case])
     X, y = data(5, offset=settings.pop("offset", 0.0))
     if settings.pop("duplicated", False):
@@ -117,7 +117,7 @@ def test_rounding_in_the_inner_products_is_refined_away(backend: Backend, case: 
     problem.assert_solved(problem.newton(tol=1e-12, far=far), 1e-12, kind=None)
 
 
-def test_a_condition_of_1e16(backend: Backend) -> None:
+def test_a_condition_of_1e16(backend: Engine) -> None:
     """No factor of K knows more than the first digit here. The logits do."""
     X, y = data(5, offset=1e4)
     X[6:] = X[:6]  # some with the other label: then a is large where K is singular

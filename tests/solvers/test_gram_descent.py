@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support.gram_problems import Problem, data
 
-from accel_logreg.interface.rows import Backend
+from accel_logreg.interface.engine import Engine
 from accel_logreg.solvers.problem import DivergenceError
 
 
@@ -16,7 +16,7 @@ from accel_logreg.solvers.problem import DivergenceError
 @pytest.mark.parametrize("warm", [True, False])
 @pytest.mark.parametrize(("C", "weighted", "rate"), [(math.inf, False, None), (0.5, True, 0.02)])
 def test_descent_takes_the_same_steps(
-    backend: Backend,
+    backend: Engine,
     dtype: type[np.floating],
     fit_intercept: bool,
     warm: bool,
@@ -49,7 +49,7 @@ def test_descent_takes_the_same_steps(
 
 
 @pytest.mark.parametrize("rate", [50.0, 1e30, 1e300])
-def test_descent_diverges_alike(backend: Backend, rate: float) -> None:
+def test_descent_diverges_alike(backend: Engine, rate: float) -> None:
     X, y = data(12, 10, 25)
     messages = []
     problem = Problem(X, y, 0.1, engine=backend.name)

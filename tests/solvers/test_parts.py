@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from accel_logreg.interface.rates import Rates
+from accel_logreg.interface.answers import Rates
 from accel_logreg.solvers.choose import choose
 from accel_logreg.solvers.costs import Costs, passes, sampling_rate
 from accel_logreg.solvers.parts.factor import Factor, factorise, rough_factor

@@ -9,7 +9,9 @@ import pytest
 from scipy.sparse import csr_array
 from support.interface_problems import assert_same_answers, assert_same_curvature
 
-from accel_logreg.interface.rows import Csr, Float64, Matrix, Picked, Rows
+from accel_logreg.interface.answers import RowSample
+from accel_logreg.interface.arrays import Csr, Float64, Matrix
+from accel_logreg.interface.rows import Rows
 
 # (n, d, share of nonzeros): n = 1, d = 1, all zero, full, and around the four entries of a loop's step.
 SHAPES = [
@@ -63,7 +65,7 @@ def assert_same_rows(rows: Rows, loop: Rows, rng: np.random.Generator, rtol: flo
     # A GPU rounds the factors of wide Hessians to TF32, 10 bits after the first, and may truncate sums.
     rough = 2.0**-10 + 1e-4 if d > 60 and type(rows).__name__ == "CupyCsrRows" else 1e-5
     for precise in (False, True):
-        for picked in (None, Picked(rng.integers(0, n, n + 2), 0.5 + rng.random(n + 2))):
+        for picked in (None, RowSample(rng.integers(0, n, n + 2), 0.5 + rng.random(n + 2))):
             assert_same_curvature(
                 rows.hessian(W, centre, scale, picked=picked, precise=precise),
                 loop.hessian(W, centre, scale, picked=picked),

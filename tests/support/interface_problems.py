@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from accel_logreg.interface.rows import Float64, Matrix, Rows
+from accel_logreg.interface.arrays import Float64, Matrix
+from accel_logreg.interface.rows import Rows
 
 # n = 1, d = 1, one below, at and above the Numba blocks of 8 and 16 rows and vectors of 8 entries,
 # and a row of 16 KB, where the blocks change size.

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from accel_logreg.interface.rows import Backend
+from accel_logreg.interface.engine import Engine
 from accel_logreg.profile.ceilings import Ceilings
 from accel_logreg.profile.problem import made_problem
 from accel_logreg.profile.result import Profile, Settings
@@ -16,7 +16,7 @@ from accel_logreg.profile.run import run_profile
 CEILINGS = Ceilings(1e11, "given", {"float32": 2e12, "float64": 1e12}, notes=("a note",))
 
 
-def given(_backend: Backend, _settings: Settings) -> Ceilings:
+def given(_backend: Engine, _settings: Settings) -> Ceilings:
     return CEILINGS
 
 

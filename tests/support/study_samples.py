@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from accel_logreg.interface.rows import BackendUnavailableError
+from accel_logreg.interface.engine import BackendUnavailableError
 from accel_logreg.kernels.numpy_vectorised.dense import sigmoid
 from accel_logreg.lesson import pictures, plots
 from accel_logreg.lesson.crops import make_crops

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from accel_logreg.backends.cupy_fused.columns import columns_around
 from accel_logreg.backends.cupy_fused.dense import CupyRows, require_memory
 from accel_logreg.backends.cupy_fused.device.interchange import Interchange
+from accel_logreg.interface.arrays import Float64, Labels, Matrix, kind_of, sparse_on_gpu
 from accel_logreg.interface.columns import ColumnLabels, Columns
-from accel_logreg.interface.device_arrays import kind_of, sparse_on_gpu
 from accel_logreg.interface.device_matrix import DeviceMatrix, DeviceScores
-from accel_logreg.interface.rows import Float64, Labels, Matrix
 from accel_logreg.kernels.cupy_fused.dense.resident import Resident, resident_bytes
 from accel_logreg.kernels.cupy_fused.launching import Device
 from accel_logreg.kernels.cupy_fused.predict import launch as kernels

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from accel_logreg.backends.cupy_fused.dense import require_memory
+from accel_logreg.interface.arrays import Float64, Matrix
 from accel_logreg.interface.columns import ColumnLabels, Columns
-from accel_logreg.interface.rows import Float64, Matrix
 from accel_logreg.kernels.cupy_fused.columns import launch as cupy_fused_columns
 from accel_logreg.kernels.cupy_fused.columns.launch import ResidentColumns, plan_questions
 from accel_logreg.kernels.cupy_fused.columns.plan import columns_bytes

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from accel_logreg.backends.cupy_fused.dense import checked_rows, require_memory
-from accel_logreg.interface.answers import Descent
-from accel_logreg.interface.rows import Csr, Float64, Labels, Picked, Rows
+from accel_logreg.interface.answers import Descent, RowSample
+from accel_logreg.interface.arrays import Csr, Float64, Labels
+from accel_logreg.interface.rows import Rows
 from accel_logreg.kernels.cupy_fused.csr import launch as kernels
 from accel_logreg.kernels.cupy_fused.csr import matrices
 from accel_logreg.kernels.cupy_fused.csr.plan import (
@@ -59,7 +60,7 @@ class CupyCsrRows(Rows):
         centre: Float64,
         scale: Float64,
         *,
-        picked: Picked | None = None,
+        picked: RowSample | None = None,
         precise: bool = False,
     ) -> Float64:
         """As in ``Rows``, through dense rows, some at a time; a read of the rows that count.
@@ -103,7 +104,7 @@ class CupyCsrRows(Rows):
         self._count(1)
         return kernels.combination(self._data, np.ascontiguousarray(a))
 
-    def sample(self, picked: Picked) -> CupyCsrRows:
+    def sample(self, picked: RowSample) -> CupyCsrRows:
         """As in ``Rows``, copied within the device: a read of the rows, and one for their columns.
 
         Raises MemoryError as ``hessian`` does.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from accel_logreg.interface.answers import Descent
-from accel_logreg.interface.rows import Float64, Labels, Matrix, Picked, Rows
+from accel_logreg.interface.answers import Descent, RowSample
+from accel_logreg.interface.arrays import Float64, Labels, Matrix
+from accel_logreg.interface.rows import Rows
 from accel_logreg.kernels.cupy_fused.dense import launch as kernels
 from accel_logreg.kernels.cupy_fused.dense.resident import (
     GRADIENT,
@@ -53,7 +54,7 @@ class CupyRows(Rows):
         centre: Float64,
         scale: Float64,
         *,
-        picked: Picked | None = None,
+        picked: RowSample | None = None,
         precise: bool = False,
     ) -> Float64:
         """As in ``Rows``. Two reads of the rows that count: their curvatures, then the products.
@@ -92,7 +93,7 @@ class CupyRows(Rows):
         self._count(1)
         return kernels.combination(self._data, np.ascontiguousarray(a))
 
-    def sample(self, picked: Picked) -> CupyRows:
+    def sample(self, picked: RowSample) -> CupyRows:
         """As in ``Rows``, copied within the device. Raises MemoryError as ``hessian`` does."""
         rows, factors = checked_rows(picked, self.n_rows)
         data, m = self._data, len(rows)
@@ -129,7 +130,7 @@ def require_memory(device: Device, need: int, what: str, remedy: str) -> None:
         raise memory_error(what, need, free, remedy)
 
 
-def checked_rows(picked: Picked, n: int) -> tuple[matrices.Indices, Float64]:
+def checked_rows(picked: RowSample, n: int) -> tuple[matrices.Indices, Float64]:
     """The picked rows and factors. A row that is not there would be read past the end of X."""
     rows, factors = np.ascontiguousarray(picked.rows), np.ascontiguousarray(picked.factors)
     if len(rows) == 0 or len(rows) != len(factors):

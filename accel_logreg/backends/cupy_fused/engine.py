@@ -1,15 +1,17 @@
 """The CuPy engine: X copied to the device once, or read where it lies there; p numbers back per question.
 
-CuPy is imported when a CupyBackend is made, not before. Making one probes the machine
-(cupy_fused_probe.py); what is missing becomes a BackendUnavailableError.
+CuPy is imported when a CupyEngine is made, not before. Making one probes the machine
+(probe.py); what is missing becomes a BackendUnavailableError.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from copy import copy
 from typing import Any
 
+from accel_logreg.backends.blas_threads import blas_threads
 from accel_logreg.backends.cupy_fused.adopted import GivenMatrix, given_matrix
 from accel_logreg.backends.cupy_fused.columns import upload_columns
 from accel_logreg.backends.cupy_fused.csr import csr_logits, upload_csr_rows
@@ -18,15 +20,16 @@ from accel_logreg.backends.cupy_fused.device.interchange import CupyInterchange,
 from accel_logreg.backends.cupy_fused.device.logits import logits
 from accel_logreg.backends.cupy_fused.placement import place_rows
 from accel_logreg.backends.cupy_fused.probe import current_device, find_obstacle
+from accel_logreg.interface.answers import Rates
+from accel_logreg.interface.arrays import Csr, Float64, Labels, Matrix, on_gpu
 from accel_logreg.interface.columns import Columns, column_labels, refuse_sparse
-from accel_logreg.interface.device_arrays import on_gpu
 from accel_logreg.interface.device_matrix import DeviceMatrix
-from accel_logreg.interface.rates import Rates
-from accel_logreg.interface.rows import Backend, BackendUnavailableError, Csr, Float64, Labels, Matrix, Rows
+from accel_logreg.interface.engine import BackendUnavailableError, Engine
+from accel_logreg.interface.rows import Rows
 from accel_logreg.kernels.cupy_fused.launching import Device, cuda_devices_in_use
 
 
-class CupyBackend(Backend):
+class CupyEngine(Engine):
     """The current CUDA device, and for an X on a GPU the one that it lies on.
 
     Making it compiles the kernels, or loads them from CuPy's cache on disk.
@@ -48,7 +51,7 @@ class CupyBackend(Backend):
             raise BackendUnavailableError(self.name, *obstacle)
         self._device: Device = current_device()
 
-    def bounded(self, max_memory: int | None) -> CupyBackend:
+    def bounded(self, max_memory: int | None) -> CupyEngine:
         if max_memory is None:
             return self
         engine = copy(self)
@@ -56,7 +59,7 @@ class CupyBackend(Backend):
         return engine
 
     def rows(self, X: Matrix | Csr | DeviceMatrix, y: Labels, sample_weight: Float64 | None) -> Rows:
-        """As in ``Backend``; X may also be an array on a GPU, adopted or not, which is not copied."""
+        """As in ``Engine``; X may also be an array on a GPU, adopted or not, which is not copied."""
         if on_gpu(X):
             X = self.adopt(X)
         if isinstance(X, DeviceMatrix):
@@ -66,7 +69,7 @@ class CupyBackend(Backend):
         return place_rows(self._device, X, y, sample_weight)
 
     def columns(self, X: Matrix | Csr | DeviceMatrix, Y: Any, weights: Any = None) -> Columns:
-        """As in ``Backend``; X may also be an array on a GPU, adopted or not, which is not copied.
+        """As in ``Engine``; X may also be an array on a GPU, adopted or not, which is not copied.
 
         Raises MemoryError where X and the columns do not fit on the device: they are not streamed.
         """
@@ -80,7 +83,7 @@ class CupyBackend(Backend):
         return upload_columns(self._device, X, labels)
 
     def logits(self, X: Matrix | Csr | DeviceMatrix, W: Float64) -> Float64:
-        """As in ``Backend``; X may also be an array on a GPU, adopted or not."""
+        """As in ``Engine``; X may also be an array on a GPU, adopted or not."""
         if on_gpu(X):
             X = self.adopt(X)
         if isinstance(X, DeviceMatrix):
@@ -90,8 +93,11 @@ class CupyBackend(Backend):
         return logits(self._device, X, W)
 
     def adopt(self, X: Any) -> GivenMatrix:
-        """As in ``Backend``, and on whichever device X lies."""
+        """As in ``Engine``, and on whichever device X lies."""
         return given_matrix(self._interchange, X)
+
+    def threads(self, n_threads: int | None) -> AbstractContextManager[object]:
+        return blas_threads(n_threads)
 
     def after_fit(self) -> None:
         for device in self._devices():

@@ -8,7 +8,8 @@ from accel_logreg.backends.cupy_fused.device.gather import gathered
 from accel_logreg.backends.cupy_fused.device.staging import HostRows, Packer
 from accel_logreg.backends.cupy_fused.device.stream_plan import fits
 from accel_logreg.backends.cupy_fused.streamed import StreamedRows
-from accel_logreg.interface.rows import Float64, Labels, Matrix, Rows
+from accel_logreg.interface.arrays import Float64, Labels, Matrix
+from accel_logreg.interface.rows import Rows
 from accel_logreg.kernels.cupy_fused.dense.resident import Resident
 from accel_logreg.kernels.cupy_fused.launching import Device
 from accel_logreg.kernels.cupy_fused.matrices.launch import Indices

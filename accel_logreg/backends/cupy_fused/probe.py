@@ -11,7 +11,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from typing import NamedTuple
 
-from accel_logreg.interface.rows import BackendUnavailableError
+from accel_logreg.interface.engine import BackendUnavailableError
 from accel_logreg.kernels.cupy_fused.launching import Device, cuda_device
 
 INSTALL = (

@@ -25,9 +25,9 @@ from accel_logreg.backends.cupy_fused.device.stream_plan import (
     stream_bytes,
     workspace_bound,
 )
-from accel_logreg.interface.answers import Descent
-from accel_logreg.interface.rates import Rates
-from accel_logreg.interface.rows import Float64, Picked, Rows
+from accel_logreg.interface.answers import Descent, Rates, RowSample
+from accel_logreg.interface.arrays import Float64
+from accel_logreg.interface.rows import Rows
 from accel_logreg.kernels.cupy_fused.dense import launch as kernels
 from accel_logreg.kernels.cupy_fused.dense.resident import (
     GRADIENT,
@@ -136,7 +136,7 @@ class StreamedRows(Rows):
         centre: Float64,
         scale: Float64,
         *,
-        picked: Picked | None = None,
+        picked: RowSample | None = None,
         precise: bool = False,
     ) -> Float64:
         """As in ``Rows``, from as many rows at a time as there is room for. One read of the rows that count.
@@ -205,7 +205,7 @@ class StreamedRows(Rows):
         self._count(1)
         return total
 
-    def sample(self, picked: Picked) -> Rows:
+    def sample(self, picked: RowSample) -> Rows:
         """As in ``Rows``: on the device where there is room for it, else streamed like these."""
         rows, factors = checked_rows(picked, self.n_rows)
         m, d, limits, free = len(rows), self.n_features, self._device.limits, self._device.free_bytes()

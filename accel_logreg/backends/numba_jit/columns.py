@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from accel_logreg.backends.numba_jit.sharing import read_only
+from accel_logreg.interface.arrays import Float64, Matrix
 from accel_logreg.interface.columns import ColumnLabels, Columns
-from accel_logreg.interface.rows import Float64, Matrix
 from accel_logreg.kernels.numba_jit import columns as kernels
 from accel_logreg.kernels.numba_jit import few_columns as few
 from accel_logreg.kernels.numba_jit.blocks.panels import PANEL
 
-FEW = 3  # columns up to which going over the rows column by column beats a panel of eight
 _LINE = 64  # bytes
 
 
@@ -23,14 +23,14 @@ class NumbaColumns(Columns):
 
     def __init__(self, X: Matrix, labels: ColumnLabels, chunks: Callable[[], int]) -> None:
         super().__init__((X.shape[0], X.shape[1]), X.dtype, labels)
-        self._X, self._chunks = _read_only(X), chunks
-        self._Y = _read_only(_by_panels(labels.Y))
+        self._X, self._chunks = read_only(X), chunks
+        self._Y = read_only(_by_panels(labels.Y))
         s = labels.s
         self._shared = s is not None and s.ndim == 1
         if s is None:
-            self._s = _read_only(np.empty(0))
+            self._s = read_only(np.empty(0))
         else:
-            self._s = _read_only(s if s.ndim == 1 else _by_panels(s))
+            self._s = read_only(s if s.ndim == 1 else _by_panels(s))
         self._panels = -(-self.n_columns // PANEL)
         self._rows = kernels.block_rows(self.n_rows, self.n_features)
 
@@ -72,10 +72,10 @@ class NumbaFewColumns(Columns):
 
     def __init__(self, X: Matrix, labels: ColumnLabels, chunks: Callable[[], int]) -> None:
         super().__init__((X.shape[0], X.shape[1]), X.dtype, labels)
-        self._X, self._chunks = _read_only(X), chunks
-        self._Y = _read_only(np.ascontiguousarray(labels.Y.T))
+        self._X, self._chunks = read_only(X), chunks
+        self._Y = read_only(np.ascontiguousarray(labels.Y.T))
         s = np.empty((1, 0)) if labels.s is None else labels.s.reshape(self.n_rows, -1).T
-        self._S = _read_only(np.ascontiguousarray(s))
+        self._S = read_only(np.ascontiguousarray(s))
         self._width = -(-self.n_features // PANEL) * PANEL
 
     def _loss_grad(self, W: Float64) -> tuple[Float64, Float64]:
@@ -127,10 +127,3 @@ def _by_panels(matrix: NDArray[Any]) -> NDArray[Any]:
     """(n, K) as panel after panel, each (n, width), flat."""
     K = matrix.shape[1]
     return np.concatenate([matrix[:, k : k + PANEL].ravel() for k in range(0, K, PANEL)])
-
-
-def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """A view that cannot be written to: the kernels compile for this kind alone."""
-    view = array.view()
-    view.flags.writeable = False
-    return view

@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_logreg.backends.numba_jit.dense import _read_only, _threads_for
-from accel_logreg.interface.answers import Descent
-from accel_logreg.interface.rows import Csr, Float64, Labels, Picked, Rows
+from accel_logreg.backends.numba_jit import tuning
+from accel_logreg.backends.numba_jit.sharing import read_only, threads_for
+from accel_logreg.interface.answers import Descent, RowSample
+from accel_logreg.interface.arrays import Csr, Float64, Labels
+from accel_logreg.interface.rows import Rows
 from accel_logreg.kernels.numba_jit.blas import DSYRK
 from accel_logreg.kernels.numba_jit.csr import copies, matrices
 from accel_logreg.kernels.numba_jit.csr import passes as kernels
@@ -25,14 +27,6 @@ from accel_logreg.kernels.numba_jit.reductions import largest_entry
 from accel_logreg.kernels.python_loop.csr import refuse_centre
 
 _SHORT = 65_536  # columns that uint16 can number
-_WORTH_SORTING = 2048  # columns from which weights and gradient outgrow the L1 cache
-
-# A row costs what about this many of its nonzeros do: its link, and a loop's end not foreseen.
-_ROW = 8
-
-# Above this share of nonzeros BLAS multiplies rows faster, zeros and all, than kernels multiply nonzeros.
-_FULL = 0.2
-_TILE_ROWS = 256
 
 
 class NumbaCsrRows(Rows):
@@ -47,12 +41,12 @@ class NumbaCsrRows(Rows):
         """With ``order``, X's column j is the caller's order[j] and its indices are kept as they are."""
         weight_sum = float(X.shape[0] if sample_weight is None else sample_weight.sum())
         super().__init__(X.shape, X.dtype, weight_sum)
-        self._data = _read_only(X.data)
-        self._indptr = _read_only(X.indptr.astype(np.int64, copy=False))
+        self._data = read_only(X.data)
+        self._indptr = read_only(X.indptr.astype(np.int64, copy=False))
         self._order = np.arange(self.n_features + 1) if order is None else order
-        self._indices = _read_only(self._renamed(X.indices) if order is None else X.indices)
-        self._y = _read_only(y.astype(np.int8, copy=False))
-        self._s = _read_only(np.empty(0) if sample_weight is None else np.ascontiguousarray(sample_weight))
+        self._indices = read_only(self._renamed(X.indices) if order is None else X.indices)
+        self._y = read_only(y.astype(np.int8, copy=False))
+        self._s = read_only(np.empty(0) if sample_weight is None else np.ascontiguousarray(sample_weight))
         # s h at the last W asked about: a Hessian product there then needs no exponential and no z.
         self._sh = np.empty(self.n_rows)
         self._sh_at: Float64 | None = None
@@ -63,14 +57,14 @@ class NumbaCsrRows(Rows):
         d = self.n_features
         if d > _SHORT:
             return indices
-        chunks = _threads_for(indices.size, self.n_rows)
+        chunks = threads_for(indices.size, self.n_rows)
         names = np.arange(d, dtype=np.uint16)
-        if d > _WORTH_SORTING:
-            counts = copies.count_columns(_read_only(indices), d, chunks)
+        if d > tuning.CSR_WORTH_SORTING:
+            counts = copies.count_columns(read_only(indices), d, chunks)
             self._order[:d] = np.argsort(-counts, kind="stable")
             names[self._order[:d]] = np.arange(d, dtype=np.uint16)
         renamed = np.empty(indices.size, dtype=np.uint16)
-        copies.rename_columns(_read_only(indices), names, renamed, chunks)
+        copies.rename_columns(read_only(indices), names, renamed, chunks)
         return renamed
 
     def loss_grad(self, W: Float64) -> tuple[float, Float64]:
@@ -139,7 +133,7 @@ class NumbaCsrRows(Rows):
         centre: Float64,
         scale: Float64,
         *,
-        picked: Picked | None = None,
+        picked: RowSample | None = None,
         precise: bool = False,  # noqa: ARG002
     ) -> Float64:
         if centre.any():
@@ -152,15 +146,15 @@ class NumbaCsrRows(Rows):
             self._indices,
             self._indptr,
             self._s,
-            _read_only(rows),
-            _read_only(factors),
+            read_only(rows),
+            read_only(factors),
             W[self._order],
             np.append(scale, 1.0)[self._order],
         )
-        chunks = _threads_for(m * self.n_features, m)
+        chunks = threads_for(m * self.n_features, m)
         lengths = np.diff(self._indptr).astype(np.float64)
-        if float(lengths @ lengths) > _FULL**2 * lengths.size * float(self.n_features) ** 2:
-            tiles = np.empty((chunks, min(_TILE_ROWS, m), W.size))
+        if float(lengths @ lengths) > tuning.CSR_FULL**2 * lengths.size * float(self.n_features) ** 2:
+            tiles = np.empty((chunks, min(tuning.CSR_TILE_ROWS, m), W.size))
             H = matrices.hessian_by_tiles(*arguments, DSYRK, tiles)
         else:
             H = matrices.hessian(*arguments, chunks)
@@ -183,16 +177,14 @@ class NumbaCsrRows(Rows):
     def combination(self, a: Float64) -> Float64:
         return self._sums(a.copy(), False)[:-1]
 
-    def sample(self, picked: Picked) -> NumbaCsrRows:
+    def sample(self, picked: RowSample) -> NumbaCsrRows:
         rows = picked.rows
         indptr = np.zeros(rows.size + 1, dtype=np.int64)
         np.cumsum(np.diff(self._indptr)[rows], out=indptr[1:])
         data = np.empty(indptr[-1], dtype=self.dtype)
         indices = np.empty(indptr[-1], dtype=self._indices.dtype)
-        chunks = _threads_for(data.size, rows.size)
-        copies.gather(
-            self._data, self._indices, self._indptr, _read_only(rows), data, indices, indptr, chunks
-        )
+        chunks = threads_for(data.size, rows.size)
+        copies.gather(self._data, self._indices, self._indptr, read_only(rows), data, indices, indptr, chunks)
         s = picked.factors * self._s[rows] if self._s.size else picked.factors
         uniform = not self._s.size and bool((picked.factors == 1.0).all())
         X = Csr(data, indices, indptr, (rows.size, self.n_features))
@@ -225,18 +217,18 @@ class NumbaCsrRows(Rows):
 
 def csr_logits(X: Csr, W: Float64) -> Float64:
     """z = X W[:d] + W[d], (m,)."""
-    indptr = _read_only(X.indptr.astype(np.int64, copy=False))
-    z: Float64 = kernels.logits(_read_only(X.data), _read_only(X.indices), indptr, W.copy(), _bounds(indptr))
+    indptr = read_only(X.indptr.astype(np.int64, copy=False))
+    z: Float64 = kernels.logits(read_only(X.data), read_only(X.indices), indptr, W.copy(), _bounds(indptr))
     return z
 
 
 def _bounds(indptr: NDArray[np.int64]) -> NDArray[np.int64]:
     """The rows at which each thread's chunk begins, and n: chunks of equal work, not of equal rows."""
     n = indptr.size - 1
-    work = int(indptr[-1]) + _ROW * n
-    chunks = _threads_for(work, n)
+    work = int(indptr[-1]) + tuning.CSR_ROW * n
+    chunks = threads_for(work, n)
     inner = [
-        bisect_left(range(n), work * chunk // chunks, key=lambda i: int(indptr[i]) + _ROW * i)
+        bisect_left(range(n), work * chunk // chunks, key=lambda i: int(indptr[i]) + tuning.CSR_ROW * i)
         for chunk in range(1, chunks)
     ]
     return np.array([0, *inner, n], dtype=np.int64)

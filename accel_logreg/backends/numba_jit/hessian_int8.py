@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_logreg.interface.answers import RoughHessian
-from accel_logreg.interface.rows import Float64, Matrix
+from accel_logreg.interface.arrays import Float64, Matrix
 from accel_logreg.kernels.numba_jit.blocks.int8_products import LANES, MOST_ROWS, TOGETHER
 from accel_logreg.kernels.numba_jit.hessian_int8 import byte_hessian, width_for
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_logreg.interface.rows import Float64, Matrix, Rough
+from accel_logreg.interface.arrays import Float64, Matrix
+from accel_logreg.interface.rows import Rough
 from accel_logreg.kernels.numba_jit import quantised as kernels
 
 Bytes = NDArray[np.int8]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from accel_logreg.backends.numpy_vectorised.dense import rows_in_block
+from accel_logreg.interface.arrays import Csr, Float64, Matrix
 from accel_logreg.interface.columns import ColumnLabels, Columns
-from accel_logreg.interface.rows import Csr, Float64, Matrix
 from accel_logreg.kernels.numpy_vectorised import columns as kernels
 
 # Arrays (m, K) that a block of m rows keeps alive at once: z, its link and what they are made from.

@@ -9,7 +9,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from accel_logreg.backends.numpy_vectorised.dense import NumpyRows, rows_in_block
-from accel_logreg.interface.rows import Csr, Float64, Labels, Picked
+from accel_logreg.interface.answers import RowSample
+from accel_logreg.interface.arrays import Csr, Float64, Labels
 from accel_logreg.kernels.numpy_vectorised import dense as kernels
 from accel_logreg.kernels.python_loop.csr import refuse_centre
 
@@ -43,7 +44,7 @@ class NumpyCsrRows(NumpyRows):
         centre: Float64,
         scale: Float64,
         *,
-        picked: Picked | None = None,
+        picked: RowSample | None = None,
         precise: bool = False,
     ) -> Float64:
         if centre.any():
@@ -86,7 +87,7 @@ class NumpyCsrRows(NumpyRows):
         self._count(1)
         return K
 
-    def sample(self, picked: Picked) -> NumpyCsrRows:
+    def sample(self, picked: RowSample) -> NumpyCsrRows:
         X = self._matrix[picked.rows]
         sample = NumpyCsrRows(
             Csr(X.data, X.indices, X.indptr, (picked.rows.size, self.n_features)),

@@ -1,19 +1,16 @@
-"""The NumPy engine: whole-array expressions over row blocks that stay in the processor's cache."""
+"""Rows of the NumPy engine: whole-array expressions over row blocks that stay in the processor's cache."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from accel_logreg.interface.answers import Descent
-from accel_logreg.interface.rates import Rates
-from accel_logreg.interface.rows import Backend, Csr, Float64, Labels, Matrix, Picked, Rows, blas_threads_now
+from accel_logreg.interface.answers import Descent, RowSample
+from accel_logreg.interface.arrays import Csr, Float64, Labels, Matrix
+from accel_logreg.interface.rows import Rows
 from accel_logreg.kernels.numpy_vectorised import dense as kernels
-
-if TYPE_CHECKING:
-    from accel_logreg.backends.numpy_vectorised.columns import NumpyColumns
 
 BLOCK_BYTES = 4 << 20  # float64; smaller blocks fall below the size from which BLAS uses its threads
 
@@ -27,7 +24,7 @@ class NumpyRows(Rows):
         self._largest: float | None = None
 
     def _blocks(self) -> Iterator[tuple[slice, Any]]:
-        return _blocks(self._X)
+        return blocks(self._X)
 
     def loss_grad(self, W: Float64) -> tuple[float, Float64]:
         w, b = W[:-1], float(W[-1])
@@ -80,7 +77,7 @@ class NumpyRows(Rows):
         centre: Float64,
         scale: Float64,
         *,
-        picked: Picked | None = None,
+        picked: RowSample | None = None,
         precise: bool = False,
     ) -> Float64:
         s = self._s if picked is None else self._s[picked.rows] * picked.factors
@@ -124,48 +121,14 @@ class NumpyRows(Rows):
         self._count(1)
         return total
 
-    def sample(self, picked: Picked) -> NumpyRows:
+    def sample(self, picked: RowSample) -> NumpyRows:
         s = self._s[picked.rows] * picked.factors
         sample = NumpyRows(self._X[picked.rows], self._y[picked.rows], s)
         self._share_tally(sample)
         return sample
 
 
-class NumpyBackend(Backend):
-    name = "numpy"
-    # Two cores, 28 to 300 features; a Hessian's block goes through a full matrix product.
-    rates = Rates(1 / 26e9, 0.8e-9, 2e-9, 1 / 17e9, 60e-6)
-
-    def rows(self, X: Matrix | Csr, y: Labels, sample_weight: Float64 | None) -> NumpyRows:
-        if isinstance(X, Csr):
-            from accel_logreg.backends.numpy_vectorised.csr import NumpyCsrRows
-
-            return NumpyCsrRows(X, y, sample_weight)
-        return NumpyRows(X, y, sample_weight)
-
-    def columns(self, X: Matrix | Csr, Y: Any, weights: Any = None) -> NumpyColumns:
-        from accel_logreg.backends.numpy_vectorised.columns import NumpyColumns
-        from accel_logreg.interface.columns import column_labels
-
-        return NumpyColumns(X, column_labels(X.shape[0], Y, weights))
-
-    def n_threads(self, n_threads: int | None) -> int:
-        """Those of BLAS, which is where the two products of a pass run."""
-        available = blas_threads_now()
-        return available if n_threads is None else min(n_threads, available)
-
-    def logits(self, X: Matrix | Csr, W: Float64) -> Float64:
-        if isinstance(X, Csr):
-            from accel_logreg.backends.numpy_vectorised.csr import logits
-
-            return logits(X, W)
-        z = np.empty(X.shape[0])
-        for rows, block in _blocks(X):
-            z[rows] = kernels.linear(block, W[:-1], float(W[-1]))
-        return z
-
-
-def _blocks(X: Matrix) -> Iterator[tuple[slice, Float64]]:
+def blocks(X: Matrix) -> Iterator[tuple[slice, Float64]]:
     """Row blocks of about BLOCK_BYTES as float64.
 
     Two products with one block cost one read of memory, because the second finds the block in the

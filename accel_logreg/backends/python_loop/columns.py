@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from accel_logreg.interface.arrays import Csr, Float64, Matrix
 from accel_logreg.interface.columns import ColumnLabels, Columns
-from accel_logreg.interface.rows import Csr, Float64, Matrix
 from accel_logreg.kernels.python_loop import columns as kernels
 from accel_logreg.kernels.python_loop import dense as python_loop
 

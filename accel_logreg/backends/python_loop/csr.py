@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from accel_logreg.backends.python_loop.dense import ListRows, floats, split, weights
-from accel_logreg.interface.rows import Csr, Float64, Labels
+from accel_logreg.interface.arrays import Csr, Float64, Labels
 from accel_logreg.kernels.python_loop import csr as kernels
 
 

@@ -1,19 +1,16 @@
-"""The pure-Python engine: lists of floats outside, the lesson's loops inside."""
+"""Rows of the pure-Python engine: lists of floats outside, the lesson's loops inside."""
 
 from __future__ import annotations
 
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from accel_logreg.interface.answers import Descent
-from accel_logreg.interface.rates import Rates
-from accel_logreg.interface.rows import Backend, Csr, Float64, Labels, Matrix, Picked, Rows
+from accel_logreg.interface.answers import Descent, RowSample
+from accel_logreg.interface.arrays import Float64, Labels, Matrix
+from accel_logreg.interface.rows import Rows
 from accel_logreg.kernels.python_loop import dense as python_loop
-
-if TYPE_CHECKING:
-    from accel_logreg.backends.python_loop.columns import PythonColumns
 
 
 class ListRows(Rows):
@@ -67,7 +64,7 @@ class ListRows(Rows):
         centre: Float64,
         scale: Float64,
         *,
-        picked: Picked | None = None,
+        picked: RowSample | None = None,
         precise: bool = False,  # noqa: ARG002
     ) -> Float64:
         X, s = (self._X, self._s) if picked is None else self._picked(picked)
@@ -90,7 +87,7 @@ class ListRows(Rows):
         self._count(1)
         return np.array(total)
 
-    def sample(self, picked: Picked) -> ListRows:
+    def sample(self, picked: RowSample) -> ListRows:
         X, s = self._picked(picked)
         y = [self._y[i] for i in picked.rows.tolist()]
         # Nothing writes to a row's list, so the sample may hold the same one.
@@ -98,7 +95,7 @@ class ListRows(Rows):
         self._share_tally(sample)
         return sample
 
-    def _picked(self, picked: Picked) -> tuple[list[Any], list[float]]:
+    def _picked(self, picked: RowSample) -> tuple[list[Any], list[float]]:
         """The picked rows of X and their weights."""
         rows: list[int] = picked.rows.tolist()
         s = [self._s[i] * factor for i, factor in zip(rows, picked.factors.tolist(), strict=True)]
@@ -110,32 +107,6 @@ class PythonRows(ListRows):
         n, d = X.shape
         # float32 values become the same float64 numbers
         super().__init__(python_loop, X.tolist(), floats(y), weights(sample_weight, n), d, X.dtype)
-
-
-class PythonBackend(Backend):
-    name = "python"
-    rates = Rates(0.0, 63e-9, 100e-9, 50e-9, 20e-6)
-
-    def rows(self, X: Matrix | Csr, y: Labels, sample_weight: Float64 | None) -> ListRows:
-        if isinstance(X, Csr):
-            from accel_logreg.backends.python_loop.csr import PythonCsrRows
-
-            return PythonCsrRows(X, y, sample_weight)
-        return PythonRows(X, y, sample_weight)
-
-    def columns(self, X: Matrix | Csr, Y: Any, weights: Any = None) -> PythonColumns:
-        from accel_logreg.backends.python_loop.columns import PythonColumns
-        from accel_logreg.interface.columns import column_labels
-
-        return PythonColumns(X, column_labels(X.shape[0], Y, weights))
-
-    def logits(self, X: Matrix | Csr, W: Float64) -> Float64:
-        if isinstance(X, Csr):
-            from accel_logreg.backends.python_loop.csr import logits
-
-            return logits(X, W)
-        w, b = split(W)
-        return np.array([python_loop.linear(row, w, b) for row in X.tolist()])
 
 
 def floats(y: Labels) -> list[float]:

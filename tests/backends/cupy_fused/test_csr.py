@@ -16,7 +16,9 @@ from support.cuda_host.host_device import Driver, HostDevice
 from accel_logreg import LogisticRegression
 from accel_logreg.backends import load_backend
 from accel_logreg.backends.cupy_fused.csr import csr_logits, upload_csr_rows
-from accel_logreg.interface.rows import Backend, Csr, Picked
+from accel_logreg.interface.answers import RowSample
+from accel_logreg.interface.arrays import Csr
+from accel_logreg.interface.engine import Engine
 from accel_logreg.kernels.cupy_fused.dense.plan import Limits
 
 pytest_plugins = ["support.cuda_host.fixtures"]
@@ -41,7 +43,7 @@ def test_answers_larger_than_the_device_are_refused(one_device: HostDevice) -> N
     with pytest.raises(MemoryError, match=r"Gram matrix of 100 rows.*fewer rows.*'numba'"):
         rows.gram(np.zeros(10))
     with pytest.raises(MemoryError, match=r"sample of 50 rows.*fewer rows.*'numba'"):
-        rows.sample(Picked(np.arange(50), np.ones(50)))
+        rows.sample(RowSample(np.arange(50), np.ones(50)))
     assert rows.reads == 0
 
 
@@ -58,7 +60,7 @@ def test_more_columns_than_32_bits_number_are_refused() -> None:
 
 def test_rows_that_are_not_there_are_refused(one_device: HostDevice) -> None:
     rows = upload_csr_rows(one_device, sparse(np.eye(10, 2)), np.ones(10), None)
-    picked = Picked(np.array([0, 10]), np.ones(2))
+    picked = RowSample(np.array([0, 10]), np.ones(2))
     with pytest.raises(IndexError, match="Rows 0 to 10 are picked"):
         rows.sample(picked)
     with pytest.raises(IndexError, match="Rows 0 to 10 are picked"):
@@ -92,7 +94,7 @@ def zipf(rng: np.random.Generator, n: int, d: int, draws: int, dtype: Any) -> Cs
 @pytest.mark.gpu
 @pytest.mark.parametrize("shape", [(200_003, 50_021, 2_000_000), (57, 200_011, 1_000_000)], ids=str)
 def test_uneven_problems_on_the_device(
-    gpu: Backend, dtype: Any, rng: np.random.Generator, shape: tuple[int, int, int]
+    gpu: Engine, dtype: Any, rng: np.random.Generator, shape: tuple[int, int, int]
 ) -> None:
     X = zipf(rng, *shape, dtype)
     n, d = X.shape
@@ -117,11 +119,11 @@ def test_uneven_problems_on_the_device(
 
 
 @pytest.mark.gpu
-def test_matrices_of_sparse_rows_on_the_device(gpu: Backend, dtype: Any, rng: np.random.Generator) -> None:
+def test_matrices_of_sparse_rows_on_the_device(gpu: Engine, dtype: Any, rng: np.random.Generator) -> None:
     X = zipf(rng, 30_011, 701, 200_000, dtype)
     y, W, scale = (rng.random(30_011) < 0.5).astype(np.float64), rng.standard_normal(702), np.ones(701)
     rows, reference = gpu.rows(X, y, None), load_backend("numpy").rows(X, y, None)
-    picked = Picked(rng.integers(0, 30_011, 4000), rng.random(4000))
+    picked = RowSample(rng.integers(0, 30_011, 4000), rng.random(4000))
     for which in (None, picked):
         for precise in (False, True):
             H = rows.hessian(W, np.zeros(701), scale, picked=which, precise=precise)
@@ -130,14 +132,14 @@ def test_matrices_of_sparse_rows_on_the_device(gpu: Backend, dtype: Any, rng: np
             np.testing.assert_allclose(H, expected, rtol=0, atol=(1e-11 if precise else 3e-6) * largest)
     sample, expected_sample = rows.sample(picked), reference.sample(picked)
     np.testing.assert_allclose(sample.loss_grad(W)[1], expected_sample.loss_grad(W)[1], rtol=1e-8, atol=1e-13)
-    some = Picked(np.arange(0, 30_011, 40), np.ones(751))
+    some = RowSample(np.arange(0, 30_011, 40), np.ones(751))
     K = rows.sample(some).gram(np.zeros(701))
     np.testing.assert_allclose(K, reference.sample(some).gram(np.zeros(701)), rtol=0, atol=1e-9)
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("solver", ["auto", "newton-cg"])
-def test_sparse_fits_on_the_device(gpu: Backend, solver: str, rng: np.random.Generator) -> None:
+def test_sparse_fits_on_the_device(gpu: Engine, solver: str, rng: np.random.Generator) -> None:
     X = zipf(rng, 20_011, 5003, 200_000, np.float64)
     matrix = csr_array((X.data, X.indices, X.indptr), shape=X.shape)
     y = rng.random(20_011) < 0.5

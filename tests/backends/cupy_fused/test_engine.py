@@ -17,7 +17,8 @@ from support.cuda_host.host_device import Driver, HostDevice
 from accel_logreg.backends import load_backend
 from accel_logreg.backends.cupy_fused.dense import upload_rows
 from accel_logreg.backends.cupy_fused.device import interchange
-from accel_logreg.interface.rows import Backend, Picked
+from accel_logreg.interface.answers import RowSample
+from accel_logreg.interface.engine import Engine
 from accel_logreg.kernels.cupy_fused.dense.plan import Limits
 from accel_logreg.kernels.cupy_fused.dense.resident import Resident
 from accel_logreg.kernels.cupy_fused.launching import (
@@ -147,7 +148,7 @@ def test_answers_larger_than_the_device_are_refused() -> None:
     with pytest.raises(MemoryError, match=r"Gram matrix of 100 rows.*fewer rows.*'numba'"):
         rows.gram(np.zeros(10))
     with pytest.raises(MemoryError, match=r"sample of 50 rows.*fewer rows.*'numba'"):
-        rows.sample(Picked(np.arange(50), np.ones(50)))
+        rows.sample(RowSample(np.arange(50), np.ones(50)))
     assert rows.reads == 0
 
 
@@ -166,7 +167,7 @@ def test_rows_that_are_not_there_are_refused(
     resident = upload_rows(
         HostDevice(Driver(Path("never launched")), LIMITS), np.ones((10, 2)), np.ones(10), None
     )
-    picked = Picked(np.array(rows, np.intp), np.array(factors))
+    picked = RowSample(np.array(rows, np.intp), np.array(factors))
     with pytest.raises(error, match=message):
         resident.sample(picked)
     with pytest.raises(error, match=message):
@@ -192,7 +193,7 @@ def test_device_memory_is_given_back_without_the_garbage_collector() -> None:
 @pytest.mark.gpu
 @pytest.mark.parametrize("shape", [(100_003, 28), (301, 3072), (209, 12288), (57, 20_011), (1, 1)], ids=str)
 def test_one_and_two_reads_on_the_device(
-    gpu: Backend, dtype: Any, rng: np.random.Generator, shape: tuple[int, int]
+    gpu: Engine, dtype: Any, rng: np.random.Generator, shape: tuple[int, int]
 ) -> None:
     """Shapes whose tiles are many, long, wider than 48 KB, and too long for shared memory."""
     n, d = shape
@@ -215,7 +216,7 @@ def test_one_and_two_reads_on_the_device(
 @pytest.mark.gpu
 @pytest.mark.parametrize("shape", [(100_003, 28), (57, 20_011)], ids=str)
 def test_answers_are_bitwise_reproducible(
-    gpu: Backend, dtype: Any, rng: np.random.Generator, shape: tuple[int, int]
+    gpu: Engine, dtype: Any, rng: np.random.Generator, shape: tuple[int, int]
 ) -> None:
     X = rng.normal(size=shape).astype(dtype)
     y = (rng.random(shape[0]) < 0.5).astype(np.float64)
@@ -233,7 +234,7 @@ def test_answers_are_bitwise_reproducible(
 @pytest.mark.parametrize("shape", [(209, 12288), (20_000, 100), (100, 30), (1, 1), (300_000, 28)], ids=str)
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_descent_on_the_device(
-    gpu: Backend, dtype: Any, rng: np.random.Generator, shape: tuple[int, int], fit_intercept: bool
+    gpu: Engine, dtype: Any, rng: np.random.Generator, shape: tuple[int, int], fit_intercept: bool
 ) -> None:
     """Slices of columns, of rows, one block, and what no multiprocessors can hold."""
     n, d = shape
@@ -255,7 +256,7 @@ def test_descent_on_the_device(
 @pytest.mark.parametrize("precise", [False, True], ids=["rounded", "precise"])
 @pytest.mark.parametrize("shape", [(100_003, 28), (5001, 301), (1501, 1100)], ids=str)
 def test_hessians_on_the_device(
-    gpu: Backend, dtype: Any, rng: np.random.Generator, shape: tuple[int, int], precise: bool
+    gpu: Engine, dtype: Any, rng: np.random.Generator, shape: tuple[int, int], precise: bool
 ) -> None:
     """Every shape of tile, with slices enough to fill a device and spans enough to be added up."""
     n, d = shape
@@ -263,7 +264,7 @@ def test_hessians_on_the_device(
     y, s = (rng.random(n) < 0.5).astype(np.float64), rng.random(n) + 0.5
     W, centre, scale = rng.normal(size=d + 1) / np.sqrt(d), np.full(d, 3.0), 0.5 + rng.random(d)
     W[-1] = -3.0 * W[:-1].sum()
-    picked = Picked(rng.integers(0, n, n // 3), rng.random(n // 3))
+    picked = RowSample(rng.integers(0, n, n // 3), rng.random(n // 3))
     rows, reference = gpu.rows(X, y, s), load_backend("numpy").rows(X, y, s)
     for which in (None, picked):
         H = rows.hessian(W, centre, scale, picked=which, precise=precise)
@@ -276,7 +277,7 @@ def test_hessians_on_the_device(
 
 
 @pytest.mark.gpu
-def test_gram_and_samples_on_the_device(gpu: Backend, dtype: Any, rng: np.random.Generator) -> None:
+def test_gram_and_samples_on_the_device(gpu: Engine, dtype: Any, rng: np.random.Generator) -> None:
     X = rng.normal(size=(1003, 2050)).astype(dtype)
     y, centre = (rng.random(1003) < 0.5).astype(np.float64), rng.normal(size=2050)
     rows, reference = gpu.rows(X, y, None), load_backend("numpy").rows(X, y, None)
@@ -285,7 +286,7 @@ def test_gram_and_samples_on_the_device(gpu: Backend, dtype: Any, rng: np.random
     np.testing.assert_allclose(G, reference.gram(centre), rtol=0, atol=1e-9)
     a = rng.normal(size=1003)
     np.testing.assert_allclose(rows.combination(a), reference.combination(a), rtol=0, atol=1e-10)
-    picked = Picked(rng.integers(0, 1003, 700), rng.random(700))
+    picked = RowSample(rng.integers(0, 1003, 700), rng.random(700))
     W = rng.normal(size=2051) / 45
     loss, gradient = rows.sample(picked).loss_grad(W)
     true_loss, true_gradient = reference.sample(picked).loss_grad(W)
@@ -294,7 +295,7 @@ def test_gram_and_samples_on_the_device(gpu: Backend, dtype: Any, rng: np.random
 
 
 @pytest.mark.gpu
-def test_device_memory_is_not_held_after_the_rows_are_gone(gpu: Backend) -> None:
+def test_device_memory_is_not_held_after_the_rows_are_gone(gpu: Engine) -> None:
     memory = gpu._device.memory  # type: ignore[attr-defined]
     before = memory.used_bytes()
     rows = gpu.rows(np.ones((1000, 100)), np.ones(1000), None)

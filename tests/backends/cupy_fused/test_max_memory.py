@@ -14,10 +14,12 @@ from support.cuda_host.play_engine import PlayedCupyBackend
 from accel_logreg import LogisticRegression, backends
 from accel_logreg.backends.cupy_fused.dense import CupyRows, upload_rows
 from accel_logreg.backends.cupy_fused.device.budget import BoundedDevice
-from accel_logreg.backends.cupy_fused.engine import CupyBackend
+from accel_logreg.backends.cupy_fused.engine import CupyEngine
 from accel_logreg.backends.cupy_fused.placement import ARRIVING_BYTES, ArrivingRows
 from accel_logreg.backends.cupy_fused.streamed import StreamedRows
-from accel_logreg.interface.rows import Backend, Csr, Picked
+from accel_logreg.interface.answers import RowSample
+from accel_logreg.interface.arrays import Csr
+from accel_logreg.interface.engine import Engine
 
 pytest_plugins = ["support.cuda_host.fixtures"]
 
@@ -137,7 +139,7 @@ def test_the_bound_is_never_above_what_is_free(played: PlayedCupyBackend) -> Non
 
 @pytest.mark.parametrize("name", ["python", "numpy", "numba"])
 def test_engines_without_a_device_bound_nothing(name: str) -> None:
-    engine: Backend = backends.load_backend(name)
+    engine: Engine = backends.load_backend(name)
     assert engine.bounded(1) is engine
 
 
@@ -164,8 +166,8 @@ def test_sparse_rows_do_not_stream(played: PlayedCupyBackend) -> None:
 
 
 @pytest.mark.gpu
-def test_a_fit_that_streams_on_the_device(gpu: Backend, dtype: Any, rng: np.random.Generator) -> None:
-    assert isinstance(gpu, CupyBackend)
+def test_a_fit_that_streams_on_the_device(gpu: Engine, dtype: Any, rng: np.random.Generator) -> None:
+    assert isinstance(gpu, CupyEngine)
     X, y = correlated(rng, 400_000, 40, dtype)
     most = X.nbytes // 3
     rows = gpu.bounded(most).rows(X, y, None)
@@ -188,15 +190,15 @@ def test_a_fit_that_streams_on_the_device(gpu: Backend, dtype: Any, rng: np.rand
 @pytest.mark.gpu
 @pytest.mark.parametrize("weighted", [True, False], ids=["weights", "no weights"])
 def test_rows_that_arrive_on_the_device(
-    gpu: Backend, dtype: Any, rng: np.random.Generator, weighted: bool
+    gpu: Engine, dtype: Any, rng: np.random.Generator, weighted: bool
 ) -> None:
     """Large enough for the thread and its pinned buffers; the copy, and what is asked meanwhile."""
-    assert isinstance(gpu, CupyBackend)
+    assert isinstance(gpu, CupyEngine)
     n = 2 * ARRIVING_BYTES // (57 * np.dtype(dtype).itemsize) + 1
     X = rng.random((n, 57), np.float64).astype(dtype)
     y, s = (rng.random(n) < 0.5).astype(np.float64), rng.random(n) + 0.5 if weighted else None
     W = rng.normal(size=58) / 6
-    picked = Picked(rng.integers(0, n, n // 50), np.ones(n // 50))
+    picked = RowSample(rng.integers(0, n, n // 50), np.ones(n // 50))
     there = upload_rows(gpu._device, X, y, s)
     expected, sample = there.loss_grad(W), there.sample(picked).loss_grad(W)
     for _ in range(3):

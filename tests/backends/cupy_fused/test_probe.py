@@ -15,7 +15,7 @@ import pytest
 
 from accel_logreg.backends import BackendUnavailableError
 from accel_logreg.backends.cupy_fused import engine, probe
-from accel_logreg.backends.cupy_fused.engine import CupyBackend
+from accel_logreg.backends.cupy_fused.engine import CupyEngine
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def cupy() -> Any:
 
 def refusal() -> BackendUnavailableError:
     with pytest.raises(BackendUnavailableError) as caught:
-        CupyBackend()
+        CupyEngine()
     assert caught.value.backend == "cupy"
     return caught.value
 
@@ -163,7 +163,7 @@ def test_no_memory_left_for_the_kernels_is_not_remembered(
     assert "nvidia-smi" in error.remedy
     monkeypatch.setattr(probe, "current_device", lambda: "device")
     monkeypatch.setattr(engine, "current_device", lambda: "device")
-    assert CupyBackend()._device == "device"
+    assert CupyEngine()._device == "device"
 
 
 @pytest.mark.usefixtures("fresh_probe")

@@ -20,8 +20,8 @@ from accel_logreg.backends.cupy_fused.device.staging import HostRows
 from accel_logreg.backends.cupy_fused.placement import place_rows
 from accel_logreg.backends.cupy_fused.streamed import BUS, StreamedRows
 from accel_logreg.backends.python_loop.dense import PythonRows
-from accel_logreg.interface.rates import Rates
-from accel_logreg.interface.rows import Float64, Picked
+from accel_logreg.interface.answers import Rates, RowSample
+from accel_logreg.interface.arrays import Float64
 from accel_logreg.kernels.cupy_fused.dense.plan import Limits
 from accel_logreg.kernels.cupy_fused.dense.resident import resident_bytes
 from accel_logreg.kernels.cupy_fused.matrices.plan import gram_bytes
@@ -137,7 +137,7 @@ def test_hessian(driver: Driver, dtype: Any, rng: np.random.Generator, share: fl
     H = rows.hessian(W, centre, scale, precise=precise)
     assert_same_curvature(H, loop.hessian(W, centre, scale), tolerance)
     assert rows.reads == pytest.approx(1.0)
-    picked = Picked(rng.integers(0, n, 200), 0.1 + rng.random(200))
+    picked = RowSample(rng.integers(0, n, 200), 0.1 + rng.random(200))
     H = rows.hessian(W, centre, scale, picked=picked, precise=precise)
     assert_same_curvature(H, loop.hessian(W, centre, scale, picked=picked), tolerance)
     assert rows.reads == pytest.approx(1.0 + 200 / n)
@@ -175,7 +175,7 @@ def test_samples_stay_where_they_fit(
     X, y, s = problem(rng, 401, 7, dtype, weighted)
     device = small_device(driver, X, s, 2.0)
     rows, loop = StreamedRows(device, HostRows.of(X, y, s)), PythonRows(X, y, s)
-    picked = Picked(rng.integers(0, 401, m), np.ones(m) if not weighted else 0.1 + rng.random(m))
+    picked = RowSample(rng.integers(0, 401, m), np.ones(m) if not weighted else 0.1 + rng.random(m))
     sample = rows.sample(picked)
     assert type(sample) is kind
     assert_same_answers(sample, loop.sample(picked), *vectors(rng, 7))
@@ -226,7 +226,7 @@ def test_answers_too_large_for_what_is_left(driver: Driver, rng: np.random.Gener
 def test_rows_that_are_not_there_are_refused(driver: Driver, rng: np.random.Generator) -> None:
     X, y, s = problem(rng, 300, 3, np.float32, weighted=False)
     rows = streamed(small_device(driver, X, s, 0.7), X, y, s)
-    picked = Picked(np.array([0, 300]), np.ones(2))
+    picked = RowSample(np.array([0, 300]), np.ones(2))
     with pytest.raises(IndexError, match="Rows 0 to 300 are picked"):
         rows.sample(picked)
     with pytest.raises(IndexError, match="Rows 0 to 300 are picked"):

@@ -61,7 +61,7 @@ def test_bits_do_not_depend_on_where_arrays_lie(gap: int, rng: np.random.Generat
 
 
 def test_chunks_have_equal_work_not_equal_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("accel_logreg.backends.numba_jit.csr._threads_for", lambda *_: 4)
+    monkeypatch.setattr("accel_logreg.backends.numba_jit.csr.threads_for", lambda *_: 4)
     lengths = np.r_[np.full(1000, 1), np.full(100, 200), np.zeros(500, dtype=int)]
     bounds = _bounds(np.r_[0, np.cumsum(lengths)].astype(np.int64))
     assert bounds[0] == 0
@@ -80,9 +80,9 @@ def test_few_columns_are_numbered_in_two_bytes(rng: np.random.Generator) -> None
 _AT_THE_END_OF_MEMORY = """
 import ctypes, mmap
 import numpy as np
-from accel_logreg.backends.base import Csr
-from accel_logreg.backends.numba_jit_csr import NumbaCsrRows, csr_logits
-from accel_logreg.kernels.numba_jit_csr import _BLOCK_ROWS
+from accel_logreg.interface.arrays import Csr
+from accel_logreg.backends.numba_jit.csr import NumbaCsrRows, csr_logits
+from accel_logreg.kernels.numba_jit.csr.passes import _BLOCK_ROWS
 
 def at_the_end(array):
     '''A copy whose last byte is the last that may be read.'''

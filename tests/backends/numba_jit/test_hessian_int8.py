@@ -11,9 +11,10 @@ from support.reference import Problem, assert_promise_kept
 
 from accel_logreg import LogisticRegression
 from accel_logreg.backends import load_backend
-from accel_logreg.backends.numba_jit.dense import NumbaBackend, NumbaRows
-from accel_logreg.interface.answers import RoughHessian
-from accel_logreg.interface.rows import Float64, Picked
+from accel_logreg.backends.numba_jit import tuning
+from accel_logreg.backends.numba_jit.dense import NumbaRows
+from accel_logreg.interface.answers import RoughHessian, RowSample
+from accel_logreg.interface.arrays import Float64
 from accel_logreg.kernels.numba_jit.blocks import int8_products as byte_products
 from accel_logreg.kernels.numba_jit.hessian_int8 import width_for
 from accel_logreg.problem.coordinates import Standardised
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def any_width(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(NumbaBackend, "rates", replace(NumbaBackend.rates, rough_from=1.0))
+    monkeypatch.setattr(tuning, "RATES", replace(tuning.RATES, rough_from=1.0))
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
@@ -123,7 +124,7 @@ def test_picked_rows_and_their_factors(rng: np.random.Generator) -> None:
     """Over several rounds, in any order, as over the rows by themselves."""
     n, d = 3001, 37
     X, y, centre, scale, W = problem(n, d, rng, np.float64)
-    picked = Picked(rng.permutation(n)[:2500].astype(np.intp), rng.random(2500) + 0.5)
+    picked = RowSample(rng.permutation(n)[:2500].astype(np.intp), rng.random(2500) + 0.5)
     rows = load_backend("numba").rows(X, y, None)
     some = rows.rough_hessian(W, centre, scale, picked=picked)
     alone = load_backend("numba").rows(np.ascontiguousarray(X[picked.rows]), y[picked.rows], picked.factors)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from accel_logreg import LogisticRegression
 from accel_logreg.backends import load_backend
-from accel_logreg.backends.numba_jit import dense as numba_jit
+from accel_logreg.backends.numba_jit import tuning
 from accel_logreg.interface.rows import Rough
 from accel_logreg.kernels.numba_jit.quantised import LARGEST
 from accel_logreg.solvers.newton_cg import newton_cg
@@ -23,7 +23,7 @@ SHAPES = [(1, 1), (9, 3), (40, 64), (61, 130), (4133, 21)]
 
 @pytest.fixture(autouse=True)
 def any_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(numba_jit, "_LEAST_FOR_ROUGH", 1)
+    monkeypatch.setattr(tuning, "LEAST_FOR_ROUGH", 1)
 
 
 def problem(n: int, d: int, rng: np.random.Generator, dtype: type[np.floating[Any]]) -> Any:
@@ -105,7 +105,7 @@ def test_no_copy_with_a_scale_beyond_float32(rng: np.random.Generator) -> None:
 
 
 def test_no_copy_of_what_a_cache_holds(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
-    monkeypatch.setattr(numba_jit, "_LEAST_FOR_ROUGH", 121)
+    monkeypatch.setattr(tuning, "LEAST_FOR_ROUGH", 121)
     assert rough(*_plain(problem(30, 4, rng, np.float64))) is None
 
 
@@ -146,7 +146,7 @@ def test_a_fit_reads_X_less_and_ends_where_it_should(
     y = (rng.random(1200) < 1 / (1 + np.exp(-X @ rng.standard_normal(90) / 9.0))).astype(int)
     settings: dict[str, Any] = {"backend": "numba", "solver": "newton-cg", "fit_intercept": fit_intercept}
     with_copy = LogisticRegression(**settings).fit(X, y)
-    monkeypatch.setattr(numba_jit, "_LEAST_FOR_ROUGH", 10**9)
+    monkeypatch.setattr(tuning, "LEAST_FOR_ROUGH", 10**9)
     without = LogisticRegression(**settings).fit(X, y)
     exact = LogisticRegression(**settings | {"solver": "newton", "tol": 1e-13}).fit(X, y)
     best = exact.history_["cost"][-1]

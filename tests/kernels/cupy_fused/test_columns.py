@@ -21,7 +21,7 @@ from support.cuda_host.play_engine import PlayedCupyBackend
 from support.cuda_host.played_arrays import CupyLike
 
 from accel_logreg.backends.cupy_fused.columns import CupyColumns, CupyLongColumns, upload_columns
-from accel_logreg.backends.python_loop.dense import PythonBackend
+from accel_logreg.backends.python_loop.engine import PythonEngine
 from accel_logreg.interface.columns import column_labels
 from accel_logreg.kernels.cupy_fused.columns.launch import plan_questions
 from accel_logreg.kernels.cupy_fused.columns.plan import (
@@ -57,7 +57,7 @@ SHAPES = [
 
 def compare(device: HostDevice, X: Any, Y: Any, s: Any, W: Any, V: Any) -> Any:
     columns = upload_columns(device, X, column_labels(len(X), Y, s))
-    assert_same_answers(columns, PythonBackend().columns(X, Y, s), W, V)
+    assert_same_answers(columns, PythonEngine().columns(X, Y, s), W, V)
     return columns
 
 
@@ -166,7 +166,7 @@ def test_x_on_the_device_is_read_where_it_lies(
     W = rng.normal(size=(6, 3))
     columns = played_engine.columns(CupyLike(X, ordinal=1), Y, s)
     losses, gradient = columns.loss_grad(W)
-    expected_losses, expected = PythonBackend().columns(X, Y, s).loss_grad(W)
+    expected_losses, expected = PythonEngine().columns(X, Y, s).loss_grad(W)
     np.testing.assert_allclose(losses, expected_losses, rtol=1e-12)
     assert_close(gradient, expected)
     assert played_engine._played[0].launched == []

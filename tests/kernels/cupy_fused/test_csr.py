@@ -15,8 +15,9 @@ from support.interface_problems import assert_same_answers, assert_same_curvatur
 from accel_logreg import LogisticRegression, backends
 from accel_logreg.backends.cupy_fused.csr import csr_logits, upload_csr_rows
 from accel_logreg.backends.python_loop.csr import PythonCsrRows
-from accel_logreg.backends.python_loop.dense import PythonBackend, PythonRows
-from accel_logreg.interface.rows import Picked
+from accel_logreg.backends.python_loop.dense import PythonRows
+from accel_logreg.backends.python_loop.engine import PythonEngine
+from accel_logreg.interface.answers import RowSample
 from accel_logreg.kernels.cupy_fused.csr import launch as cupy_fused_csr
 from accel_logreg.kernels.cupy_fused.csr import plan as cupy_fused_csr_plan
 
@@ -85,7 +86,7 @@ def test_order_of_threads_changes_no_bit(driver: Driver, rng: np.random.Generato
     X, y, s = problem(rng, 211, 60, 0.1, np.float32, True)
     X[:, 3] = 1.5
     W, V = rng.standard_normal((2, 61))
-    picked = Picked(rng.integers(0, 211, 50), rng.random(50))
+    picked = RowSample(rng.integers(0, 211, 50), rng.random(50))
     answers = set()
     for descending in (False, True, False):
         device = HostDevice(driver, ONE_MULTIPROCESSOR, descending=descending)
@@ -112,7 +113,7 @@ def test_hessians_of_several_batches(
     rows, loop = upload_csr_rows(one_device, sparse(X), y, s), PythonCsrRows(sparse(X), y, s)
     W, scale = rng.standard_normal(36), 0.5 + rng.random(35)
     rtol = 1e-12 if precise else 2e-6
-    for picked in (None, Picked(rng.integers(0, 121, 81), 0.5 + rng.random(81))):
+    for picked in (None, RowSample(rng.integers(0, 121, 81), 0.5 + rng.random(81))):
         H = rows.hessian(W, np.zeros(35), scale, picked=picked, precise=precise)
         assert_same_curvature(H, loop.hessian(W, np.zeros(35), scale, picked=picked), rtol)
     assert one_device.launched.count("add_slices") == 4 + 3
@@ -134,11 +135,11 @@ def test_gram_matrices_of_several_batches(
 def test_samples(device: HostDevice, dtype: Any, rng: np.random.Generator) -> None:
     X, y, s = problem(rng, 30, 12, 0.3, dtype, True)
     rows, loop = upload_csr_rows(device, sparse(X), y, s), PythonCsrRows(sparse(X), y, s)
-    picked = Picked(rng.integers(0, 30, 41), 0.5 + rng.random(41))
+    picked = RowSample(rng.integers(0, 30, 41), 0.5 + rng.random(41))
     sample = rows.sample(picked)
     assert rows.reads == sample.reads == pytest.approx(2 * 41 / 30)
     assert_same_rows(sample, loop.sample(picked), rng)
-    again = Picked(np.array([4, 4, 15]), np.ones(3))
+    again = RowSample(np.array([4, 4, 15]), np.ones(3))
     assert_same_rows(sample.sample(again), loop.sample(picked).sample(again), rng)
 
 
@@ -146,7 +147,7 @@ def test_a_sample_of_empty_rows(one_device: HostDevice, dtype: Any) -> None:
     X = np.zeros((9, 4), dtype)
     X[0, 1] = 2.0
     rows = upload_csr_rows(one_device, sparse(X), np.ones(9), None)
-    sample = rows.sample(Picked(np.array([3, 5]), np.ones(2)))
+    sample = rows.sample(RowSample(np.array([3, 5]), np.ones(2)))
     assert sample._data.s is None
     assert sample.largest_entry() == 0.0
     loss, gradient = sample.loss_grad(np.zeros(5))
@@ -185,7 +186,7 @@ def test_reads_are_counted_as_they_happen(one_device: HostDevice, rng: np.random
     assert reads(lambda: rows.hessian_diagonal(2 * W)) == 1
     assert reads(lambda: rows.hessian_diagonal(W)) == 2
     assert reads(lambda: rows.hessian(W, np.zeros(4), scale)) == 1
-    half = Picked(np.arange(3), np.ones(3))
+    half = RowSample(np.arange(3), np.ones(3))
     assert reads(lambda: rows.hessian(W, np.zeros(4), scale, picked=half)) == 0.5
     assert reads(lambda: rows.descend(W, 0.1, 0.0, 3, True)) == 6
     assert reads(lambda: rows.hessian(W, np.zeros(4), scale)) == 2
@@ -205,7 +206,7 @@ def test_logits_in_pieces(
     W = rng.standard_normal(shape[1] + 1)
     monkeypatch.setattr(cupy_fused_csr, "LOGITS_BYTES", 300)
     z = csr_logits(device, sparse(X, "int64"), W)
-    np.testing.assert_allclose(z, PythonBackend().logits(X, W), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(z, PythonEngine().logits(X, W), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("solver", ["auto", "newton", "newton-cg", "newton-gram", "lbfgs"])

@@ -11,7 +11,8 @@ from support.interface_problems import assert_same_curvature
 
 from accel_logreg.backends.cupy_fused.dense import upload_rows
 from accel_logreg.backends.python_loop.dense import PythonRows
-from accel_logreg.interface.rows import Float64, Picked
+from accel_logreg.interface.answers import RowSample
+from accel_logreg.interface.arrays import Float64
 from accel_logreg.kernels.cupy_fused.dense.plan import Limits
 from accel_logreg.kernels.cupy_fused.matrices import plan as cupy_fused_rank_plan
 from accel_logreg.kernels.cupy_fused.matrices.plan import plan_gram, plan_hessian
@@ -52,7 +53,7 @@ def test_hessian(
     device.misaligned = n % 2
     X, y, s = problem(rng, n, d, dtype, weighted)
     W, centre, scale = rng.normal(size=d + 1) / np.sqrt(d), rng.normal(size=d), 0.5 + rng.random(d)
-    picked = Picked(rng.integers(0, n, m), 0.1 + rng.random(m)) if m else None
+    picked = RowSample(rng.integers(0, n, m), 0.1 + rng.random(m)) if m else None
     rows = upload_rows(device, X, y, s)
     found = rows.hessian(W, centre, scale, picked=picked, precise=precise)
     expected = PythonRows(X, y, s).hessian(W, centre, scale, picked=picked)
@@ -207,7 +208,7 @@ def test_sample(
     n, d, m = shape
     device.misaligned = n % 2
     X, y, s = problem(rng, n, d, dtype, weighted)
-    picked = Picked(rng.integers(0, n, m), 0.5 + rng.random(m))
+    picked = RowSample(rng.integers(0, n, m), 0.5 + rng.random(m))
     rows = upload_rows(device, X, y, s)
     sample = rows.sample(picked)
     assert sample.n_rows == m
@@ -224,8 +225,8 @@ def test_sample(
     true_loss, true_gradient = loop.loss_grad(W)
     assert loss == pytest.approx(true_loss, rel=1e-13)
     np.testing.assert_allclose(gradient, true_gradient, rtol=1e-12, atol=1e-14)
-    H = sample.hessian(W, np.zeros(d), np.ones(d), picked=Picked(np.array([m - 1, 0]), np.ones(2)))
-    last_and_first = Picked(np.array([m - 1, 0]), np.ones(2))
+    H = sample.hessian(W, np.zeros(d), np.ones(d), picked=RowSample(np.array([m - 1, 0]), np.ones(2)))
+    last_and_first = RowSample(np.array([m - 1, 0]), np.ones(2))
     assert_same_curvature(H, loop.hessian(W, np.zeros(d), np.ones(d), picked=last_and_first), SINGLE)
 
 
@@ -233,10 +234,10 @@ def test_a_sample_takes_weights_only_where_it_needs_them(
     one_device: HostDevice, rng: np.random.Generator
 ) -> None:
     rows = upload_rows(one_device, *problem(rng, 10, 2, np.float64, weighted=False))
-    plain = rows.sample(Picked(np.array([3, 3, 9]), np.ones(3)))
+    plain = rows.sample(RowSample(np.array([3, 3, 9]), np.ones(3)))
     assert plain._data.s is None
     assert plain.weight_sum == 3.0
-    again = plain.sample(Picked(np.array([2]), np.array([0.5])))
+    again = plain.sample(RowSample(np.array([2]), np.array([0.5])))
     np.testing.assert_array_equal(again._data.s, [0.5])
     np.testing.assert_array_equal(again._data.X, rows._data.X[9])
     assert rows.reads == again.reads == pytest.approx(0.4)

@@ -11,7 +11,7 @@ from support.interface_problems import assert_same_curvature
 
 from accel_logreg.backends.cupy_fused.dense import upload_rows
 from accel_logreg.backends.python_loop.dense import PythonRows
-from accel_logreg.interface.rows import Picked
+from accel_logreg.interface.answers import RowSample
 from accel_logreg.kernels.cupy_fused.dense.plan import Limits
 from accel_logreg.kernels.cupy_fused.matrices import plan as cupy_fused_rank_plan
 from accel_logreg.kernels.cupy_fused.matrices.plan import plan_hessian
@@ -41,7 +41,7 @@ def test_tensor_cores(
     device.limits, device.misaligned = TENSOR_CORES, n % 2
     X, y, s = problem(rng, n, d, dtype, weighted)
     W, centre, scale = rng.normal(size=d + 1) / np.sqrt(d), rng.normal(size=d), 0.5 + rng.random(d)
-    picked = Picked(rng.integers(0, n, m), 0.1 + rng.random(m)) if m else None
+    picked = RowSample(rng.integers(0, n, m), 0.1 + rng.random(m)) if m else None
     rows = upload_rows(device, X, y, s)
     found = rows.hessian(W, centre, scale, picked=picked)
     expected = PythonRows(X, y, s).hessian(W, centre, scale, picked=picked)

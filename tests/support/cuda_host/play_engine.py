@@ -16,11 +16,11 @@ from support.cuda_host.played_arrays import HostInterchange
 from support.cuda_host.queues import QueueingDevice
 
 from accel_logreg import backends
-from accel_logreg.backends.cupy_fused.engine import CupyBackend
+from accel_logreg.backends.cupy_fused.engine import CupyEngine
 from accel_logreg.kernels.cupy_fused.dense.plan import Limits
 
 
-class PlayedCupyBackend(CupyBackend):
+class PlayedCupyBackend(CupyEngine):
     """The engine without its probe of the machine, and two devices, of which the first is current."""
 
     def __init__(self, driver: Driver) -> None:

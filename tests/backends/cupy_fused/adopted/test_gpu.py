@@ -10,7 +10,7 @@ import pytest
 from support.same_fit import same_fit
 
 from accel_logreg import LogisticRegression, release_memory
-from accel_logreg.interface.rows import Backend
+from accel_logreg.interface.engine import Engine
 
 pytestmark = pytest.mark.gpu
 
@@ -19,13 +19,13 @@ METHODS = ["decision_function", "predict_proba", "predict_log_proba", "predict"]
 
 
 @pytest.fixture
-def cupy(gpu: Backend) -> Any:
+def cupy(gpu: Engine) -> Any:
     assert gpu.name == "cupy"
     return pytest.importorskip("cupy", reason="CuPy is not installed", exc_type=ImportError)
 
 
 @pytest.fixture
-def torch(gpu: Backend) -> Any:
+def torch(gpu: Engine) -> Any:
     assert gpu.name == "cupy"
     torch = pytest.importorskip("torch", reason="torch is not installed", exc_type=ImportError)
     if not torch.cuda.is_available():
@@ -52,7 +52,7 @@ def test_the_answer_is_that_of_x_on_the_host_to_the_bit(
 
 
 def test_cupy_arrays_are_read_in_place_and_answered_by_cupy_arrays(
-    cupy: Any, gpu: Backend, problem: tuple[Any, Any]
+    cupy: Any, gpu: Engine, problem: tuple[Any, Any]
 ) -> None:
     X, y = cupy.asarray(problem[0]), cupy.asarray(problem[1])
     assert gpu.rows(X, problem[1].astype(np.float64), None)._data.X is X  # type: ignore[attr-defined]

@@ -21,7 +21,8 @@ from accel_logreg.backends.cupy_fused.dense import upload_rows
 from accel_logreg.backends.cupy_fused.device import staging as cupy_fused_staging
 from accel_logreg.backends.cupy_fused.device.arriving import Upload
 from accel_logreg.backends.cupy_fused.placement import ArrivingRows, place_rows
-from accel_logreg.interface.rows import Picked, Rows
+from accel_logreg.interface.answers import RowSample
+from accel_logreg.interface.rows import Rows
 from accel_logreg.kernels.cupy_fused.dense.plan import Limits
 from accel_logreg.kernels.cupy_fused.dense.resident import GRADIENT
 
@@ -54,8 +55,8 @@ def pair(device: QueueingDevice, rng: np.random.Generator, dtype: Any, weighted:
 def questions(rng: np.random.Generator) -> dict[str, Callable[[Rows], bytes]]:
     W, V, a = rng.normal(size=D + 1), rng.normal(size=D + 1), rng.normal(size=N)
     centre, scale = rng.normal(size=D), 0.5 + rng.random(D)
-    picked = Picked(rng.integers(0, N, 70), rng.random(70))
-    unweighted = Picked(rng.integers(0, N, 70), np.ones(70))
+    picked = RowSample(rng.integers(0, N, 70), rng.random(70))
+    unweighted = RowSample(rng.integers(0, N, 70), np.ones(70))
 
     def loss_grad(rows: Rows) -> bytes:
         loss, gradient = rows.loss_grad(W)

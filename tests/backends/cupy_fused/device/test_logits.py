@@ -13,7 +13,7 @@ from support.cuda_host.queues import LAGGING, PlayedCopies, QueueingDevice
 from accel_logreg import LogisticRegression, prediction
 from accel_logreg.backends.cupy_fused.device import logits as cupy_fused_logits
 from accel_logreg.backends.cupy_fused.device.logits import logits, piece_rows
-from accel_logreg.backends.python_loop.dense import PythonBackend
+from accel_logreg.backends.python_loop.engine import PythonEngine
 
 pytest_plugins = ["support.cuda_host.fixtures"]
 
@@ -44,7 +44,7 @@ def test_pieces_give_the_bits_of_the_whole(
     device = QueueingDevice(driver, ONE_MULTIPROCESSOR, lagging=lagging)
     monkeypatch.setattr(cupy_fused_logits, "PIECE_BYTES", X.nbytes * 2 // 7)
     z = logits(device, X, W)
-    np.testing.assert_allclose(z, PythonBackend().logits(X, W), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(z, PythonEngine().logits(X, W), rtol=1e-12, atol=1e-12)
     rows = max(1, X.nbytes * 2 // 7 // (X.shape[1] * X.itemsize))
     assert len(device.launched) == -(-len(X) // rows)
     assert device.idle
@@ -62,7 +62,7 @@ def test_the_check_notices_a_missing_wait(
     monkeypatch.setattr(cupy_fused_logits, "PIECE_BYTES", X.nbytes // 6)
     monkeypatch.setattr(PlayedCopies, "before_kernels", lambda *_: None)
     z = logits(QueueingDevice(driver, ONE_MULTIPROCESSOR), X, W)
-    assert not np.allclose(z, PythonBackend().logits(X, W))
+    assert not np.allclose(z, PythonEngine().logits(X, W))
 
 
 def test_a_piece_is_sent_before_the_one_before_is_worked_on(

@@ -21,7 +21,8 @@ from accel_logreg.backends.cupy_fused.device.stream_plan import (
     stream_bytes,
 )
 from accel_logreg.backends.cupy_fused.placement import place_rows
-from accel_logreg.interface.rows import Picked, Rows
+from accel_logreg.interface.answers import RowSample
+from accel_logreg.interface.rows import Rows
 from accel_logreg.kernels.cupy_fused.dense.plan import Limits
 
 LIMITS = (
@@ -80,8 +81,8 @@ def _any_problem(rng: np.random.Generator) -> tuple[IdleDevice, Any, Any]:
 def _questions(rows: Rows, rng: np.random.Generator) -> dict[str, Callable[[], object]]:
     n, d = rows.n_rows, rows.n_features
     W, zeros, ones = np.zeros(d + 1), np.zeros(d), np.ones(d)
-    half = Picked(rng.integers(0, n, -(-n // 2)), np.full(-(-n // 2), 0.5))
-    few = Picked(rng.integers(0, n, -(-n // 40)), np.full(-(-n // 40), 0.5))
+    half = RowSample(rng.integers(0, n, -(-n // 2)), np.full(-(-n // 2), 0.5))
+    few = RowSample(rng.integers(0, n, -(-n // 40)), np.full(-(-n // 40), 0.5))
     return {
         "loss_grad": lambda: rows.loss_grad(W),
         "hessian_product": lambda: rows.hessian_product(W, W),

@@ -1,17 +1,46 @@
-"""Arrays that lie on a GPU, recognised by what they say of themselves: no GPU library is imported.
+"""Arrays as they cross the interface: their types, compressed sparse rows, and arrays that lie on a GPU.
 
-Two protocols say where an array lies: DLPack (https://dmlc.github.io/dlpack) and the CUDA array
-interface (https://numba.readthedocs.io/en/stable/cuda/cuda_array_interface.html).
+Arrays on a GPU are recognised by what they say of themselves, and no GPU library is imported. Two protocols
+say where an array lies: DLPack (https://dmlc.github.io/dlpack) and the CUDA array interface
+(https://numba.readthedocs.io/en/stable/cuda/cuda_array_interface.html).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+Float64 = NDArray[np.float64]
+Matrix = NDArray[np.float32] | NDArray[np.float64]
+Labels = NDArray[np.int8] | Float64
+
 _CUDA_DEVICES = (2, 13)  # kDLCUDA and kDLCUDAManaged in dlpack.h
+
+
+@dataclass(frozen=True)
+class Csr:
+    """X (n, d) in compressed sparse rows: row i holds data[indptr[i]:indptr[i + 1]] at those indices.
+
+    data : (nnz,) float32 or float64, finite
+    indices : (nnz,) int32 or int64, the columns, each at most once a row, in increasing order
+    indptr : (n + 1,) of the same dtype as indices
+    """
+
+    data: Matrix
+    indices: NDArray[np.int32] | NDArray[np.int64]
+    indptr: NDArray[np.int32] | NDArray[np.int64]
+    shape: tuple[int, int]
+
+    @property
+    def dtype(self) -> np.dtype[np.float32] | np.dtype[np.float64]:
+        return self.data.dtype
+
+    @property
+    def nbytes(self) -> int:
+        return self.data.nbytes + self.indices.nbytes + self.indptr.nbytes
 
 
 def on_gpu(X: Any) -> bool:

@@ -1,0 +1,73 @@
+"""The Numba engine: host arrays, compiled kernels, one thread pool bounded around each fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from accel_logreg.backends.blas_threads import blas_threads
+from accel_logreg.interface.arrays import Csr, Float64, Labels, Matrix
+from accel_logreg.interface.columns import Columns, column_labels, refuse_sparse
+from accel_logreg.interface.engine import BackendUnavailableError, Engine
+from accel_logreg.interface.rows import Rows
+
+try:
+    import numba
+
+    from accel_logreg.backends.numba_jit import tuning
+    from accel_logreg.backends.numba_jit.dense import NumbaRows
+    from accel_logreg.backends.numba_jit.sharing import chunks_of, read_only, threads_for
+    from accel_logreg.kernels.numba_jit import dense as kernels
+except Exception as error:  # a NumPy that Numba refuses, a missing llvmlite, a broken install
+    raise BackendUnavailableError(
+        "numba",
+        f"importing Numba failed ({type(error).__name__}: {error}).",
+        'Install a version that fits with: pip install "accel_logreg[numba]"',
+    ) from error
+
+# set_num_threads() can choose among the threads that were launched, never launch more.
+LAUNCHED: int = vars(numba.config)["NUMBA_NUM_THREADS"]
+
+
+class NumbaEngine(Engine):
+    name = "numba"
+    rates = tuning.RATES
+
+    def rows(self, X: Matrix | Csr, y: Labels, sample_weight: Float64 | None) -> Rows:
+        if isinstance(X, Csr):
+            from accel_logreg.backends.numba_jit.csr import NumbaCsrRows
+
+            return NumbaCsrRows(X, y, sample_weight)
+        return NumbaRows(X, y, sample_weight)
+
+    def columns(self, X: Matrix | Csr, Y: Any, weights: Any = None) -> Columns:
+        from accel_logreg.backends.numba_jit.columns import NumbaColumns, NumbaFewColumns
+
+        if isinstance(X, Csr):
+            refuse_sparse(self.name, X)
+        labels = column_labels(X.shape[0], Y, weights)
+        kind = NumbaFewColumns if labels.n_columns <= tuning.FEW_COLUMNS else NumbaColumns
+        return kind(X, labels, lambda: threads_for(X.size * labels.n_columns, X.shape[0]))
+
+    def logits(self, X: Matrix | Csr, W: Float64) -> Float64:
+        if isinstance(X, Csr):
+            from accel_logreg.backends.numba_jit.csr import csr_logits
+
+            return csr_logits(X, W)
+        z: Float64 = kernels.logits(read_only(X), W.copy(), chunks_of(X))
+        return z
+
+    def n_threads(self, n_threads: int | None) -> int:
+        return LAUNCHED if n_threads is None else min(n_threads, LAUNCHED)
+
+    @contextmanager
+    def threads(self, n_threads: int | None) -> Iterator[None]:
+        """Numba gets the threads and BLAS one: BLAS workers spin after a call and slow Numba's."""
+        before = numba.get_num_threads()
+        with blas_threads(1):
+            numba.set_num_threads(self.n_threads(n_threads))
+            try:
+                yield
+            finally:
+                numba.set_num_threads(before)

@@ -1,0 +1,48 @@
+"""Tuned numbers of the Numba engine, and what measured each: two AVX-512 cores unless it says otherwise."""
+
+from __future__ import annotations
+
+import math
+
+from accel_logreg.interface.answers import Rates
+from accel_logreg.kernels.numba_jit.blocks import int8_products
+
+# Below this many entries a second thread costs more than it saves (about 10 µs to wake it).
+ENTRIES_PER_THREAD = 32_768
+
+# A tile of rows waits for BLAS in a quarter of a core's L2 cache, where that holds enough of them.
+TILE_BYTES = 1 << 19
+TILE_ROWS = 64, 256
+TILE_COLUMNS = 512
+NARROW = 112  # unknowns up to which a rank-k update in registers beats BLAS's
+
+# What one thread solves in a few milliseconds, from the L2 cache.
+SMALL_ENTRIES = 200_000
+SMALL_FEATURES = 100
+
+# Entries from which a copy in 8 bits is worth making: below, X is in a cache.
+LEAST_FOR_ROUGH = 1_000_000
+
+# K columns up to which going over the rows column by column beats a panel of eight.
+FEW_COLUMNS = 3
+
+# Sparse columns from which weights and gradient outgrow the L1 cache.
+CSR_WORTH_SORTING = 2048
+# A sparse row costs what about this many of its nonzeros do: its link, and a loop's end not foreseen.
+CSR_ROW = 8
+# Above this share of nonzeros BLAS multiplies rows faster, zeros and all, than kernels multiply nonzeros.
+CSR_FULL = 0.2
+CSR_TILE_ROWS = 256
+
+# Passes at 31 GB/s, from 28 to 3072 features.
+RATES = Rates(
+    byte=1 / 31e9,
+    entry=0.13e-9,
+    tile_entry=0.4e-9,
+    multiplication=1 / 150e9,
+    call=10e-6,
+    rough_entry=0.032e-9,
+    rough_multiplication=1 / 800e9,
+    rough_tile_entry=0.6e-9,
+    rough_from=NARROW + 1 if int8_products.available() else math.inf,
+)
