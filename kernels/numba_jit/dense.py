@@ -19,8 +19,6 @@ GB/s. The first three figures are of prototypes in separate, noisy runs; the las
 
 Sums are float64 for either dtype of X. Chunks are fixed by (n, threads) and their partial sums
 are added in chunk order, so the same data on the same threads gives the same bits.
-
-Most helpers are in this file: Numba's on-disk cache does not notice a change in another one.
 """
 
 from __future__ import annotations

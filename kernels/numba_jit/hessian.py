@@ -4,8 +4,6 @@ The Hessian: a block of rows is centred, scaled and multiplied by √(s h) into 
 L2 cache, then BLAS adds the tile's outer products to a small (p, p) matrix: half the arithmetic of a
 product, and no n × d temporary. float32 tiles double the rate; their sums are handed on to float64
 every few thousand rows, so that the rounding does not grow with n.
-
-Numba's cache does not notice a change in dense.py, where the exponential is: see compile.py.
 """
 
 from __future__ import annotations

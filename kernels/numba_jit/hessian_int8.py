@@ -5,8 +5,6 @@ magnitude of every column; then x̂ √(s h) as whole multiples of the column's 
 the products, in whole numbers (blocks/int8_products.py). The diagonal is summed up from what was rounded
 off, so that only what lies beside it is rough: rounding adds noise of step²/12 to an entry, and what that
 comes to beside the column's own square is returned with the matrix.
-
-Numba's cache does not notice a change in the files of its helpers: see numba_jit/compile.py.
 """
 
 from __future__ import annotations

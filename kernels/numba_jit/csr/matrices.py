@@ -2,8 +2,6 @@
 
 The Hessian adds each row's outer product entry by entry, which costs a square of the row's nonzeros;
 where rows are so full that BLAS is faster even with the zeros, they are written into a dense tile.
-
-Numba's cache does not notice a change in the files these kernels import: see numba_jit/compile.py.
 """
 
 from __future__ import annotations

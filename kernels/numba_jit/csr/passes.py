@@ -19,8 +19,6 @@ scatter instructions, weight and sum side by side in memory, prefetching from Nu
 
 Sums are float64 for either dtype of X. Chunks are fixed by the rows' lengths and the threads, and their
 partial sums are added in chunk order, so the same data on the same threads gives the same bits.
-
-Numba's cache does not notice a change in the files these kernels import: see numba_jit/compile.py.
 """
 
 from __future__ import annotations
