@@ -12,10 +12,10 @@ from typing import Any, Self
 import numpy as np
 
 from accel_logreg.measure.machine import usable_cores
+from bench.harness.process import Process, ProcessEndedError, inherited
 from bench.peers.data import Data, Float64
 from bench.peers.messages import Reply, Request, Task
 from bench.peers.optimum import judge
-from bench.peers.process import Process
 from bench.peers.results import Run, ShapeResult
 from bench.peers.score import objective
 from bench.peers.solvers import Solver
@@ -41,7 +41,7 @@ class Station:
     result : ShapeResult
         Gets conversions, and J* when a run finds a lower J than was known.
     folder : Path
-        Where the data lie, and where the processes' logs go.
+        Where the data lie.
     """
 
     def __init__(self, result: ShapeResult, data: Data, folder: Path, sampling: Sampling) -> None:
@@ -100,7 +100,7 @@ class Station:
         """The same in a process whose cache of compiled kernels is empty, as after installation."""
         empty = self.folder / "empty-cache"
         with self._start(solver, (("NUMBA_CACHE_DIR", str(empty)),)) as process:
-            reply = process.ask(replace(self._request(parameters), cold=True), 10.0 * solver.loading)
+            reply = _answer(process, replace(self._request(parameters), cold=True), 10.0 * solver.loading)
         return None if reply.trouble else sum(reply.seconds)
 
     def point(self, solver: Solver, parameters: dict[str, Any], limit: float) -> Float64 | None:
@@ -121,9 +121,7 @@ class Station:
         if process is None or not process.alive:
             process = self._start(solver)
             self._processes[solver.name] = process
-            if process.starting.trouble:
-                return process.starting
-        reply = process.ask(request, limit)
+        reply = _answer(process, request, limit)
         if reply.conversion_seconds is not None:  # the last: the first imports and compiles
             size = float(reply.conversion_bytes or 0)
             self.result.conversions[solver.name] = [reply.conversion_seconds, size]
@@ -135,5 +133,14 @@ class Station:
 
     def _start(self, solver: Solver, environment: tuple[tuple[str, str], ...] = ()) -> Process:
         task = Task(solver.fit, solver.convert, solver.converts_by, str(self.folder), solver.module)
-        log = self.folder / f"{solver.name.replace(' ', '-')}.log"
-        return Process(task, log, (*solver.environment, *environment))
+        variables = inherited(**dict((*solver.environment, *environment)))
+        return Process("bench.peers.worker:Worker", task, environment=variables)
+
+
+def _answer(process: Process, request: Request, limit: float) -> Reply:
+    """The answer, or why there is none: a fit that takes longer than ``limit`` seconds is ended."""
+    try:
+        reply: Reply = process.ask(request, limit)
+    except ProcessEndedError as error:
+        return Reply(trouble=str(error))
+    return reply

@@ -1,26 +1,20 @@
-"""The process of one solver: loads the data, then fits whenever it is asked, and imports only its library.
-
-``python -m bench.peers.worker DESCRIPTOR``, the number of a connection that it inherits. What a library
-prints goes to the log that stands for standard output.
-"""
+"""The process of one solver: loads the data, then fits whenever it is asked, and imports only its library."""
 
 from __future__ import annotations
 
 import importlib
-import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from bench.harness.process import function
 from bench.peers.data import load
 from bench.peers.memory import Peak
 from bench.peers.messages import Reply, Request, Task
@@ -28,24 +22,15 @@ from bench.peers.messages import Reply, Request, Task
 _LONGEST_WARNING = 200  # characters
 
 
-def main() -> None:
-    with Connection(int(sys.argv[1])) as connection:
-        task: Task = connection.recv()
-        worker = Worker(task)
-        connection.send(Reply())  # ready: the data are here
-        while (request := connection.recv()) is not None:
-            connection.send(worker.answer(request))
-
-
 class Worker:
-    """Holds the data, and the last conversion of them."""
+    """Holds the data, and the last conversion of them; called with a request, it answers."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
         self.data = load(Path(task.folder))
         self._converted: tuple[tuple[Any, ...], Any] | None = None
 
-    def answer(self, request: Request) -> Reply:
+    def __call__(self, request: Request) -> Reply:
         """Whatever a library raises becomes a reply: a solver that cannot is a row, not a crash."""
         reply = Reply()
         try:
@@ -71,7 +56,7 @@ class Worker:
         key = tuple(request.parameters[name] for name in self.task.converts_by)
         if self._converted is not None and self._converted[0] == key and not request.anew:
             return Reply()
-        convert = _function(self.task.convert)
+        convert = function(self.task.convert)
         self._converted = None  # the old one goes before the new one comes
         peak, start = Peak(), time.perf_counter()
         converted = convert(self.data.X, self.data.y, request.parameters)
@@ -80,7 +65,7 @@ class Worker:
         return Reply(conversion_seconds=seconds, conversion_bytes=peak.bytes())
 
     def _fit(self, request: Request, reply: Reply) -> Reply:
-        fit = _function(self.task.fit)
+        fit = function(self.task.fit)
         X = self.data.X if self._converted is None else self._converted[1]
         seconds: list[float] = []
         with _blas(request.blas_threads):
@@ -104,12 +89,6 @@ class Worker:
         )
 
 
-def _function(name: str) -> Callable[..., Any]:
-    module, _, function = name.partition(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), function)
-    return found
-
-
 def _blas(threads: int | None) -> AbstractContextManager[object]:
     if threads is None:
         return nullcontext()
@@ -120,7 +99,3 @@ def _blas(threads: int | None) -> AbstractContextManager[object]:
 def _first_line(text: str) -> str:
     line = text.strip().partition("\n")[0]
     return line if len(line) <= _LONGEST_WARNING else line[:_LONGEST_WARNING] + "…"
-
-
-if __name__ == "__main__":
-    main()

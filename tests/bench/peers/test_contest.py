@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from support.peers_samples import result_of, small
 
+from bench.harness.process import Process
 from bench.peers import document, optimum, plots, shapes, solvers
 from bench.peers.__main__ import main
 from bench.peers.contest import Contest, Pace
 from bench.peers.data import save
 from bench.peers.messages import Request, Task
-from bench.peers.process import Process
 from bench.peers.results import Run
 from bench.peers.solvers import DEFAULT, OURS, SOLVERS, Solver, since
 from bench.peers.station import Sampling, Station
@@ -185,8 +185,7 @@ def test_a_worker_tells_of_warnings_and_reuses_a_conversion(
     data = small("float64")
     save(data, tmp_path)
     task = Task("peer_with_format:fit", "peer_with_format:convert", ("column",), str(tmp_path))
-    with Process(task, tmp_path / "log") as process:
-        assert process.starting.trouble == ""
+    with Process("bench.peers.worker:Worker", task) as process:
         first = process.ask(Request({"column": 2.0, "tol": 0.1}, threads=5, calls=4, seconds=9.0), 20.0)
         assert first.trouble == ""
         assert first.conversion_seconds is not None
