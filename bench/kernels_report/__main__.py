@@ -11,7 +11,7 @@ import typer
 
 from accel_logreg.cli.common import note, out, reports_errors
 from accel_logreg.files.atomic import atomic_write
-from accel_logreg.kernels.cupy_fused.launching import ARCHITECTURES
+from accel_logreg.kernels.cupy_fused.programs import ARCHITECTURES
 from accel_logreg.measure.table import say, show
 from bench.kernels_report.use import capability, kernel_uses, use_table
 

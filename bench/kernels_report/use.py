@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from accel_logreg.kernels.cupy_fused.launching import ARCHITECTURES, OPTIONS, PROGRAMS, Program, source
+from accel_logreg.kernels.cupy_fused.programs import ARCHITECTURES, OPTIONS, PROGRAMS, Program
 from accel_logreg.measure.table import Table
 
 # What CuPy 14 adds to the options of a module.
@@ -186,7 +186,7 @@ def _nvrtc() -> Any:
 
 
 def _uses_of(nvrtc: Any, program: Program, architecture: int) -> list[KernelUse]:
-    handle = nvrtc.createProgram(source(program), program.files[-1], (), ())
+    handle = nvrtc.createProgram(program.text, program.files[-1], (), ())
     try:
         options = (*OPTIONS, *CUPY_OPTIONS, f"-arch=sm_{architecture}", VERBOSE)
         try:

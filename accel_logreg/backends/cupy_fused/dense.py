@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from accel_logreg.backends.cupy_fused.device.budget import memory_error
 from accel_logreg.interface.answers import Descent, RowSample
 from accel_logreg.interface.arrays import Float64, Labels, Matrix
 from accel_logreg.interface.rows import Rows
@@ -15,7 +16,7 @@ from accel_logreg.kernels.cupy_fused.dense.resident import (
     Resident,
     resident_bytes,
 )
-from accel_logreg.kernels.cupy_fused.launching import Device, memory_error
+from accel_logreg.kernels.cupy_fused.launching import Device
 from accel_logreg.kernels.cupy_fused.matrices import launch as matrices
 from accel_logreg.kernels.cupy_fused.matrices.plan import gram_bytes, hessian_bytes
 

@@ -15,7 +15,8 @@ from accel_logreg.backends.blas_threads import blas_threads
 from accel_logreg.backends.cupy_fused.adopted import GivenMatrix, given_matrix
 from accel_logreg.backends.cupy_fused.columns import upload_columns
 from accel_logreg.backends.cupy_fused.csr import csr_logits, upload_csr_rows
-from accel_logreg.backends.cupy_fused.device.budget import BoundedDevice
+from accel_logreg.backends.cupy_fused.device.budget import bounded_device
+from accel_logreg.backends.cupy_fused.device.cuda import cuda_devices_in_use
 from accel_logreg.backends.cupy_fused.device.interchange import CupyInterchange, Interchange
 from accel_logreg.backends.cupy_fused.device.logits import logits
 from accel_logreg.backends.cupy_fused.placement import place_rows
@@ -26,7 +27,7 @@ from accel_logreg.interface.columns import Columns, column_labels, refuse_sparse
 from accel_logreg.interface.device_matrix import DeviceMatrix
 from accel_logreg.interface.engine import BackendUnavailableError, Engine
 from accel_logreg.interface.rows import Rows
-from accel_logreg.kernels.cupy_fused.launching import Device, cuda_devices_in_use
+from accel_logreg.kernels.cupy_fused.launching import Device
 
 
 class CupyEngine(Engine):
@@ -55,7 +56,7 @@ class CupyEngine(Engine):
         if max_memory is None:
             return self
         engine = copy(self)
-        engine._device = BoundedDevice(self._device, max_memory)
+        engine._device = bounded_device(self._device, max_memory)
         return engine
 
     def rows(self, X: Matrix | Csr | DeviceMatrix, y: Labels, sample_weight: Float64 | None) -> Rows:

@@ -11,8 +11,9 @@ from importlib import metadata
 from importlib.util import find_spec
 from typing import NamedTuple
 
+from accel_logreg.backends.cupy_fused.device.cuda import cuda_device
 from accel_logreg.interface.engine import BackendUnavailableError
-from accel_logreg.kernels.cupy_fused.launching import Device, cuda_device
+from accel_logreg.kernels.cupy_fused.launching import Device
 
 INSTALL = (
     'Install the CuPy for your driver: pip install "accel_logreg[cuda13]" (driver 580 or newer), '

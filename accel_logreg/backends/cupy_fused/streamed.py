@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from accel_logreg.backends.cupy_fused.dense import CupyRows, checked_rows, require_memory
+from accel_logreg.backends.cupy_fused.device.budget import memory_error
 from accel_logreg.backends.cupy_fused.device.gather import chosen_rows, gathered, weights_of
 from accel_logreg.backends.cupy_fused.device.parts import Parts
 from accel_logreg.backends.cupy_fused.device.staging import Chosen, HostRows, Packer
@@ -37,7 +38,7 @@ from accel_logreg.kernels.cupy_fused.dense.resident import (
     Resident,
     resident_bytes,
 )
-from accel_logreg.kernels.cupy_fused.launching import Device, memory_error
+from accel_logreg.kernels.cupy_fused.launching import Device
 from accel_logreg.kernels.cupy_fused.matrices import launch as matrices
 
 # Seconds a byte of X takes on its way from host memory. Reckoned for PCIe 4, not measured.

@@ -135,7 +135,7 @@ __device__ __forceinline__ void columns_pass(const T* __restrict__ X, const sign
     }
 }
 
-// ---- entry points: names are <question>_columns<width>_<dtype>; launching.py lists them once ------
+// ---- entry points: names are <question>_columns<width>_<dtype>; read from here by pattern (programs.py) --
 
 #define COLUMNS_PASS(NAME, T, QUESTION, WIDTH)                                                                     \
     extern "C" __global__ void __launch_bounds__(512)                                                              \

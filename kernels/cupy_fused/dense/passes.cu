@@ -114,7 +114,7 @@ __device__ __forceinline__ void fused_pass(const T* __restrict__ X, const signed
     }
 }
 
-// ---- entry points: names are <kernel>_<dtype>; dense/launch.py lists them once -------------------------
+// ---- entry points: names are <kernel>_<dtype>; programs.py reads them from here by pattern -----------
 
 #define FUSED_PASS(NAME, T, QUESTION)                                                                              \
     extern "C" __global__ void __launch_bounds__(1024)                                                             \

@@ -17,19 +17,12 @@ from support.cuda_host.host_device import Driver, HostDevice
 from accel_logreg.backends import load_backend
 from accel_logreg.backends.cupy_fused.dense import upload_rows
 from accel_logreg.backends.cupy_fused.device import interchange
+from accel_logreg.backends.cupy_fused.device.cuda import CudaDevice
 from accel_logreg.interface.answers import RowSample
 from accel_logreg.interface.engine import Engine
 from accel_logreg.kernels.cupy_fused.dense.plan import Limits
 from accel_logreg.kernels.cupy_fused.dense.resident import Resident
-from accel_logreg.kernels.cupy_fused.launching import (
-    FUSED_KERNELS,
-    MATRICES,
-    OPTIONS,
-    PASSES,
-    PROGRAMS,
-    CudaDevice,
-    source,
-)
+from accel_logreg.kernels.cupy_fused.programs import MATRICES, OPTIONS, PASSES, PROGRAMS
 
 LIMITS = Limits(2, 100 << 10, 100 << 10)
 
@@ -46,7 +39,7 @@ class PlayedModule:
     """cupy.RawModule without a device."""
 
     def __init__(self, *, code: str, options: tuple[str, ...]) -> None:
-        assert code in {source(program) for program in PROGRAMS}
+        assert code in {program.text for program in PROGRAMS}
         assert options == OPTIONS
         self.compiled = False
 
@@ -85,7 +78,7 @@ def test_cuda_device_opts_in_to_large_tiles_and_passes_null(
     device = CudaDevice(0)
     assert device.limits == Limits(132, 227 << 10, 228 << 10, cooperative=True, tf32=True)
     assert set(device._kernels) == set(PASSES.kernels)
-    for name in FUSED_KERNELS:
+    for name in PASSES.large_shared_memory:
         assert device._kernels[name].max_dynamic_shared_size_bytes == 227 << 10
         assert device._kernels[name].preferred_shared_memory_carveout == 100
     device.launch("gradient_float32", (7,), 256, 4096, (None, np.int64(3)))

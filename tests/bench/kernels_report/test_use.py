@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from accel_logreg.kernels.cupy_fused.launching import ARCHITECTURES, PASSES
+from accel_logreg.kernels.cupy_fused.programs import ARCHITECTURES, PASSES, PROGRAMS, Program
 from bench.kernels_report import use as kernel_use
 from bench.kernels_report.use import KernelUse, kernel_uses, read_report, use_table
 
@@ -109,11 +109,11 @@ def nvrtc() -> Any:
 
 
 @pytest.mark.parametrize("architecture", [75, 90, 120])
-def test_a_kernel_whose_use_is_known(nvrtc: Any, architecture: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_whose_use_is_known(nvrtc: Any, architecture: int, tmp_path: Path) -> None:
     if architecture not in nvrtc.getSupportedArchs():
         pytest.skip(f"this NVRTC does not know compute capability {architecture / 10}")
-    monkeypatch.setattr(kernel_use, "source", lambda _program: KNOWN)
-    (use,) = kernel_uses([architecture], [replace(PASSES, kernels=("known",))])
+    (tmp_path / "known.cu").write_text(KNOWN)
+    (use,) = kernel_uses([architecture], [Program((str(tmp_path / "known.cu"),))])
     assert use.architecture == architecture
     assert use.shared == 1200
     assert 412 <= use.constant <= 412 + 1200  # the table and 12 bytes of parameters, and the driver's own
@@ -124,12 +124,11 @@ def test_a_kernel_whose_use_is_known(nvrtc: Any, architecture: int, monkeypatch:
 def test_every_kernel_of_ours_is_reported_and_passes_keep_to_their_registers(nvrtc: Any) -> None:
     """The plan of a fused pass counts on 1024 threads a multiprocessor, so on 64 registers a thread."""
     from accel_logreg.kernels.cupy_fused.dense.plan import THREADS_PER_MULTIPROCESSOR
-    from accel_logreg.kernels.cupy_fused.launching import FUSED_KERNELS, KERNELS
 
     assert 90 in nvrtc.getSupportedArchs()
     uses = {use.kernel: use for use in kernel_uses([90])}
-    assert tuple(uses) == KERNELS
-    for name in FUSED_KERNELS:
+    assert tuple(uses) == tuple(name for program in PROGRAMS for name in program.kernels)
+    for name in PASSES.large_shared_memory:
         assert uses[name].threads >= THREADS_PER_MULTIPROCESSOR
 
 
@@ -139,10 +138,10 @@ def test_an_architecture_that_nvrtc_does_not_know(nvrtc: Any) -> None:
     assert 90 in nvrtc.getSupportedArchs()
 
 
-def test_a_program_that_does_not_compile(nvrtc: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel_use, "source", lambda _program: "nonsense")
+def test_a_program_that_does_not_compile(nvrtc: Any, tmp_path: Path) -> None:
+    (tmp_path / "nonsense.cu").write_text("nonsense")
     with pytest.raises(ArithmeticError, match=r"does not compile for 9.0: .*NVRTC_ERROR_COMPILATION"):
-        kernel_uses([90], [PASSES])
+        kernel_uses([90], [Program((str(tmp_path / "nonsense.cu"),))])
     assert nvrtc
 
 
@@ -159,7 +158,7 @@ def test_without_nvrtc(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    command_line = pytest.importorskip("command_line")
+    command_line = pytest.importorskip("support.command_line")
     from bench.kernels_report import __main__ as cli_kernels
 
     asked: list[tuple[int, ...]] = []

@@ -33,7 +33,7 @@ from accel_logreg.kernels.cupy_fused.columns.plan import (
 )
 from accel_logreg.kernels.cupy_fused.dense.plan import Limits
 from accel_logreg.kernels.cupy_fused.dense.resident import GRADIENT, HESSIAN_PRODUCT
-from accel_logreg.kernels.cupy_fused.launching import COLUMNS
+from accel_logreg.kernels.cupy_fused.programs import COLUMNS
 
 pytest_plugins = ["support.cuda_host.fixtures"]
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from accel_logreg.kernels.cupy_fused.launching import ARCHITECTURES, OPTIONS, PROGRAMS, Program, source
+from accel_logreg.kernels.cupy_fused.programs import ARCHITECTURES, OPTIONS, PROGRAMS, Program
 
 nvrtc = pytest.importorskip(
     "cupy_backends.cuda.libs.nvrtc",
@@ -52,7 +52,7 @@ def test_compiles_with_every_entry_point(architecture: int, program: Program) ->
     version = nvrtc_version()
     if architecture not in nvrtc.getSupportedArchs():
         pytest.skip(f"NVRTC {version} does not know compute capability {architecture / 10}")
-    cubin, log = compiled(source(program), architecture)
+    cubin, log = compiled(program.text, architecture)
     assert log == ""
     entry_points = {name.decode() for name in re.findall(rb"\0\.text\.(\w+)", cubin)}
     assert entry_points == set(program.kernels)

@@ -20,7 +20,7 @@ from accel_logreg.backends.cupy_fused.dense import upload_rows
 from accel_logreg.backends.python_loop.dense import PythonRows
 from accel_logreg.kernels.cupy_fused.dense.plan import Limits, TilePlan
 from accel_logreg.kernels.cupy_fused.dense.resident import GRADIENT
-from accel_logreg.kernels.cupy_fused.launching import KERNELS
+from accel_logreg.kernels.cupy_fused.programs import PROGRAMS
 
 pytest_plugins = ["support.cuda_host.fixtures"]
 
@@ -154,7 +154,8 @@ def test_order_of_threads_and_copies_changes_no_bit(driver: Driver, rng: np.rand
 def test_every_kernel_was_named(driver: Driver) -> None:
     """A name that the driver was not compiled with is refused, so every launch above was of a real kernel."""
     device = HostDevice(driver, ONE_MULTIPROCESSOR)
-    assert len(set(KERNELS)) == len(KERNELS)
+    names = [name for program in PROGRAMS for name in program.kernels]
+    assert len(set(names)) == len(names)
     with pytest.raises(RuntimeError, match="no kernel is called gradient_float16"):
         device.launch("gradient_float16", (1,), 32, 0, ())
 

@@ -175,6 +175,6 @@ def test_the_check_notices_a_missing_grid_barrier(driver: Driver) -> None:
 def test_the_check_notices_a_launch_that_is_not_cooperative(
     driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("support.cuda_host.host_device.BROKEN_COOPERATIVE_KERNELS", ())
+    monkeypatch.setattr("support.cuda_host.host_device.COOPERATIVE", frozenset())
     with pytest.raises(RuntimeError, match="a barrier of the grid in a launch that is not cooperative"):
         HostDevice(driver, FIVE).launch("repeated_epoch", (1,), 64, 0, (np.zeros(64), np.zeros(1, np.int64)))

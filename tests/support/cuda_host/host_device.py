@@ -16,32 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_logreg.kernels.cupy_fused import launching as cupy_fused_device
+from accel_logreg.kernels.cupy_fused import programs
 from accel_logreg.kernels.cupy_fused.dense.plan import Limits
-from accel_logreg.kernels.cupy_fused.launching import COOPERATIVE, KERNELS, PROGRAMS
+from accel_logreg.kernels.cupy_fused.programs import MACHINE, PROGRAMS, Program
 
 HERE = Path(__file__).parent
-KERNEL_FOLDER = Path(cupy_fused_device.__file__).parent
-MACHINE_FILE = "common/machine.cuh"  # the part that cuda_host.h plays
+KERNEL_FOLDER = Path(programs.__file__).parent
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-BROKEN_KERNELS = (
-    "past_shared_memory",
-    "past_the_end",
-    "missing_barrier",
-    "diverging_barrier",
-    "diverging_shuffle",
-    "copy_without_wait",
-    "misaligned_copy",
-    "unrounded_factor",
-    "misaligned_pair",
-    "overwritten_factors",
-)
-BROKEN_COOPERATIVE_KERNELS = (
-    "missing_grid_barrier",
-    "diverging_grid_barrier",
-    "torn_grid_barrier",
-    "repeated_epoch",
-)
+BROKEN = tuple(Program((str(HERE / name),)) for name in ("broken.cuh", "broken_grid.cuh"))
+COOPERATIVE = frozenset(name for one in (*PROGRAMS, *BROKEN) if one.cooperative for name in one.kernels)
 ONE_MULTIPROCESSOR = Limits(1, 100 << 10, 100 << 10)  # a grid of up to four blocks
 NO_ROOM = Limits(1, 2 << 10, 2 << 10)  # no tile fits: every pass takes two reads
 FLAGS = ("-std=c++17", "-O1", "-g0", "-Wall", "-Wno-unused-function", "-Wno-unknown-pragmas")
@@ -98,10 +81,11 @@ class Driver:
 
 def build(cxx: str, folder: Path, options: tuple[str, ...]) -> Driver:
     """Compile the driver with every kernel, and the broken ones, into ``folder``."""
-    files = dict.fromkeys(name for program in PROGRAMS for name in program.files)  # each once
-    includes = [f'#include "{name}"' for name in files if name != MACHINE_FILE]
-    entries = " ".join(f"RUN({name})" for name in (*KERNELS, *BROKEN_KERNELS, *BROKEN_COOPERATIVE_KERNELS))
-    lines = [*includes, '#include "broken.cuh"', f"#define ENTRY_POINTS(RUN) {entries}", ""]
+    both = (*PROGRAMS, *BROKEN)
+    files = dict.fromkeys(name for program in both for name in program.files)  # each once
+    includes = [f'#include "{name}"' for name in files if name != MACHINE]  # that one is cuda_host.h
+    entries = " ".join(f"RUN({name})" for program in both for name in program.kernels)
+    lines = [*includes, f"#define ENTRY_POINTS(RUN) {entries}", ""]
     (folder / "kernels.inc").write_text("\n".join(lines))
     program = folder / "driver"
     command = [cxx, *FLAGS, *options, f"-I{folder}", f"-I{HERE}", f"-I{KERNEL_FOLDER}", HERE / "driver.cpp"]
@@ -168,7 +152,7 @@ class HostDevice:
         x, y = (*grid, 1)[:2]
         when = "late" if self.late_copies else "early"
         order = "descending" if self.descending else "ascending"
-        how = "together" if kernel in (*COOPERATIVE, *BROKEN_COOPERATIVE_KERNELS) else "alone"
+        how = "together" if kernel in COOPERATIVE else "alone"
         head = f"{kernel} {x} {y} {threads} {shared_bytes} {when} {order} {how} {len(args)}\n"
         answer = self.driver.ask(head.encode() + b"".join(map(_encoded, args)))
         self._store(answer, args, len(answer))

@@ -32,9 +32,8 @@ from accel_logreg.backends.cupy_fused.device.staging import (
     piece_bytes,
     send_rows,
 )
-from accel_logreg.kernels.cupy_fused.copies import Copies, Sent
 from accel_logreg.kernels.cupy_fused.dense.resident import Matrix, Resident
-from accel_logreg.kernels.cupy_fused.launching import Device
+from accel_logreg.kernels.cupy_fused.launching import Copies, Device, Sent
 
 
 class Upload:

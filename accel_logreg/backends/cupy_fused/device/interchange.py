@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 from typing import Any, Protocol
 
-from accel_logreg.kernels.cupy_fused.launching import Device, cuda_device
+from accel_logreg.backends.cupy_fused.device.cuda import cuda_device
+from accel_logreg.kernels.cupy_fused.launching import Device
 
 
 class Interchange(Protocol):

@@ -6,9 +6,8 @@ import numpy as np
 
 from accel_logreg.backends.cupy_fused.device.slots import SLOTS, Piece, Slots
 from accel_logreg.backends.cupy_fused.device.staging import Packer
-from accel_logreg.kernels.cupy_fused.copies import Bytes
 from accel_logreg.kernels.cupy_fused.dense.resident import Float64, Matrix
-from accel_logreg.kernels.cupy_fused.launching import Device
+from accel_logreg.kernels.cupy_fused.launching import Bytes, Device
 from accel_logreg.kernels.cupy_fused.predict.launch import launch_logits
 
 PIECE_BYTES = 32 << 20  # of X: some 0.6 ms of the bus, tens of times what a piece costs the host

@@ -10,9 +10,8 @@ import numpy as np
 from accel_logreg.backends.cupy_fused.device.slots import Piece, Slots
 from accel_logreg.backends.cupy_fused.device.staging import HostRows, Packer
 from accel_logreg.backends.cupy_fused.device.stream_plan import PartLayout, part_layout
-from accel_logreg.kernels.cupy_fused.copies import Bytes
 from accel_logreg.kernels.cupy_fused.dense.resident import Resident
-from accel_logreg.kernels.cupy_fused.launching import Device
+from accel_logreg.kernels.cupy_fused.launching import Bytes, Device
 
 
 class Parts:

@@ -21,8 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from accel_logreg.backends.cupy_fused.device.staging import PinnedPair
-from accel_logreg.kernels.cupy_fused.copies import Bytes, Sent
-from accel_logreg.kernels.cupy_fused.launching import Device
+from accel_logreg.kernels.cupy_fused.launching import Bytes, Device, Sent
 
 SLOTS = 2
 

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_logreg.kernels.cupy_fused.copies import Bytes, Copies, Sent
 from accel_logreg.kernels.cupy_fused.dense.resident import Float64, Labels, Matrix
+from accel_logreg.kernels.cupy_fused.launching import Bytes, Copies, Sent
 
 Chosen = slice | NDArray[np.intp]
 

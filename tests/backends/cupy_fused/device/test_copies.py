@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from accel_logreg.kernels.cupy_fused.copies import CUDA_ERROR_MEMORY_ALLOCATION, CudaCopies
+from accel_logreg.backends.cupy_fused.device.cuda import NO_MEMORY, CudaCopies
 
 
 class Diary:
@@ -93,7 +93,7 @@ def test_a_host_without_pinned_memory() -> None:
 
     diary.cuda.alloc_pinned_memory = refused
     copies = CudaCopies(diary, nullcontext())
-    status = CUDA_ERROR_MEMORY_ALLOCATION
+    status = NO_MEMORY
     with pytest.raises(MemoryError, match=r"0\.06 GB of page-locked host memory .*'numba'"):
         copies.pinned(64_000_000)
     status = 700

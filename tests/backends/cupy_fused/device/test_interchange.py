@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from accel_logreg.backends.cupy_fused.device import interchange
+from accel_logreg.backends.cupy_fused.device.cuda import CudaDevice
 from accel_logreg.backends.cupy_fused.device.interchange import CupyInterchange
-from accel_logreg.kernels.cupy_fused.launching import CudaDevice
 
 
 class PlayedNdarray:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from accel_logreg.kernels.cupy_fused.memory import KEPT_BYTES, DeviceMemory
+from accel_logreg.backends.cupy_fused.device.cuda import KEPT_BYTES, DeviceMemory
 
 
 class PlayedPool:
