@@ -11,8 +11,8 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.special import expit
 
-from bench.peers import optimum, score
-from bench.peers.data import Data
+from bench.judge import optimum, score
+from bench.judge.data import Data
 from bench.problems.dense import Float64, Problem
 from bench.problems.sparse import SparseProblem
 

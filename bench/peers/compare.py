@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from accel_logreg.measure import machine
-from bench.peers import optimum
+from bench.judge import optimum
+from bench.judge.data import save
+from bench.judge.optimum import Optimum
 from bench.peers.contest import Contest, Pace, Say
-from bench.peers.data import save
-from bench.peers.optimum import Optimum
 from bench.peers.results import ShapeResult
 from bench.peers.shapes import QUICK_SECONDS, Shape
 from bench.peers.solvers import DEFAULT, OURS, Solver

@@ -10,8 +10,8 @@ from typing import Any
 
 from accel_logreg.files.atomic import atomic_write
 from accel_logreg.measure.machine import Machine
+from bench.judge.score import C
 from bench.peers.results import ShapeResult
-from bench.peers.score import C
 from bench.problems.dense import SEED
 from bench.run import machine_name
 

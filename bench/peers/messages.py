@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from bench.peers.data import Float64
+from bench.judge.data import Float64
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import statistics
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from bench.peers.optimum import Optimum
+from bench.judge.optimum import Optimum
 from bench.peers.solvers import DEFAULT, OURS
 
 _THREADS = {"": [], "BLAS": ["BLAS on 1 thread"], "all": ["1 thread"]}

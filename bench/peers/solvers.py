@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.peers.data import Data
-from bench.peers.optimum import MANY_COLUMNS
+from bench.judge.data import Data
+from bench.judge.optimum import MANY_COLUMNS
 
 OURS = "accel_logreg"
 Sweep = tuple[tuple[dict[str, Any], ...], ...]

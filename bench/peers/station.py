@@ -13,11 +13,11 @@ import numpy as np
 
 from accel_logreg.measure.machine import usable_cores
 from bench.harness.process import Process, ProcessEndedError, inherited
-from bench.peers.data import Data, Float64
+from bench.judge.data import Data, Float64
+from bench.judge.optimum import judge
+from bench.judge.score import objective
 from bench.peers.messages import Reply, Request, Task
-from bench.peers.optimum import judge
 from bench.peers.results import Run, ShapeResult
-from bench.peers.score import objective
 from bench.peers.solvers import Solver
 
 _CONVERSION = 120.0  # seconds a conversion may take

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from bench.harness.memory import Peak
 from bench.harness.process import function
-from bench.peers.data import load
-from bench.peers.memory import Peak
+from bench.judge.data import load
 from bench.peers.messages import Reply, Request, Task
 
 _LONGEST_WARNING = 200  # characters

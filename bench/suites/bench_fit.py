@@ -15,7 +15,7 @@ from accel_logreg import LogisticRegression
 from accel_logreg.interface.engine import Engine
 from bench.harness.work import Work
 from bench.judge import answers
-from bench.peers.optimum import Optimum
+from bench.judge.optimum import Optimum
 from bench.problems.dense import (
     Problem,
     breast_cancer,

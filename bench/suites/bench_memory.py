@@ -11,9 +11,9 @@ import pytest
 
 from accel_logreg.interface.engine import Engine
 from bench.harness import child
+from bench.harness.memory import Peak
 from bench.harness.work import Work
 from bench.judge import answers
-from bench.peers.memory import Peak
 from bench.problems.dense import Problem, correlated, pixels
 
 TOL = 1e-8

@@ -16,10 +16,11 @@ import pytest
 from support.peers_samples import result_of, small
 
 from bench.harness.process import Process
-from bench.peers import document, optimum, plots, shapes, solvers
+from bench.judge import optimum
+from bench.judge.data import save
+from bench.peers import document, plots, shapes, solvers
 from bench.peers.__main__ import main
 from bench.peers.contest import Contest, Pace
-from bench.peers.data import save
 from bench.peers.messages import Request, Task
 from bench.peers.results import Run
 from bench.peers.solvers import DEFAULT, OURS, SOLVERS, Solver, since

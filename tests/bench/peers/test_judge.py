@@ -9,9 +9,10 @@ import pytest
 from scipy.special import expit
 from support.peers_samples import KINDS, result_of, small
 
-from bench.peers import optimum, score, shapes
-from bench.peers.data import load, save
-from bench.peers.optimum import Optimum
+from bench.judge import optimum, score
+from bench.judge.data import load, save
+from bench.judge.optimum import Optimum
+from bench.peers import shapes
 from bench.peers.results import Run
 from bench.peers.station import Sampling, Station
 

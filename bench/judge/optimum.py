@@ -17,8 +17,8 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse.linalg import LinearOperator, cg
 from scipy.special import expit
 
-from bench.peers.data import Data, Float64
-from bench.peers.score import (
+from bench.judge.data import Data, Float64
+from bench.judge.score import (
     best_intercept,
     blocks,
     gradient,

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.special import expit
 
-from bench.peers.data import Data, Float64, Matrix
+from bench.judge.data import Data, Float64, Matrix
 
 C = 1.0
 _BLOCK_NUMBERS = 1 << 20  # 8 MB in float64: a block of X is converted once and stays in the cache
