@@ -103,7 +103,7 @@ def check_gradient(
     for name in names:
         engine = load_backend(name)
         with engine.threads(None):
-            rows = engine.rows(data.X, data.y, data.sample_weight)
+            rows = engine.place(data.X, data.y, data.sample_weight)
             _, gradient = rows.loss_grad(W)
             differences = np.array([_five_point(rows, W, j, steps[j]) for j in entries])
         scale = float(np.abs(expected).max()) or 1.0
@@ -140,6 +140,6 @@ def _five_point(rows: Rows, W: Float64, j: int, h: float) -> float:
     def loss(k: int) -> float:
         moved = W.copy()
         moved[j] += k * h
-        return rows.loss_grad(moved)[0]
+        return float(rows.loss_grad(moved)[0])
 
     return (8.0 * (loss(1) - loss(-1)) - (loss(2) - loss(-2))) / (12.0 * h)

@@ -10,9 +10,9 @@ from scipy.special import expit, log_expit
 from sklearn.utils.validation import check_is_fitted
 
 from accel_logreg.backends import BackendUnavailableError, load_backend
-from accel_logreg.inputs.training import check_finite, check_prediction_data
-from accel_logreg.interface.arrays import Csr, Float64, Matrix, to_host
-from accel_logreg.interface.device_matrix import DeviceMatrix, DeviceScores
+from accel_logreg.inputs.training import check_device_prediction_data, check_finite, check_prediction_data
+from accel_logreg.interface.arrays import Csr, Float64, Matrix, on_gpu, to_host
+from accel_logreg.interface.device_matrix import Scores
 from accel_logreg.interface.engine import Engine
 
 # Of host X: NumPy reads float32 at a fraction of what a bus carries, as it widens it first. Reckoned, not
@@ -35,22 +35,15 @@ class LinearPrediction:
         The answer lives where X lives, here and below: an X on a GPU is read there, whichever engine
         fitted, and is answered by a torch tensor if it is one, else by a CuPy array.
         """
-        z = self._scores(X)
-        return z.decision() if isinstance(z, DeviceScores) else z
+        return self._scores(X).decision()
 
     def predict_proba(self, X: Any) -> Any:
         """Probability of each class, in the order of ``classes_``: (m, 2) float64, where X lives."""
-        z = self._scores(X)
-        if isinstance(z, DeviceScores):
-            return z.probabilities(logarithm=False)
-        return np.column_stack([expit(-z), expit(z)])
+        return self._scores(X).probabilities(logarithm=False)
 
     def predict_log_proba(self, X: Any) -> Any:
         """Logarithm of ``predict_proba``, finite where the probability rounds to 0: (m, 2) float64."""
-        z = self._scores(X)
-        if isinstance(z, DeviceScores):
-            return z.probabilities(logarithm=True)
-        return np.column_stack([log_expit(-z), log_expit(z)])
+        return self._scores(X).probabilities(logarithm=True)
 
     def predict(self, X: Any) -> Any:
         """The more probable class of each row: (m,), labels from ``classes_``.
@@ -58,11 +51,7 @@ class LinearPrediction:
         Numbers and booleans live where X lives; strings and other objects, which a GPU does not know, come
         as a NumPy array.
         """
-        z = self._scores(X)
-        if isinstance(z, DeviceScores):
-            return z.labels(self.classes_)
-        labels: NDArray[Any] = self.classes_[(z > 0).astype(np.intp)]
-        return labels
+        return self._scores(X).labels(self.classes_)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy of ``predict(X)`` against y (m,), with weights (m,) or None; each may lie on a GPU."""
@@ -71,30 +60,49 @@ class LinearPrediction:
         predicted = to_host(self.predict(X))
         return float(accuracy_score(to_host(y), predicted, sample_weight=to_host(sample_weight)))
 
-    def _scores(self, X: Any) -> Float64 | DeviceScores:
-        """z, on the host or where X lies."""
+    def _scores(self, X: Any) -> Scores:
         check_is_fitted(self)
-        checked = check_prediction_data(self, X)
         W = np.append(self.coef_[0], self.intercept_[0])
-        if isinstance(checked, DeviceMatrix):
-            scores = checked.scores(W)
+        if on_gpu(X):
+            matrix = check_device_prediction_data(self, X)
+            scores = matrix.scores(W)
             if not scores.finite:
-                check_finite(checked, type(self).__name__)
+                check_finite(matrix, type(self).__name__)
             return scores
-        backend = self._prediction_backend(checked)
-        with backend.threads(self.n_threads):
-            return backend.logits(checked, W)
+        checked = check_prediction_data(self, X)
+        engine = self._prediction_engine(checked)
+        with engine.threads(self.n_threads):
+            return HostScores(engine.logits(checked, W))
 
-    def _prediction_backend(self, X: Matrix | Csr) -> Engine:
+    def _prediction_engine(self, X: Matrix | Csr) -> Engine:
         """The engine that fitted, for X on the host; NumPy for one that is not here.
 
         A GPU only sees dense X of WORTH_THE_BUS bytes or more: less is answered by NumPy before a GPU, or
         its absence on the machine that serves, would have been found.
         """
         engine = self.backend_
-        if engine == "cupy" and (isinstance(X, Csr) or X.nbytes < WORTH_THE_BUS):
+        if engine == "cupy" and not (isinstance(X, np.ndarray) and X.nbytes >= WORTH_THE_BUS):
             engine = "numpy"
         try:
             return load_backend(engine)
         except BackendUnavailableError:  # fitted with Numba or on a GPU elsewhere, serving here
             return load_backend("numpy")
+
+
+class HostScores(Scores):
+    """z (m,) on the host, whose X has been looked at."""
+
+    finite = True
+
+    def __init__(self, z: Float64) -> None:
+        self._z = z
+
+    def decision(self) -> Float64:
+        return self._z
+
+    def probabilities(self, *, logarithm: bool) -> Float64:
+        of = log_expit if logarithm else expit
+        return np.column_stack([of(-self._z), of(self._z)])
+
+    def labels(self, classes: NDArray[Any]) -> NDArray[Any]:
+        return classes[(self._z > 0).astype(np.intp)]

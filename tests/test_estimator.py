@@ -234,7 +234,7 @@ def test_interrupted_fit_leaves_the_estimator_as_it_was(
     X, y = data()
     model = LogisticRegression(backend=backend.name, solver=solver, max_iter=400).fit(X, y)
     before = {name: np.copy(value) for name, value in vars(model).items() if isinstance(value, np.ndarray)}
-    rows_type = type(backend.rows(X, np.zeros(len(X)), None))
+    rows_type = type(backend.place(X, np.zeros(len(X)), None))
     calls = 0
 
     def interrupted(*_args: Any, **_options: Any) -> Any:
@@ -257,7 +257,7 @@ def test_interrupted_fit_leaves_the_estimator_as_it_was(
 def test_threads_are_bounded_inside_fit_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = data()
     engine = load_backend("numba")
-    rows_type = type(engine.rows(X, np.zeros(len(X)), None))
+    rows_type = type(engine.place(X, np.zeros(len(X)), None))
     original, seen = rows_type.loss_grad, []
 
     def spy(self: Any, W: Any) -> Any:

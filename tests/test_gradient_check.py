@@ -47,7 +47,7 @@ def test_a_wrong_gradient_is_found(
 ) -> None:
     X, y = data(rng, 1.0, 0.0, np.float64)
     X = X[:, :8]
-    rows_type = type(backend.rows(X, y.astype(float), None))
+    rows_type = type(backend.place(X, y.astype(float), None))
     right = rows_type.loss_grad
 
     def wrong(self: Any, W: Any) -> Any:

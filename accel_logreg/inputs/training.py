@@ -46,12 +46,6 @@ class TrainingData:
         """Raise scikit-learn's ValueError if X has a NaN or an infinity."""
         check_finite(self.X)
 
-    @property
-    def smallest_weight(self) -> float:
-        """The smallest positive sample weight."""
-        s = self.sample_weight
-        return 1.0 if s is None else float(s[s > 0].min())
-
 
 def check_finite(X: Matrix | Csr | DeviceMatrix, estimator_name: str | None = None) -> None:
     """Raise scikit-learn's ValueError if X has a NaN or an infinity."""
@@ -247,12 +241,15 @@ def _class_weights(class_weight: Any, classes: NDArray[Any], codes: Labels, s: F
     return np.asarray(s.sum() / (2.0 * np.where(sums > 0, sums, 1.0)), dtype=np.float64)
 
 
-def check_prediction_data(estimator: Any, X: Any) -> Matrix | Csr | DeviceMatrix:
-    """Validate X (m, d) against the fitted estimator. On a GPU it stays there, whatever engine fitted."""
-    if on_gpu(X):
-        matrix = device_matrix(estimator, load_backend("cupy"), X, least_rows=1)
-        validate_data(estimator, matrix, reset=False, skip_check_array=True)
-        return matrix
+def check_device_prediction_data(estimator: Any, X: Any) -> DeviceMatrix:
+    """Validate X (m, d), which lies on a GPU and stays there, whatever engine fitted the estimator."""
+    matrix = device_matrix(estimator, load_backend("cupy"), X, least_rows=1)
+    validate_data(estimator, matrix, reset=False, skip_check_array=True)
+    return matrix
+
+
+def check_prediction_data(estimator: Any, X: Any) -> Matrix | Csr:
+    """Validate X (m, d) on the host against the fitted estimator."""
     checked = validate_data(
         estimator,
         X,

@@ -58,8 +58,8 @@ class Descent:
 
 
 @dataclass(frozen=True)
-class NewtonRun:
-    """What ``Rows.newton`` returns.
+class SmallFit:
+    """What ``Engine.small_fit`` returns.
 
     W : (p,) float64
     costs, gradient_norms : (steps + 1,) float64, J and ‖∇J‖₂ at the start and after each step
@@ -75,8 +75,8 @@ class NewtonRun:
 
 
 @dataclass(frozen=True)
-class RoughHessian:
-    """What ``Rows.rough_hessian`` returns.
+class LowPrecisionHessian:
+    """What ``Rows.low_precision_hessian`` returns.
 
     matrix : (p, p) float32, symmetric, its diagonal as exact as that
     noise : what rounding adds to a column's square, as a share of it; the largest of all columns
@@ -84,3 +84,11 @@ class RoughHessian:
 
     matrix: NDArray[np.float32]
     noise: float
+
+
+@dataclass(frozen=True)
+class ColumnMoments:
+    """What ``Rows.column_moments`` returns: means and deviations, each (d,) float64."""
+
+    means: Float64
+    deviations: Float64

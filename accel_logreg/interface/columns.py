@@ -1,81 +1,57 @@
-"""K columns: K binary problems that share X, every question answered for all of them from one read of it.
+"""K problems that share X, as rows: what is alike in every engine, and columns that are asked one by one.
 
-One-vs-rest, the folds of a cross-validation and a path over C are such problems. They differ in their
-labels (one-vs-rest), in their weights (a fold: 0 takes a row out of one column's problem) or in the point
-they are asked about alone (a path). Conventions are those of base.py; here W is (p, K), a column a problem.
-
-What the columns share is X and nothing else. An answer's column k is what ``Rows`` of X, Y[:, k] and the
-weights of column k would say, up to the order of the sums: no column moves another, and a NaN in one stays
-there.
+An answer's column k is what rows of X, Y[:, k] and the weights of column k would say, up to the order of the
+sums: no column moves another, and a NaN in one stays there.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_logreg.interface.arrays import Csr, Float64
+from accel_logreg.interface.answers import ColumnMoments, Descent, RowSample
+from accel_logreg.interface.arrays import Float64, Matrix
+from accel_logreg.interface.rows import AmongRows, Precision, Rows
+from accel_logreg.interface.targets import Targets
 
 
-@dataclass(frozen=True)
-class ColumnLabels:
-    """The labels and weights of K columns, checked by ``column_labels``.
+class ColumnRows(Rows):
+    """Rows of K problems. An engine answers ``_loss_grad`` and ``_hessian_product`` in one read for all.
 
-    Y : (n, K) int8 of 0 and 1, C-contiguous
-    s : None, (n,) or (n, K) float64, C-contiguous: none, one for all columns, or each column's own
-    weight_sums : (K,) float64, Σᵢ of each column's weights, positive
+    Other questions are put to one column after the other, each as rows of the same X.
     """
 
-    Y: NDArray[np.int8]
-    s: Float64 | None
-    weight_sums: Float64
+    n_columns: int
+    weight_sum: Float64  # type: ignore[assignment]  # every column's
 
-    @property
-    def n_columns(self) -> int:
-        return int(self.Y.shape[1])
+    def __init__(self, X: Rows | Any, targets: Targets) -> None:
+        """Over X (n, d): an array, or rows that hold one, whose own labels do not matter."""
+        n, d = (X.n_rows, X.n_features) if isinstance(X, Rows) else X.shape
+        super().__init__((int(n), int(d)), np.dtype(X.dtype), targets.weight_sum)
+        if isinstance(X, Rows):
+            self.sparse, self.entries, self.nbytes = X.sparse, X.entries, X.nbytes
+        self.n_columns = targets.n_columns
+        self.targets = targets
 
-    def weights_of_every_column(self) -> Float64:
-        """(n, K), a view of what there is where that will do: not to be written to."""
-        if self.s is None:
-            return np.broadcast_to(1.0, self.Y.shape)
-        return np.broadcast_to(self.s[:, np.newaxis] if self.s.ndim == 1 else self.s, self.Y.shape)
+    @abstractmethod
+    def column(self, k: int) -> Rows:
+        """Column k as rows of its own over the same X, which count into this tally."""
 
+    @abstractmethod
+    def _loss_grad(self, W: Float64) -> tuple[Float64, Float64]:
+        """As ``loss_grad``, for W (p, K) float64, C-contiguous; the engine counts its reads."""
 
-class Columns(ABC):
-    """K problems over one X in one engine's memory.
+    @abstractmethod
+    def _hessian_product(self, W: Float64, V: Float64) -> Float64:
+        """As ``hessian_product``, for W and V (p, K) float64, C-contiguous; the engine counts its reads."""
 
-    Attributes
-    ----------
-    n_rows, n_features, n_columns : int
-    dtype : numpy.dtype
-        Storage of X: float32 or float64. Sums are accumulated in float64 either way.
-    weight_sums : (K,) float64
-        Sₖ = Σᵢ sᵢₖ, which is n_rows where there are no weights.
-    """
-
-    def __init__(
-        self,
-        shape: tuple[int, int],
-        dtype: np.dtype[np.float32] | np.dtype[np.float64],
-        labels: ColumnLabels,
-    ) -> None:
-        self.n_rows, self.n_features = shape
-        self.n_columns = labels.n_columns
-        self.dtype = dtype
-        self.weight_sums = labels.weight_sums
-        self._reads = 0.0
-
-    @property
-    def reads(self) -> float:
-        """How often X has been read so far, as in ``Rows``: a read that serves all columns is one read."""
-        return self._reads
-
-    def _count(self, reads: float) -> None:
-        self._reads += reads
+    def _around(self, rows: Rows, targets: Targets) -> ColumnRows:
+        """Columns like these over the X that ``rows`` hold."""
+        return type(self)(rows, targets)
 
     def loss_grad(self, W: Float64) -> tuple[Float64, Float64]:
         """Every column's mean loss (K,) in nats, and its gradient (p, K), at its own W[:, k].
@@ -91,13 +67,73 @@ class Columns(ABC):
         """
         return self._hessian_product(self._checked("W", W), self._checked("V", V))
 
-    @abstractmethod
-    def _loss_grad(self, W: Float64) -> tuple[Float64, Float64]:
-        """As ``loss_grad``, for W (p, K) float64, C-contiguous; the engine counts its reads."""
+    def descend(
+        self, W: Float64, learning_rate: float, shrink: float, steps: int, fit_intercept: bool
+    ) -> Descent:
+        """As in ``Rows``; costs and gradient norms are (steps, K)."""
+        W = self._checked("W", W).copy()
+        costs, norms = np.empty((2, steps, self.n_columns))
+        with np.errstate(over="ignore", invalid="ignore"):  # a diverging cost is an answer
+            for k in range(steps):
+                losses, gradient = self._loss_grad(W)
+                gradient[:-1] += shrink * W[:-1]
+                if not fit_intercept:
+                    gradient[-1] = 0.0
+                costs[k] = losses + 0.5 * shrink * np.einsum("jk,jk->k", W[:-1], W[:-1])
+                norms[k] = np.sqrt(np.einsum("jk,jk->k", gradient, gradient))
+                W -= learning_rate * gradient
+        return Descent(W, costs, norms)
 
-    @abstractmethod
-    def _hessian_product(self, W: Float64, V: Float64) -> Float64:
-        """As ``hessian_product``, for W and V (p, K) float64, C-contiguous; the engine counts its reads."""
+    def hessian(
+        self,
+        W: Float64,
+        centre: Float64,
+        scale: Float64,
+        *,
+        sample: RowSample | None = None,
+        precision: Precision = "float32",
+    ) -> Float64:
+        """As in ``Rows``, a matrix a column: (p, p, K)."""
+        W = self._checked("W", W)
+        return self._stacked(
+            lambda rows, k: rows.hessian(W[:, k].copy(), centre, scale, sample=sample, precision=precision)
+        )
+
+    def hessian_diagonal(self, W: Float64) -> Float64:
+        W = self._checked("W", W)
+        return self._stacked(lambda rows, k: rows.hessian_diagonal(W[:, k].copy()))
+
+    def logits(self, W: Float64) -> Float64:
+        W = self._checked("W", W)
+        return self._stacked(lambda rows, k: rows.logits(W[:, k].copy()))
+
+    def _largest_entry(self) -> float:
+        return self._asked(0).largest_entry()
+
+    def take(self, rows: NDArray[np.intp], columns: slice) -> Matrix:
+        return self._asked(0).take(rows, columns)
+
+    def column_moments(self, *, centred: bool) -> ColumnMoments:
+        """As in ``Rows``; a row's weight is that of all columns together."""
+        return super().column_moments(centred=centred)
+
+    def sample(self, picked: RowSample) -> ColumnRows:
+        targets = self.targets.of_sample(picked.rows, picked.factors)
+        sample = self._around(self._asked(0).sample(picked), targets)
+        self._share_tally(sample)
+        sample._count(-1.0)  # the column has counted the copy
+        return sample
+
+    def among_rows(self) -> AmongRows | None:
+        return self._asked(0).among_rows()
+
+    def _asked(self, k: int) -> Rows:
+        rows = self.column(k)
+        rows._tally, rows._share = self._tally, self._share
+        return rows
+
+    def _stacked(self, ask: Callable[[Rows, int], Float64]) -> Float64:
+        return np.stack([ask(self._asked(k), k) for k in range(self.n_columns)], axis=-1)
 
     def _checked(self, name: str, W: Any) -> Float64:
         point: Float64 = np.ascontiguousarray(W, dtype=np.float64)
@@ -110,65 +146,23 @@ class Columns(ABC):
         return point
 
 
-def column_labels(n: int, Y: Any, weights: Any | None) -> ColumnLabels:
-    """Labels and weights for n rows, checked.
+class OneByOne(ColumnRows):
+    """Columns asked one after the other, a read each: where an engine has no kernels for several at once."""
 
-    Parameters
-    ----------
-    Y : (n, K) of 0 and 1, of booleans or numbers, K ≥ 1
-    weights : None, (n,) or (n, K), finite and not negative, with a positive one in every column
+    def __init__(self, rows: Rows, targets: Targets, around: Callable[[Rows, Targets], Rows]) -> None:
+        """``around`` makes rows of one problem over the X that ``rows`` hold."""
+        super().__init__(rows, targets)
+        self._rows, self._around_rows = rows, around
 
-    Raises
-    ------
-    ValueError
-        One of them is not as said; the message names what is there and what is allowed.
-    """
-    Y = np.asarray(Y)
-    if Y.ndim != 2 or Y.shape[0] != n or Y.shape[1] == 0:
-        raise ValueError(
-            f"Y has shape {Y.shape}; it must be (n, K) with n = {n} rows as X has and K ≥ 1 columns, one a "
-            "problem. A single problem's y is Y = y[:, np.newaxis]"
-        )
-    zero_or_one = (Y == 0) | (Y == 1)
-    if not zero_or_one.all():
-        i, k = np.argwhere(~zero_or_one)[0]
-        raise ValueError(
-            f"Y[{i}, {k}] is {Y[i, k]}; labels are 0 and 1. One-vs-rest labels of classes c are "
-            "Y = (y[:, np.newaxis] == c)"
-        )
-    labels = np.ascontiguousarray(Y, dtype=np.int8)
-    if weights is None:
-        return ColumnLabels(labels, None, np.full(Y.shape[1], float(n)))
-    s: Float64 = np.ascontiguousarray(weights, dtype=np.float64)
-    if s.shape not in ((n,), Y.shape):
-        raise ValueError(
-            f"weights have shape {s.shape}; allowed: None, ({n},) for weights that all columns share, or "
-            f"{Y.shape} for each column's own"
-        )
-    wrong = ~(np.isfinite(s) & (s >= 0.0))
-    if wrong.any():
-        place = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise ValueError(
-            f"weights[{', '.join(map(str, place))}] is {s[place]}; weights are finite and not negative, and "
-            "0 takes a row out of a column's problem"
-        )
-    sums: Float64 = np.broadcast_to(s.sum(axis=0), Y.shape[1:]).copy()
-    empty = np.flatnonzero(~(sums > 0.0))
-    if len(empty):
-        some = ", ".join(map(str, empty[:5])) + (", …" if len(empty) > 5 else "")
-        raise ValueError(
-            f"the weights of column {some} of Y are all 0: a problem without rows has no answer. Leave the "
-            "column out, or give one of its rows a positive weight"
-        )
-    if not np.isfinite(sums).all():
-        raise ValueError("the weights of a column add up to infinity; divide them by their largest")
-    return ColumnLabels(labels, s, sums)
+    def column(self, k: int) -> Rows:
+        return self._around_rows(self._rows, self.targets.column(k))
 
+    def _around(self, rows: Rows, targets: Targets) -> ColumnRows:
+        return OneByOne(rows, targets, self._around_rows)
 
-def refuse_sparse(engine: str, X: Csr) -> NoReturn:
-    """Raise TypeError: this engine answers K columns for dense X alone."""
-    raise TypeError(
-        f"X of shape {X.shape} is sparse (CSR), and backend={engine!r} answers K columns for dense X alone. "
-        "Use backend='numpy', which takes CSR; ask column by column through rows(); or pass X.toarray(), "
-        "where it fits in memory"
-    )
+    def _loss_grad(self, W: Float64) -> tuple[Float64, Float64]:
+        answers = [self._asked(k).loss_grad(W[:, k].copy()) for k in range(self.n_columns)]
+        return np.array([loss for loss, _ in answers]), np.stack([g for _, g in answers], axis=-1)
+
+    def _hessian_product(self, W: Float64, V: Float64) -> Float64:
+        return self._stacked(lambda rows, k: rows.hessian_product(W[:, k].copy(), V[:, k].copy()))

@@ -1,4 +1,4 @@
-"""X that lies on a GPU, as the engine that reads it there: the door for arrays that stay where they are."""
+"""X that lies on a GPU, as the engine that reads it there: arrays that stay where they are."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_logreg.interface.arrays import Float64, Labels, Matrix
-from accel_logreg.interface.columns import ColumnLabels, Columns
+from accel_logreg.interface.arrays import Float64, Matrix
 from accel_logreg.interface.rows import Rows
+from accel_logreg.interface.targets import Targets
 
 
 class DeviceMatrix(ABC):
@@ -31,11 +31,11 @@ class DeviceMatrix(ABC):
         return self.shape[0] * self.shape[1] * self.dtype.itemsize
 
     @abstractmethod
-    def rows(self, y: Labels, sample_weight: Float64 | None) -> Rows:
-        """A training set around this X, which is not copied; host y (n,) and weights (n,) or None are."""
+    def rows(self, targets: Targets) -> Rows:
+        """A training set around this X, which is not copied; labels (n,) and weights are."""
 
     @abstractmethod
-    def columns(self, labels: ColumnLabels) -> Columns:
+    def columns(self, targets: Targets) -> Rows:
         """K problems around this X, which is not copied."""
 
     @abstractmethod
@@ -43,20 +43,16 @@ class DeviceMatrix(ABC):
         """z = X W[:d] + W[d]: (n,), on the host."""
 
     @abstractmethod
-    def __getitem__(self, rows: NDArray[np.intp]) -> Matrix:
-        """Copies of these rows, (m, d), on the host."""
-
-    @abstractmethod
     def row_that_is_not_finite(self) -> Matrix | None:
         """The first row that holds a NaN or an infinity, (1, d) on the host; None where there is none."""
 
     @abstractmethod
-    def scores(self, W: Float64) -> DeviceScores:
+    def scores(self, W: Float64) -> Scores:
         """z = X W[:d] + W[d], left on the device."""
 
 
-class DeviceScores(ABC):
-    """z (m,) on a GPU, and what follows from it. Every answer lives where X lives and is of X's kind.
+class Scores(ABC):
+    """z (m,), and what follows from it. Every answer lives where X lives and is of X's kind.
 
     Attributes
     ----------

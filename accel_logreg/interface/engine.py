@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from accel_logreg.interface.answers import Rates
-from accel_logreg.interface.arrays import Csr, Float64, Labels, Matrix, kind_of
-from accel_logreg.interface.columns import Columns
+from accel_logreg.interface.answers import Rates, SmallFit
+from accel_logreg.interface.arrays import Csr, Float64, Matrix, kind_of
 from accel_logreg.interface.device_matrix import DeviceMatrix
 from accel_logreg.interface.rows import Rows
+from accel_logreg.interface.targets import Targets, column_targets
 
 
 class BackendUnavailableError(ImportError):
@@ -35,23 +35,56 @@ class Engine(ABC):
     # Compiled code on two AVX-512 cores at 31 GB/s, from 28 to 3072 features.
     rates: ClassVar[Rates] = Rates(1 / 31e9, 0.13e-9, 0.4e-9, 1 / 150e9, 10e-6)
 
-    @abstractmethod
-    def rows(self, X: Matrix | Csr, y: Labels, sample_weight: Float64 | None) -> Rows:
-        """Take validated data, (n, d), (n,) of 0 and 1, (n,) or None, into this engine's memory."""
+    def place(self, X: Any, y: Any, weights: Any = None, *, max_memory: int | None = None) -> Rows:
+        """Take a training set into this engine's memory.
 
-    @abstractmethod
-    def columns(self, X: Matrix | Csr, Y: Any, weights: Any = None) -> Columns:
-        """Take K binary problems that share X: Y (n, K) of 0 and 1; weights None, (n,) or (n, K).
-
-        Each column is a problem of its own; a weight of 0 takes a row out of one column's problem. Dense
-        X on every engine; sparse X where ``TypeError`` does not say otherwise.
+        Parameters
+        ----------
+        X : (n, d) float32 or float64, C-contiguous, CSR, or what ``adopt`` returned
+        y : (n,) of 0 and 1: one problem, whose labels and weights have been checked; or (n, K): K problems
+            that share X, checked here
+        weights : None, (n,), or (n, K) for each column's own; 0 takes a row out of one column's problem
+        max_memory : bytes of a device's memory that may be taken; None is what is free
+            Without a device's memory there is nothing to bound: X is read where it is.
 
         Raises
         ------
         ValueError
-            Y or the weights are of another shape or have values that are not allowed, K is 0, or the
-            weights of a column are all 0.
+            K columns or their weights are of another shape or have values that are not allowed.
+        MemoryError
+            There is not enough memory on the device; nothing has been copied.
         """
+        if np.ndim(y) == 1:
+            targets = Targets(y, weights)
+            rows = self._place(X, targets, max_memory)
+        else:
+            targets = column_targets(X.shape[0], y, weights)
+            rows = self._place_columns(X, targets, max_memory)
+        return rows.placed(targets, self.rates)
+
+    @abstractmethod
+    def _place(self, X: Any, targets: Targets, max_memory: int | None) -> Rows:
+        """Rows of one problem."""
+
+    @abstractmethod
+    def _place_columns(self, X: Any, targets: Targets, max_memory: int | None) -> Rows:
+        """Rows of K problems."""
+
+    def small_fit(
+        self,
+        rows: Rows,  # noqa: ARG002
+        shrink: float,  # noqa: ARG002
+        fit_intercept: bool,  # noqa: ARG002
+        tol: float,  # noqa: ARG002
+        steps: int,  # noqa: ARG002
+    ) -> SmallFit | None:
+        """Newton's method from zero on mean loss + shrink/2 ‖W[:d]‖², the whole fit inside the engine.
+
+        A short cut for problems so small that asking question by question costs more than the answers. None
+        where the engine does not offer it for rows of this size, or where ``tol`` was not reached: the
+        solvers then take the problem up from its start, and say what is wrong with it.
+        """
+        return None
 
     @abstractmethod
     def logits(self, X: Matrix | Csr, W: Float64) -> Float64:
@@ -77,13 +110,6 @@ class Engine(ABC):
     def release_memory(self) -> None:  # noqa: B027
         """Give back all memory that is kept for later and not in use; nothing on engines that keep none."""
 
-    def bounded(self, max_memory: int | None) -> Engine:  # noqa: ARG002
-        """This engine with at most so many bytes of a device's memory to take; None bounds nothing.
-
-        Without a device's memory there is nothing to bound: X is read where it is.
-        """
-        return self
-
     @abstractmethod
     def threads(self, n_threads: int | None) -> AbstractContextManager[object]:
         """A context that bounds this engine's threads and gives every setting back after."""
@@ -99,7 +125,7 @@ class Engine(ABC):
         y = np.array([0.0, 1.0, 1.0, 0.0])
         W = np.zeros(4)
         for weights in (None, np.ones(4)):
-            rows = self.rows(X, y, weights)
+            rows = self.place(X, y, weights)
             rows.loss_grad(W)
             rows.hessian_product(W, np.ones(4))
             rows.descend(W, 0.1, 0.0, 1, True)

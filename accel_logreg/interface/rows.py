@@ -1,14 +1,14 @@
-"""The door between solvers and engines: what a backend's rows answer, and in which shapes.
+"""The interface between solvers and engines: what an engine's rows answer, and in which shapes.
 
 Conventions, everywhere in the project:
 
-n rows, d features, p = d + 1. A weight vector W is (p,) host float64 with the intercept last.
-X is (n, d), float32 or float64, C-contiguous or CSR, and stays where the backend put it. y is 0 or
-1. s are the sample weights, S their sum. What a question reads of X is counted in
-``Rows.reads``; every answer is host float64.
+n rows, d features, p = d + 1. X is (n, d), float32 or float64, C-contiguous or CSR, and stays where the
+engine put it. s are the sample weights, S their sum. A weight vector W is host float64 with the intercept
+last. What a question reads of X is counted in ``Rows.reads``; every answer is host float64.
 
-K problems that share X have W (p, K) and a door of their own, ``Columns`` in columns.py: one read of X
-answers for all of them.
+Rows are one problem, y (n,) of 0 and 1 with W (p,), or K problems that share X, Y (n, K) with W (p, K), a
+column a problem: one-vs-rest, the folds of a cross-validation, a path over C (columns.py). What is said below
+of (p,) is said of every column; an answer's last axis is K then.
 
 No penalty (except inside ``descend``), tolerance or solver name crosses this line.
 """
@@ -16,15 +16,27 @@ No penalty (except inside ``descend``), tolerance or solver name crosses this li
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from accel_logreg.interface.answers import Descent, NewtonRun, Rates, RoughHessian, RowSample
-from accel_logreg.interface.arrays import Float64
+from accel_logreg.interface.answers import ColumnMoments, Descent, LowPrecisionHessian, Rates, RowSample
+from accel_logreg.interface.arrays import Float64, Matrix
+from accel_logreg.interface.targets import Targets
+
+Precision = Literal["float64", "float32"]
+
+# Moments only steer the iterations: a sample finds them, and only a small problem looks at all rows.
+_MOST_ROWS = 4096
+_MOST_ENTRIES = 1 << 18
+_LEAST_ROWS = 256
+_PIECE = 1 << 16  # entries looked at at a time: 512 KiB as float64, for which no new pages are needed
+_SQUARES = 1e-140  # deviations from here to its reciprocal have squares that float64 holds
 
 
-class Rough(ABC):
-    """A copy of X in few bits, in the coordinates x̂ = ((x − centre)/scale, 1) of U (p,).
+class Quantised(ABC):
+    """A copy of X in 8 bits, in the coordinates x̂ = ((x − centre)/scale, 1) of U (p,).
 
     Its answers are those of Rows over a matrix near X̂: they steer, and decide nothing.
     """
@@ -38,17 +50,45 @@ class Rough(ABC):
         """The Hessian of the mean loss at U times V, (p,). Cheapest at the U asked about last."""
 
 
+class AmongRows(ABC):
+    """What rows that know each other answer: inner products, for more features than rows."""
+
+    @abstractmethod
+    def gram(self, centre: Float64, *, precise: bool = True) -> Float64:
+        """(X − centre)(X − centre)ᵀ, (n, n) float64: every two rows' inner product; centre is (d,).
+
+        Unless ``precise``, differences and products may be rounded to float32.
+        """
+
+    @abstractmethod
+    def combination(self, a: Float64) -> Float64:
+        """Xᵀ a = Σ aᵢ xᵢ for a (n,): (d,)."""
+
+
 class Rows(ABC):
     """One training set in one engine's memory.
 
     Attributes
     ----------
     n_rows, n_features : int
+    n_columns : int or None
+        K, or None where y is (n,) and W (p,).
+    sparse : bool
+    entries, nbytes : int
+        Of X as it was given: what it stores, and in how many bytes.
     dtype : numpy.dtype
         Storage of X: float32 or float64. Sums are accumulated in float64 either way.
-    weight_sum : float
+    weight_sum : float, or (K,) float64
         S = Σ sᵢ, which is n_rows when there are no sample weights.
+    targets : Targets
+        The labels and weights on the host, where ``Engine.place`` made these rows; samples have none.
+    rates : Rates
+        How long the engine's work on these rows takes.
     """
+
+    n_columns: int | None = None
+    sparse = False
+    targets: Targets
 
     def __init__(
         self,
@@ -59,15 +99,24 @@ class Rows(ABC):
         self.n_rows, self.n_features = shape
         self.dtype = dtype
         self.weight_sum = weight_sum
+        self.entries = self.n_rows * self.n_features
+        self.nbytes = self.entries * dtype.itemsize
         self._tally = [0.0]
         self._share = 1.0
+        self._largest: float | None = None
+
+    def placed(self, targets: Targets, rates: Rates) -> Rows:
+        """These rows, with what the host knows of them."""
+        self.targets, self.rates = targets, rates
+        return self
 
     @property
     def reads(self) -> float:
         """How often X has been read so far, the engine's own count.
 
-        One fused pass is one read, two matrix-vector products are two. Rows and the samples taken
-        from them share one count, in which a pass over a tenth of the rows is a tenth of a read.
+        One fused pass is one read, two matrix-vector products are two, and a read that serves K columns is
+        one. Rows and the samples taken from them share one count, in which a pass over a tenth of the rows is
+        a tenth of a read.
         """
         return self._tally[0]
 
@@ -80,13 +129,9 @@ class Rows(ABC):
         sample._share = self._share * sample.n_rows / self.n_rows
         sample._count(1.0)
 
-    def rates(self, usual: Rates) -> Rates:
-        """What work on these rows takes, where it is not what the engine's ``usual`` rates say."""
-        return usual
-
     @abstractmethod
-    def loss_grad(self, W: Float64) -> tuple[float, Float64]:
-        """Mean loss (1/S) Σ sᵢ ℓ(zᵢ, yᵢ) in nats, and its gradient (p,)."""
+    def loss_grad(self, W: Float64) -> tuple[Any, Float64]:
+        """Mean loss (1/S) Σ sᵢ ℓ(zᵢ, yᵢ) in nats, a float or (K,), and its gradient (p,)."""
 
     @abstractmethod
     def hessian_product(self, W: Float64, V: Float64) -> Float64:
@@ -94,26 +139,13 @@ class Rows(ABC):
 
     @abstractmethod
     def descend(
-        self, W: Float64, learning_rate: float, l2: float, steps: int, fit_intercept: bool
+        self, W: Float64, learning_rate: float, shrink: float, steps: int, fit_intercept: bool
     ) -> Descent:
-        """Plain gradient descent on mean loss + l2/2 ‖W[:d]‖², the whole loop inside the engine.
+        """Plain gradient descent on mean loss + shrink/2 ‖W[:d]‖², the whole loop inside the engine.
 
         W ← W − learning_rate ∇J, ``steps`` times. With ``fit_intercept=False`` the last entry
         of W does not move and does not count in the gradient norm.
         """
-
-    def newton(self, l2: float, fit_intercept: bool, tol: float, steps: int) -> NewtonRun | None:  # noqa: ARG002
-        """Newton's method from zero on mean loss + l2/2 ‖W[:d]‖², the whole loop inside the engine.
-
-        For problems so small that asking question by question costs more than the answers. None where
-        the engine does not offer it for rows of this size, or where ``tol`` was not reached: the
-        solvers then take the problem up from its start, and say what is wrong with it.
-        """
-        return None
-
-    @abstractmethod
-    def largest_entry(self) -> float:
-        """max |Xᵢⱼ|. Bounds a row's length by sqrt(d) times itself; one read, cached."""
 
     @abstractmethod
     def hessian(
@@ -122,28 +154,27 @@ class Rows(ABC):
         centre: Float64,
         scale: Float64,
         *,
-        picked: RowSample | None = None,
-        precise: bool = False,
+        sample: RowSample | None = None,
+        precision: Precision = "float32",
     ) -> Float64:
         """The loss Hessian at W in the coordinates x̂ = ((x − centre)/scale, 1): (p, p), symmetric.
 
-        (1/S) Σ sᵢ hᵢ x̂ᵢ x̂ᵢᵀ, with zᵢ from W and xᵢ as they are. Over the picked rows, where given,
+        (1/S) Σ sᵢ hᵢ x̂ᵢ x̂ᵢᵀ, with zᵢ from W and xᵢ as they are. Over the rows of ``sample``, where given,
         with weights sᵢ × factor, divided by their sum.
 
-        Products may be rounded to float32 and their factors to TF32 (10 bits after the leading one), in
-        these coordinates, unless ``precise``: the answer conditions a solver's steps, it does not
-        decide where they end. centre and scale are (d,);
-        for CSR rows centre must be zero.
+        With ``precision="float32"`` products may be rounded to that and their factors to TF32 (10 bits after
+        the leading one), in these coordinates: the answer conditions a solver's steps, it does not decide
+        where they end. centre and scale are (d,); for CSR rows centre must be zero.
         """
 
-    def rough_hessian(
+    def low_precision_hessian(
         self,
         W: Float64,  # noqa: ARG002
         centre: Float64,  # noqa: ARG002
         scale: Float64,  # noqa: ARG002
         *,
-        picked: RowSample | None = None,  # noqa: ARG002
-    ) -> RoughHessian | None:
+        sample: RowSample | None = None,  # noqa: ARG002
+    ) -> LowPrecisionHessian | None:
         """``hessian`` from products of a few bits, at a fraction of its price.
 
         None where the engine has no such products for this p, or where these rows are beyond float32.
@@ -154,25 +185,80 @@ class Rows(ABC):
     def hessian_diagonal(self, W: Float64) -> Float64:
         """(1/S) Σ sᵢ hᵢ x̃ᵢⱼ², (p,): the diagonal of the loss Hessian at W."""
 
-    @abstractmethod
-    def gram(self, centre: Float64, *, precise: bool = True) -> Float64:
-        """(X − centre)(X − centre)ᵀ, (n, n) float64: every two rows' inner product.
+    def largest_entry(self) -> float:
+        """max |Xᵢⱼ|. Bounds a row's length by sqrt(d) times itself; one read, cached."""
+        if self._largest is None:
+            self._largest = self._largest_entry()
+        return self._largest
 
-        Unless ``precise``, differences and products may be rounded to float32.
+    @abstractmethod
+    def _largest_entry(self) -> float:
+        """As ``largest_entry``, and counted."""
+
+    @abstractmethod
+    def logits(self, W: Float64) -> Float64:
+        """z = X W[:d] + W[d] of every row: (n,), or (n, K). One read."""
+
+    def take(self, rows: NDArray[np.intp], columns: slice) -> Matrix:  # noqa: ARG002
+        """A host copy of these entries of dense X, (m, columns); not counted as a read: it is for a few."""
+        raise TypeError(f"{type(self).__name__} hand out no entries: only dense rows do")
+
+    def column_moments(self, *, centred: bool) -> ColumnMoments:
+        """Means and spreads of the columns, from evenly spaced rows that are not counted as a read.
+
+        Weighted, so that a row of weight two counts like the row twice. Uncentred, means are 0 and the root
+        of the mean square stands for the deviation. They steer the iterations and decide nothing, so that a
+        few thousand rows will do. For dense rows.
         """
+        n, d = self.n_rows, self.n_features
+        size = min(n, _MOST_ROWS, max(_LEAST_ROWS, _MOST_ENTRIES // d))
+        rows = np.linspace(0, n - 1, size).astype(np.intp)
+        s = self.targets.weights_of(rows)
+        total = float(s.sum())
+        if total == 0.0:  # all weight is on rows between the chosen ones
+            s, total = np.ones(len(rows)), float(len(rows))
+        s = s / total
+        mean, deviation = np.zeros(d), np.empty(d)
+        width = max(1, _PIECE // size)
+        for start in range(0, d, width):
+            columns = slice(start, start + width)
+            piece = self.take(rows, columns).astype(np.float64)
+            if centred:
+                mean[columns] = s @ piece
+                piece -= mean[columns]
+            deviation[columns] = _root_mean_square(piece, s)
+        return ColumnMoments(mean, deviation)
 
-    @abstractmethod
-    def combination(self, a: Float64) -> Float64:
-        """Xᵀ a = Σ aᵢ xᵢ for a (n,): (d,)."""
+    def pick(self, size: int, random: np.random.RandomState) -> RowSample:
+        """About ``size`` rows that stand for all, drawn at random (sampling.py)."""
+        return self.targets.sampler(self.n_features * self.dtype.itemsize).pick(size, random)
 
     @abstractmethod
     def sample(self, picked: RowSample) -> Rows:
         """A copy of the picked rows as rows of the same engine, with weights sᵢ × factor."""
 
-    def rough(self, centre: Float64, scale: Float64) -> Rough | None:  # noqa: ARG002
-        """A copy in few bits, for solvers that read X many times; centre and scale are (d,).
+    def among_rows(self) -> AmongRows | None:
+        """The same rows as what answers for their inner products; None where they do not know each other."""
+        return None
+
+    def quantised(self, centre: Float64, scale: Float64) -> Quantised | None:  # noqa: ARG002
+        """A copy in 8 bits, for solvers that read X many times; centre and scale are (d,).
 
         None where the engine has none, where X is too small to be worth one, or cannot be held in one.
         A pass over the copy counts as many reads as the copy has bytes for each of X's.
         """
         return None
+
+
+def _root_mean_square(piece: Float64, s: Float64) -> Float64:
+    """√(Σ sᵢ xᵢⱼ²), (columns,); s sums to 1."""
+    with np.errstate(over="ignore", under="ignore"):
+        root: Float64 = np.sqrt(s @ np.square(piece))
+    # The squares of 1e200 and of 1e-200 are beyond float64: such columns are scaled for it.
+    far = np.flatnonzero(~((root > _SQUARES) & (root < 1.0 / _SQUARES)))
+    if len(far):
+        part = piece[:, far]
+        largest = np.abs(part).max(axis=0)
+        largest[largest == 0.0] = 1.0
+        root[far] = largest * np.sqrt(s @ np.square(part / largest))
+    return root

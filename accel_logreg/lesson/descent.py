@@ -91,7 +91,7 @@ class _Trainee:
         made: list[Rows] = []
 
         def take() -> None:
-            made.append(self.backend.rows(train.X, train.y, None))
+            made.append(self.backend.place(train.X, train.y, None))
 
         self.transfer_seconds = clock.once(Subject(name, take, self.around, device_synchroniser(name)))
         self.rows = made[0]

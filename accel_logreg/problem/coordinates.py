@@ -15,75 +15,38 @@ from __future__ import annotations
 
 import numpy as np
 
-from accel_logreg.interface.answers import RoughHessian, RowSample
-from accel_logreg.interface.arrays import Float64, Matrix
-from accel_logreg.interface.device_matrix import DeviceMatrix
+from accel_logreg.interface.answers import LowPrecisionHessian, RowSample
+from accel_logreg.interface.arrays import Float64
+from accel_logreg.interface.rows import Precision
 from accel_logreg.problem.objective import Objective
-from accel_logreg.problem.quantised import RoughProblem
-
-# Scales only steer the iterations: a sample finds them, and only a small problem looks at all rows.
-_MOST_ROWS = 4096
-_MOST_ENTRIES = 1 << 18
-_LEAST_ROWS = 256
-_PIECE = 1 << 16  # entries looked at at a time: 512 KiB as float64, for which no new pages are needed
-_SQUARES = 1e-140  # deviations from here to its reciprocal have squares that float64 holds
+from accel_logreg.problem.quantised import QuantisedObjective
 
 
-def column_scales(
-    X: Matrix | DeviceMatrix, sample_weight: Float64 | None, *, l2: float, centred: bool
-) -> tuple[Float64, Float64]:
-    """μ and σ, each (d,), of evenly spaced rows of X (n, d); σ is 1 where there is no curvature.
+def standardised(objective: Objective) -> Coordinates:
+    """J in coordinates of about equal curvature: at most one read of X, to find them."""
+    return Coordinates(objective, *(_curvature_scales if objective.sparse else column_scales)(objective))
 
-    Weighted, so that a row of weight two steers like the row twice.
-    """
-    n, d = X.shape
-    size = min(n, _MOST_ROWS, max(_LEAST_ROWS, _MOST_ENTRIES // d))
-    rows = np.linspace(0, n - 1, size).astype(np.intp)
-    s = np.ones(len(rows)) if sample_weight is None else sample_weight[rows]
-    total = float(s.sum())
-    if total == 0.0:  # all weight is on rows between the chosen ones
-        s, total = np.ones(len(rows)), float(len(rows))
-    s = s / total
-    sample, rows = (X[rows], np.arange(size)) if isinstance(X, DeviceMatrix) else (X, rows)
-    mean, deviation = np.zeros(d), np.empty(d)
-    width = max(1, _PIECE // size)
-    for a in range(0, d, width):
-        columns = slice(a, a + width)
-        piece = sample[rows, columns].astype(np.float64)
-        if centred:
-            mean[columns] = s @ piece
-            piece -= mean[columns]
-        deviation[columns] = _root_mean_square(piece, s)
+
+def column_scales(objective: Objective) -> tuple[Float64, Float64]:
+    """μ and σ, each (d,); σ is 1 where there is no curvature."""
+    moments = objective.rows.column_moments(centred=objective.fit_intercept)
+    mean, deviation = moments.means, moments.deviations
     deviation[deviation <= 1e-12 * np.abs(mean)] = 0.0  # a constant column, but for rounding
-    scale = np.hypot(deviation, 2.0 * np.sqrt(l2))
+    scale = np.hypot(deviation, 2.0 * np.sqrt(objective.l2))
     return mean, np.where(scale > 0.0, scale, 1.0)
 
 
-def _root_mean_square(piece: Float64, s: Float64) -> Float64:
-    """√(Σ sᵢ xᵢⱼ²), (columns,); s sums to 1."""
-    with np.errstate(over="ignore", under="ignore"):
-        root: Float64 = np.sqrt(s @ np.square(piece))
-    # The squares of 1e200 and of 1e-200 are beyond float64: such columns are scaled for it.
-    far = np.flatnonzero(~((root > _SQUARES) & (root < 1.0 / _SQUARES)))
-    if len(far):
-        part = piece[:, far]
-        largest = np.abs(part).max(axis=0)
-        largest[largest == 0.0] = 1.0
-        root[far] = largest * np.sqrt(s @ np.square(part / largest))
-    return root
-
-
-def curvature_scales(objective: Objective, W: Float64) -> tuple[Float64, Float64]:
-    """μ = 0 and σⱼ² = 4 ∂²J/∂wⱼ² at W, for sparse rows, which a mean would fill. One read of X.
+def _curvature_scales(objective: Objective) -> tuple[Float64, Float64]:
+    """μ = 0 and σⱼ² = 4 ∂²J/∂wⱼ² at the trivial W, for sparse rows, which a mean would fill. One read of X.
 
     At z = 0 that is the column's mean square plus 4λ: the same convention as above.
     """
-    curvature = objective.rows.hessian_diagonal(W)[:-1] + objective.l2
+    curvature = objective.rows.hessian_diagonal(objective.trivial()[0])[:-1] + objective.l2
     scale = 2.0 * np.sqrt(curvature)
     return np.zeros(len(scale)), np.where(scale > 0.0, scale, 1.0)
 
 
-class Standardised:
+class Coordinates:
     """An Objective seen through U = (u, c), (p,); see solvers/problem.py for what it answers."""
 
     def __init__(self, objective: Objective, mean: Float64, scale: Float64) -> None:
@@ -92,20 +55,28 @@ class Standardised:
         self._scale = scale
         self.size = objective.size
         self.n_rows = objective.n_rows
+        self.sparse = objective.sparse
         self.separation = objective.separation
 
     @property
     def reads(self) -> float:
         return self._objective.reads
 
-    def sample(self, picked: RowSample) -> Standardised:
-        """The same coordinates over the picked rows alone."""
-        return Standardised(self._objective.sample(picked), self._mean, self._scale)
+    def trivial(self) -> tuple[Float64, float]:
+        W, value = self._objective.trivial()
+        return self.coordinates(W), value
 
-    def rough(self) -> RoughProblem | None:
+    def pick(self, size: int, random: np.random.RandomState) -> RowSample:
+        return self._objective.pick(size, random)
+
+    def sample(self, picked: RowSample) -> Coordinates:
+        """The same coordinates over the picked rows alone."""
+        return Coordinates(self._objective.sample(picked), self._mean, self._scale)
+
+    def quantised(self) -> QuantisedObjective | None:
         """A model of J in these coordinates, where the engine has one."""
-        rough = self._objective.rows.rough(self._mean, self._scale)
-        return None if rough is None else RoughProblem(rough, self._objective, self._scale)
+        rows = self._objective.rows.quantised(self._mean, self._scale)
+        return None if rows is None else QuantisedObjective(rows, self._objective, self._scale)
 
     def original(self, U: Float64) -> Float64:
         """W of U."""
@@ -123,13 +94,16 @@ class Standardised:
     def hessian_product(self, U: Float64, V: Float64) -> Float64:
         return self._pulled_back(self._objective.hessian_product(self.original(U), self.original(V)))
 
-    def hessian(self, U: Float64, *, picked: RowSample | None = None, precise: bool = False) -> Float64:
-        return self._objective.hessian(
-            self.original(U), self._mean, self._scale, picked=picked, precise=precise
-        )
+    def hessian(
+        self, U: Float64, *, sample: RowSample | None = None, precision: Precision = "float32"
+    ) -> Float64:
+        W = self.original(U)
+        return self._objective.hessian(W, self._mean, self._scale, sample=sample, precision=precision)
 
-    def rough_hessian(self, U: Float64, *, picked: RowSample | None = None) -> RoughHessian | None:
-        return self._objective.rough_hessian(self.original(U), self._mean, self._scale, picked=picked)
+    def low_precision_hessian(
+        self, U: Float64, *, sample: RowSample | None = None
+    ) -> LowPrecisionHessian | None:
+        return self._objective.low_precision_hessian(self.original(U), self._mean, self._scale, sample=sample)
 
     def gradient_norm(self, gradient: Float64) -> float:
         return self._objective.gradient_norm(self._original_gradient(gradient))

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from accel_logreg.interface.answers import Descent, RoughHessian, RowSample
+from accel_logreg.interface.answers import Descent, LowPrecisionHessian, RowSample
 from accel_logreg.interface.arrays import Float64
-from accel_logreg.interface.rows import Rows
+from accel_logreg.interface.rows import Precision, Rows
 
 _SEPARATION = (
     "the classes are perfectly separated and C=inf: the cost falls towards 0 as the coefficients grow, so "
@@ -26,7 +26,7 @@ _SEPARATION = (
 
 
 class Objective:
-    """J over one backend's rows: what a solver may ask, see solvers/problem.py.
+    """J over one engine's rows: what a solver may ask, see solvers/problem.py.
 
     Parameters
     ----------
@@ -48,6 +48,7 @@ class Objective:
         self.fit_intercept = fit_intercept
         self.size = rows.n_features + 1
         self.n_rows = rows.n_rows
+        self.sparse = rows.sparse
         self._smallest_weight = smallest_weight
         self._log2_of_one_row = math.log(2.0) * smallest_weight / rows.weight_sum
 
@@ -55,6 +56,19 @@ class Objective:
     def reads(self) -> float:
         """Reads of X so far."""
         return self.rows.reads
+
+    def trivial(self) -> tuple[Float64, float]:
+        """W = 0 but for the intercept, the log-odds of the labels; and J there, without a read of X."""
+        W = np.zeros(self.size)
+        if not self.fit_intercept:
+            return W, math.log(2.0)
+        a = self.rows.targets.label_share()
+        W[-1] = math.log(a / (1.0 - a))
+        return W, -(a * math.log(a) + (1.0 - a) * math.log1p(-a))
+
+    def pick(self, size: int, random: np.random.RandomState) -> RowSample:
+        """About ``size`` rows that stand for all."""
+        return self.rows.pick(size, random)
 
     def sample(self, picked: RowSample) -> Objective:
         """J over the picked rows alone, with the same λ."""
@@ -89,26 +103,26 @@ class Objective:
         centre: Float64,
         scale: Float64,
         *,
-        picked: RowSample | None = None,
-        precise: bool = False,
+        sample: RowSample | None = None,
+        precision: Precision = "float32",
     ) -> Float64:
-        """∇²J at W, (p, p), in the coordinates (u, c) of standardise.py: w = u/scale.
+        """∇²J at W, (p, p), in the coordinates (u, c) of coordinates.py: w = u/scale.
 
-        From the picked rows only, where given. Without an intercept the last axis, along which J does
+        From the rows of ``sample`` only, where given. Without an intercept the last axis, along which J does
         not change, has curvature 1.
         """
-        H = self.rows.hessian(W, centre, scale, picked=picked, precise=precise)
+        H = self.rows.hessian(W, centre, scale, sample=sample, precision=precision)
         self._penalise(H, scale)
         return H
 
-    def rough_hessian(
-        self, W: Float64, centre: Float64, scale: Float64, *, picked: RowSample | None = None
-    ) -> RoughHessian | None:
+    def low_precision_hessian(
+        self, W: Float64, centre: Float64, scale: Float64, *, sample: RowSample | None = None
+    ) -> LowPrecisionHessian | None:
         """``hessian`` from products of few bits, where the engine has them."""
-        rough = self.rows.rough_hessian(W, centre, scale, picked=picked)
-        if rough is not None:
-            self._penalise(rough.matrix, scale)
-        return rough
+        found = self.rows.low_precision_hessian(W, centre, scale, sample=sample)
+        if found is not None:
+            self._penalise(found.matrix, scale)
+        return found
 
     def _penalise(self, H: NDArray[Any], scale: Float64) -> None:
         with np.errstate(over="ignore"):  # of float32, where it is asked for roughly
@@ -116,14 +130,6 @@ class Objective:
         if not self.fit_intercept:
             H[-1] = H[:, -1] = 0.0
             H[-1, -1] = 1.0
-
-    def gram(self, centre: Float64, *, precise: bool = True) -> Float64:
-        """(X − centre)(X − centre)ᵀ, (n, n)."""
-        return self.rows.gram(centre, precise=precise)
-
-    def combination(self, a: Float64) -> Float64:
-        """Xᵀ a, (d,)."""
-        return self.rows.combination(a)
 
     def gradient_norm(self, gradient: Float64) -> float:
         """‖∇J‖₂."""

@@ -10,13 +10,12 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from accel_logreg.interface.device_matrix import DeviceMatrix
 from accel_logreg.interface.engine import Engine
-from accel_logreg.interface.rows import Rough, Rows
+from accel_logreg.interface.rows import AmongRows, Quantised, Rows
 from accel_logreg.profile.record import QUESTIONS, STAGES, Recorder
 from accel_logreg.profile.work import arguments_of, arithmetic, flops, rows_looked_at
 
-_NO_QUESTION = ("rates",)  # about the rows, which are not looked at
+_NO_QUESTION = ("placed", "pick", "take", "column_moments", "among_rows")  # which do not read X
 TAKE_ROWS = "take rows"  # the stage in which X goes into the engine's memory
 
 
@@ -42,13 +41,27 @@ class _RowsStandIn(_StandIn):
         self._matrix_bytes, self._n_all = matrix_bytes, n_all
 
     def _ask(self, question: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        rows = self._subject
+        if question == "among_rows":
+            return None if self._subject.among_rows() is None else self
+        ask = getattr(self._subject, question)
         if question in _NO_QUESTION:
-            return getattr(rows, question)(*args, **kwargs)
+            return ask(*args, **kwargs)
+        return self.timed(question, ask, type(self), args, kwargs)
+
+    def timed(
+        self,
+        question: str,
+        ask: Callable[..., Any],
+        door: type,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+    ) -> Any:
+        """The answer of ``ask``, whose arguments are those of the class's question."""
+        rows = self._subject
         before = rows.reads
         with self._recorder.span(QUESTIONS, question) as details:
-            answer = getattr(rows, question)(*args, **kwargs)
-        asked = arguments_of(Rows, question, args, kwargs)
+            answer = ask(*args, **kwargs)
+        asked = arguments_of(door, question, args, kwargs)
         m = rows_looked_at(question, rows.n_rows, asked)
         reads = rows.reads - before
         details |= {
@@ -62,16 +75,16 @@ class _RowsStandIn(_StandIn):
         }
         if isinstance(answer, Rows):
             return ProfiledRows(answer, self._recorder, self._matrix_bytes, self._n_all)
-        if isinstance(answer, Rough):
-            return ProfiledRough(answer, self._recorder, rows, self._matrix_bytes)
+        if isinstance(answer, Quantised):
+            return ProfiledQuantised(answer, self._recorder, rows, self._matrix_bytes)
         return answer
 
 
-class _RoughStandIn(_StandIn):
+class _QuantisedStandIn(_StandIn):
     """A copy in few bits whose questions are timed. ``rows`` count its bytes as reads of X."""
 
-    def __init__(self, rough: Rough, recorder: Recorder, rows: Rows, matrix_bytes: int) -> None:
-        super().__init__(rough, recorder)
+    def __init__(self, copy: Quantised, recorder: Recorder, rows: Rows, matrix_bytes: int) -> None:
+        super().__init__(copy, recorder)
         self._rows, self._matrix_bytes = rows, matrix_bytes
 
     def _ask(self, question: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -102,12 +115,14 @@ class _BackendStandIn(_StandIn):
 
     def _ask(self, question: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         ask = getattr(self._subject, question)
-        if question == "bounded":
-            engine = ask(*args, **kwargs)
-            return self if engine is self._subject else ProfiledBackend(engine, self._recorder)
-        if question == "adopt":
-            return ProfiledMatrix(ask(*args, **kwargs), self._recorder)
-        if question == "rows":
+        if question == "small_fit":
+            rows, *rest = args
+
+            def small_fit(_rows: Any, *rest: Any, **kwargs: Any) -> Any:
+                return ask(rows._subject, *rest, **kwargs)
+
+            return rows.timed(question, small_fit, Engine, (rows, *rest), kwargs)
+        if question == "place":
             X = arguments_of(Engine, question, args, kwargs)["X"]
             with self._recorder.span(STAGES, TAKE_ROWS):
                 rows = ask(*args, **kwargs)
@@ -130,29 +145,11 @@ class _BackendStandIn(_StandIn):
         return z
 
 
-class _MatrixStandIn(_StandIn):
-    """An X on a GPU whose rows are timed."""
-
-    def __init__(self, matrix: DeviceMatrix, recorder: Recorder) -> None:
-        super().__init__(matrix, recorder)
-        self.shape, self.dtype = matrix.shape, matrix.dtype
-
-    def __getitem__(self, rows: Any) -> Any:
-        return self._subject[rows]
-
-    def _ask(self, question: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        ask = getattr(self._subject, question)
-        if question != "rows":
-            return ask(*args, **kwargs)
-        with self._recorder.span(STAGES, TAKE_ROWS):
-            rows = ask(*args, **kwargs)
-        return ProfiledRows(rows, self._recorder, self._subject.nbytes, self.shape[0])
-
-
-def questions_of(door: type) -> tuple[str, ...]:
-    """The public methods of a side of the door."""
+def questions_of(*doors: type) -> tuple[str, ...]:
+    """The public methods of a side of the interface."""
+    members = {name: member for door in doors for name, member in vars(door).items()}
     return tuple(
-        name for name, member in vars(door).items() if inspect.isfunction(member) and not name.startswith("_")
+        name for name, member in members.items() if inspect.isfunction(member) and not name.startswith("_")
     )
 
 
@@ -164,13 +161,18 @@ def _passed_on(question: str) -> Callable[..., Any]:
     return ask
 
 
-def _with_clock(name: str, stand_in: type[_StandIn], door: type) -> Any:
-    """A class of the door whose every public method is ``stand_in._ask`` with the method's name."""
-    methods = {question: _passed_on(question) for question in questions_of(door)}
-    return type(door)(name, (stand_in, door), {**methods, "__doc__": stand_in.__doc__})
+def _with_clock(name: str, stand_in: type[_StandIn], *doors: type) -> Any:
+    """A class of the interface whose every public method is ``stand_in._ask`` with the method's name."""
+    questions = questions_of(*doors)
+    hidden = {name for door in doors for name in door.__abstractmethods__}  # type: ignore[attr-defined]
+    methods = {question: _passed_on(question) for question in {*questions, *hidden}}
+    for question, method in methods.items():
+        method.__signature__ = inspect.signature(  # type: ignore[attr-defined]
+            next(getattr(door, question) for door in doors if hasattr(door, question))
+        )
+    return type(doors[0])(name, (stand_in, *doors), {**methods, "__doc__": stand_in.__doc__})
 
 
-ProfiledRough = _with_clock("ProfiledRough", _RoughStandIn, Rough)
-ProfiledRows = _with_clock("ProfiledRows", _RowsStandIn, Rows)
-ProfiledMatrix = _with_clock("ProfiledMatrix", _MatrixStandIn, DeviceMatrix)
+ProfiledQuantised = _with_clock("ProfiledQuantised", _QuantisedStandIn, Quantised)
+ProfiledRows = _with_clock("ProfiledRows", _RowsStandIn, Rows, AmongRows)
 ProfiledBackend = _with_clock("ProfiledBackend", _BackendStandIn, Engine)

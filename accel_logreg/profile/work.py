@@ -11,9 +11,6 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from accel_logreg.interface.engine import Engine
-from accel_logreg.interface.rows import Rows
-
 # Per entry of the rows that a question looks at.
 _FLOPS_AN_ENTRY = {
     "loss_grad": 4,  # z, then g
@@ -26,7 +23,7 @@ _FLOPS_AN_ENTRY = {
 
 
 def arguments_of(
-    door: type[Rows] | type[Engine], question: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    door: type, question: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The arguments by name, defaults included."""
     bound = _signature(door, question).bind(None, *args, **kwargs)
@@ -35,15 +32,15 @@ def arguments_of(
 
 
 @cache
-def _signature(door: type[Rows] | type[Engine], question: str) -> inspect.Signature:
+def _signature(door: type, question: str) -> inspect.Signature:
     return inspect.signature(getattr(door, question))
 
 
 def rows_looked_at(question: str, n: int, arguments: Mapping[str, Any]) -> int:
-    """How many rows a question is about: those picked, or all n."""
-    picked = arguments.get("picked")
-    if picked is not None:
-        return len(picked.rows)
+    """How many rows a question is about: those of a sample, or all n."""
+    sample = arguments.get("sample") or arguments.get("picked")
+    if sample is not None:
+        return len(sample.rows)
     return len(arguments["a"]) if question == "combination" else n
 
 
@@ -51,14 +48,14 @@ def flops(question: str, m: int, d: int, arguments: Mapping[str, Any], answer: A
     """Of a question about m rows of d features; 0 for one that only moves rows, or is not known here."""
     p = d + 1
     if question == "hessian" or (
-        question == "rough_hessian" and answer is not None
+        question == "low_precision_hessian" and answer is not None
     ):  # z; centre and scale; half of a symmetric matrix
         return float(m) * (4 * d + p * (p + 1))
     if question == "gram":
         return float(m) * d + float(m) * (m + 1) * d
     if question == "descend":
         return 4.0 * m * d * int(arguments["steps"])
-    if question == "newton" and answer is not None:
+    if question == "small_fit" and answer is not None:
         steps = len(answer.costs) - 1
         return float(m) * (4 * d * (steps + 1) + p * (p + 1) * steps)
     return float(_FLOPS_AN_ENTRY.get(question, 0)) * m * d
@@ -66,6 +63,6 @@ def flops(question: str, m: int, d: int, arguments: Mapping[str, Any], answer: A
 
 def arithmetic(question: str, arguments: Mapping[str, Any]) -> str:
     """The width in which a question is allowed to multiply."""
-    if question == "rough_hessian":
+    if question == "low_precision_hessian":
         return "int8"
-    return "float32" if question == "hessian" and not arguments["precise"] else "float64"
+    return "float32" if question == "hessian" and arguments["precision"] == "float32" else "float64"

@@ -80,7 +80,7 @@ def _newton(n: int, costs: Costs, tol: float) -> Choice:
 
 def _newton_cg(n: int, costs: Costs, sparse: bool) -> Choice:
     why = f"{costs.p} unknowns: Hessian products cost less than a Hessian"
-    gradient, product = costs.gradient(n), costs.gradient(n) if sparse else costs.rough_pass(n)
+    gradient, product = costs.gradient(n), costs.gradient(n) if sparse else costs.quantised_pass(n)
     exact, others, share = float(_CG_PASSES), 0.0, 1.0
     if product < gradient:
         exact, others, share = float(_EXACT_PASSES), float(_CG_PASSES), 1.0 / costs.entry_bytes

@@ -8,31 +8,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
 
-
-class Rates(Protocol):
-    """Seconds: see interface/rates.py; each engine has its own."""
-
-    @property
-    def byte(self) -> float: ...
-    @property
-    def entry(self) -> float: ...
-    @property
-    def tile_entry(self) -> float: ...
-    @property
-    def multiplication(self) -> float: ...
-    @property
-    def call(self) -> float: ...
-    @property
-    def rough_entry(self) -> float: ...
-    @property
-    def rough_multiplication(self) -> float: ...
-    @property
-    def rough_tile_entry(self) -> float: ...
-    @property
-    def rough_from(self) -> float: ...
-
+from accel_logreg.interface.answers import Rates
 
 # One core's Cholesky factor of a matrix that does not fit its cache: multiplications a second.
 _FACTOR_RATE = 40e9
@@ -52,18 +29,18 @@ class Costs:
         rates = self.rates
         return rows * self.entries * max(self.entry_bytes * rates.byte, rates.entry) + rates.call
 
-    def rough_pass(self, rows: float) -> float:
+    def quantised_pass(self, rows: float) -> float:
         """One pass over a copy in few bits; no longer than a gradient, which takes its place."""
         return min(rows * self.entries * self.rates.rough_entry + self.rates.call, self.gradient(rows))
 
-    def hessian(self, rows: float, *, rough: bool = True) -> float:
+    def hessian(self, rows: float, *, low_precision: bool = True) -> float:
         """All p² entries from this many rows, by halves: filling the tile, and its rank-k update.
 
         From products of few bits where the engine has them, unless they are known not to do.
         """
         p, rates = self.p, self.rates
         tile_entry, multiplication = rates.tile_entry, rates.multiplication
-        if rough and p >= rates.rough_from:
+        if low_precision and p >= rates.rough_from:
             tile_entry, multiplication = rates.rough_tile_entry, rates.rough_multiplication
         return rows * p * (tile_entry + 0.5 * p * multiplication) + 2.0 * rates.call
 

@@ -1,41 +1,61 @@
 """Plain gradient descent with a fixed learning rate: the lesson's algorithm (Cauchy 1847).
 
-W ← W − α ∇J(W). The loop runs inside the engine; this file cuts it into stretches of about a
+W ← W − α ∇J(W). The loop runs inside the engine; this file cuts it into chunks of about a
 quarter of a second, so that Ctrl-C, progress and a diverging cost are noticed in between.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import numpy as np
 
+from accel_logreg.interface.arrays import Float64
 from accel_logreg.solvers.parts.newton_decrement import estimated_gap
 from accel_logreg.solvers.problem import (
-    DescentProblem,
+    Budget,
     DivergenceError,
-    Float64,
     History,
-    Report,
+    PlainProblem,
     Solution,
     relative_gap,
 )
 
-_SECONDS_PER_STRETCH = 0.25
+_SECONDS_PER_CHUNK = 0.25
 _HOPELESS = 100.0  # times the cost at the start
 _PRODUCTS_FOR_GAP = 20
 
 
+class Steps(Protocol):
+    """What makes the steps, and where they have led."""
+
+    def descend(self, learning_rate: float, steps: int) -> tuple[Float64, Float64]:
+        """Go on by so many steps: J and ‖∇J‖₂ at the start of each."""
+
+    def point(self) -> Float64:
+        """W (p,), after the last step."""
+
+
+class _EngineSteps:
+    """The engine's own loop."""
+
+    def __init__(self, problem: PlainProblem, W: Float64) -> None:
+        self._problem, self._W = problem, W
+
+    def descend(self, learning_rate: float, steps: int) -> tuple[Float64, Float64]:
+        descent = self._problem.descend(self._W, learning_rate, steps)
+        self._W = descent.W
+        return descent.costs, descent.gradient_norms
+
+    def point(self) -> Float64:
+        return self._W
+
+
 def gradient_descent(
-    problem: DescentProblem,
-    W: Float64,
-    *,
-    learning_rate: float | None,
-    max_iter: int,
-    random_state: int | np.random.RandomState = 0,
-    report: Report,
+    problem: PlainProblem, start: Float64 | None, budget: Budget, *, by: Steps | None = None
 ) -> Solution:
-    """``max_iter`` steps from W. ``learning_rate=None`` means 1/L; ``random_state`` seeds its estimate.
+    """``budget.max_iter`` steps from ``start``, or zero, made by the engine or as ``by`` makes them.
 
     Raises
     ------
@@ -45,30 +65,34 @@ def gradient_descent(
     FloatingPointError
         J or its gradient is not finite at the start: X is not, or is too large.
     """
+    max_iter, random_state, report = budget.max_iter, budget.random_state, budget.report
     history = History()
-    alpha = 1.0 / problem.lipschitz(random_state) if learning_rate is None else learning_rate
+    if by is None:
+        by = _EngineSteps(problem, np.zeros(problem.size) if start is None else start)
+    rate = budget.learning_rate
+    alpha = 1.0 / problem.lipschitz(random_state) if rate is None else rate
     report(f"gradient-descent: learning rate {alpha:.4g}, {max_iter} steps")
-    done, stretch = 0, 1
+    done, chunk = 0, 1
     while done < max_iter:
-        steps = min(stretch, max_iter - done)
+        steps = min(chunk, max_iter - done)
         began, reads = history.elapsed(), problem.reads
-        descent = problem.descend(W, alpha, steps)
+        costs, norms = by.descend(alpha, steps)
         seconds = history.elapsed() - began
-        # The engine keeps no clock inside its loop: a stretch's time is spread evenly over its steps.
+        # The engine keeps no clock inside its loop: a chunk's time is spread evenly over its steps.
         share = np.arange(1, steps + 1) / steps
-        history.cost.extend(descent.costs.tolist())
-        history.gradient_norm.extend(descent.gradient_norms.tolist())
+        history.cost.extend(costs.tolist())
+        history.gradient_norm.extend(norms.tolist())
         history.seconds.extend((began + seconds * share).tolist())
         history.reads.extend((reads + np.round((problem.reads - reads) * share)).astype(int).tolist())
         if not math.isfinite(history.cost[0] + history.gradient_norm[0]):  # no step has been made yet
             raise FloatingPointError("J or its gradient is not finite")
-        W = descent.W
         done += steps
         cost = history.cost[-1]
         if not math.isfinite(cost) or cost > _HOPELESS * history.cost[0]:
             raise _divergence(alpha, problem.lipschitz(random_state), history, cost)
         report(f"gradient-descent: step {done}/{max_iter}, cost {cost:.6g}")
-        stretch = max(1, min(4 * stretch, int(steps * _SECONDS_PER_STRETCH / max(seconds, 1e-9))))
+        chunk = max(1, min(4 * chunk, int(steps * _SECONDS_PER_CHUNK / max(seconds, 1e-9))))
+    W = by.point()
     value, gradient = problem.value_grad(W)
     history.reads[-1] = problem.reads
     # In a warm start at the minimum, rounding alone may raise the cost.

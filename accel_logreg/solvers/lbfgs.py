@@ -14,12 +14,12 @@ from collections import deque
 import numpy as np
 from scipy.optimize import LbfgsInvHessProduct, OptimizeResult, minimize
 
+from accel_logreg.interface.arrays import Float64
 from accel_logreg.solvers.parts.newton_decrement import estimated_gap
 from accel_logreg.solvers.problem import (
-    Float64,
+    Budget,
     History,
     Problem,
-    Report,
     Solution,
     relative_gap,
     require_finite,
@@ -33,8 +33,9 @@ _RESTARTS = 10
 class _Watch:
     """Follows SciPy's iterations and decides when to stop."""
 
-    def __init__(self, problem: Problem, W: Float64, tol: float, max_iter: int, report: Report) -> None:
-        self.problem, self.tol, self.max_iter, self.report = problem, tol, max_iter, report
+    def __init__(self, problem: Problem, W: Float64, budget: Budget) -> None:
+        self.problem, self.report = problem, budget.report
+        self.tol, self.max_iter = budget.tol, budget.max_iter
         self.history = History()
         self.W = W
         self.value, self.gradient = problem.value_grad(W)
@@ -103,13 +104,14 @@ class _Watch:
                 self.gap, self.gap_kind = estimated, "estimated"
 
 
-def lbfgs(problem: Problem, W: Float64, *, tol: float, max_iter: int, report: Report) -> Solution:
-    """Minimise from W until the relative suboptimality is at most ``tol``.
+def lbfgs(problem: Problem, start: Float64 | None, budget: Budget) -> Solution:
+    """Minimise from ``start``, or zero, until the relative suboptimality is at most ``budget.tol``.
 
     A line search that fails near the limits of rounding, or on a badly scaled problem, is restarted
     with an empty memory for as long as that still lowers the cost.
     """
-    watch = _Watch(problem, W, tol, max_iter, report)
+    tol, max_iter = budget.tol, budget.max_iter
+    watch = _Watch(problem, np.zeros(problem.size) if start is None else start, budget)
     if not watch.gradient.any():
         watch.finished, watch.gap, watch.gap_kind = True, 0.0, "certified"
     for _ in range(_RESTARTS):

@@ -15,17 +15,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
+from accel_logreg.interface.arrays import Float64
 from accel_logreg.solvers.costs import Costs, passes, sampling_rate
-from accel_logreg.solvers.parts.factor import Factor, factorise, rough_factor
+from accel_logreg.solvers.parts.factor import Factor, factorise, low_precision_factor
 from accel_logreg.solvers.parts.line_search import search
 from accel_logreg.solvers.parts.memory import Memory
 from accel_logreg.solvers.problem import (
-    Float64,
+    Budget,
     History,
     NewtonProblem,
-    Report,
-    RowSample,
-    Sampler,
     Solution,
     relative_gap,
     require_finite,
@@ -43,10 +43,10 @@ _SHORT = 0.3  # of the slope left after a step that should have levelled it
 
 
 @dataclass(frozen=True)
-class _Made:
+class _MadeFactor:
     """A factor, how many rows it was made of, and where; ``rate``: the gap's expected factor a gradient."""
 
-    factor: Factor
+    inverse: Factor
     rows: int
     rate: float
     U: Float64
@@ -67,13 +67,14 @@ class _Descent:
         self,
         problem: NewtonProblem,
         costs: Costs,
-        sampler: Sampler | None,
+        random: np.random.RandomState | None,
         U: Float64,
         expected: float | None = None,
     ) -> None:
-        self.problem, self.costs, self.sampler = problem, costs, sampler
+        """``random`` draws the rows of factors; None makes all of them of all rows."""
+        self.problem, self.costs, self.random = problem, costs, random
         self.memory = Memory()
-        self.made: _Made | None = None
+        self.factor: _MadeFactor | None = None
         self.U = U
         self.value, self.gradient = problem.value_grad(U)
         require_finite(self.value, self.gradient)
@@ -83,35 +84,35 @@ class _Descent:
         self.direction = -self.gradient
         self.stale = False  # the factor is of another place: the last step was much too short for it
         self.stuck = False
-        self.rough = True  # try products of few bits first
+        self.low_precision = True  # try products of few bits first
         self.least = 0  # rows of a factor: fewer have been seen to be too few
 
-    def aim(self, target: float) -> float:
+    def choose_factor(self, target: float) -> float:
         """Choose the factor and the direction; returns the estimated gap in nats."""
-        if self.made is not None:
-            self._point()
-            if self.made.rows < self.problem.n_rows and _NO_PROGRESS < self.rate < math.inf:
-                self.least = _GROWTH * self.made.rows
+        if self.factor is not None:
+            self._set_direction()
+            if self.factor.rows < self.problem.n_rows and _NO_PROGRESS < self.rate < math.inf:
+                self.least = _GROWTH * self.factor.rows
         better = self._better_factor(target)
         while better is not None:
-            self.made = self._make(better)
+            self.factor = self._make_factor(better)
             self.memory.clear()
             self.stale = False
             self.decrement = math.inf  # what a fresh factor says is no measurement of its rate
-            self._point()
+            self._set_direction()
             if better == self.problem.n_rows or self.decrement < self.value:
                 break
             # J* is not negative, so no gap exceeds J: these rows miss curvature that others have.
             self.least = _GROWTH * better
             better = self.least if 2 * self.least <= self.problem.n_rows else self.problem.n_rows
-        assert self.made is not None
+        assert self.factor is not None
         # A factor that is a step old and shrank the gap by ``rate`` is off by about its root.
         old = 1.0 + 2.0 * math.sqrt(self.rate) if math.isfinite(self.rate) else 1.0
-        return self.decrement * max(old, self.made.overshoot(self.problem.size, self.problem.n_rows))
+        return self.decrement * max(old, self.factor.overshoot(self.problem.size, self.problem.n_rows))
 
-    def _point(self) -> None:
-        assert self.made is not None
-        self.direction = -self.memory.solve(self.made.factor, self.gradient)
+    def _set_direction(self) -> None:
+        assert self.factor is not None
+        self.direction = -self.memory.solve(self.factor.inverse, self.gradient)
         before, self.decrement = self.decrement, -0.5 * float(self.gradient @ self.direction)
         self.rate = self.decrement / before if math.isfinite(before) and before > 0 else math.inf
 
@@ -122,57 +123,59 @@ class _Descent:
         the gap (Newton's quadratic convergence).
         """
         n, p = self.problem.n_rows, self.problem.size
-        gap = self.decrement if self.made is not None else self.expected
+        gap = self.decrement if self.factor is not None else self.expected
         return sampling_rate(p, rows, n) + min(0.1, gap / self.value)
 
     def _better_factor(self, target: float) -> int | None:
         """The number of rows of the factor that gets to ``target`` soonest; None to keep this one."""
         n, p = self.problem.n_rows, self.problem.size
-        if self.made is not None and self.decrement <= target and not self.stale:
+        if self.factor is not None and self.decrement <= target and not self.stale:
             return None
-        far = (self.decrement if self.made is not None else self.expected) / target
+        far = (self.decrement if self.factor is not None else self.expected) / target
         price = self.costs.gradient(n)
 
         def total(rate: float) -> float:
             return price * passes(far, rate)
 
         options = [n]
-        if self.sampler is not None:
+        if self.random is not None:
             options += [n // 2**k for k in range(1, 24) if n // 2**k >= max(4 * p, self.least)]
         predicted = {
             rows: total(self._rate_of(rows))
-            + self.costs.hessian(rows, rough=self.rough)
+            + self.costs.hessian(rows, low_precision=self.low_precision)
             + self.costs.factor()
             for rows in options
         }
         best = min(predicted, key=lambda rows: predicted[rows])
-        if self.made is None or self.stale:
+        if self.factor is None or self.stale:
             return best
-        keep = total(self.made.rate if math.isinf(self.rate) else self.rate)
+        keep = total(self.factor.rate if math.isinf(self.rate) else self.rate)
         return best if predicted[best] < _WORTH * keep else None
 
-    def _make(self, rows: int) -> _Made:
+    def _make_factor(self, rows: int) -> _MadeFactor:
         picked = None
         if rows < self.problem.n_rows:
-            assert self.sampler is not None
-            picked = self.sampler.pick(rows)
+            assert self.random is not None
+            picked = self.problem.pick(rows, self.random)
         factor = None
-        if self.rough:
-            factor = rough_factor(self.problem.rough_hessian(self.U, picked=picked))
-        self.rough = factor is not None  # where few bits did not do once, they are not asked again
+        if self.low_precision:
+            factor = low_precision_factor(self.problem.low_precision_hessian(self.U, sample=picked))
+        self.low_precision = factor is not None  # where few bits did not do once, they are not asked again
         if factor is None:
-            factor = factorise(lambda precise: self.problem.hessian(self.U, picked=picked, precise=precise))
-        return _Made(factor, rows, self._rate_of(rows), self.U)
+            factor = factorise(
+                lambda precision: self.problem.hessian(self.U, sample=picked, precision=precision)
+            )
+        return _MadeFactor(factor, rows, self._rate_of(rows), self.U)
 
     def step(self) -> None:
         """One line search along the direction."""
         found = search(self.problem, self.U, self.value, self.gradient, self.direction)
         if found is None:
             # Rounding, or a factor that is not of this problem any more: one of all rows, here, decides.
-            assert self.made is not None
-            self.stuck = self.made.rows == self.problem.n_rows and self.made.U is self.U
+            assert self.factor is not None
+            self.stuck = self.factor.rows == self.problem.n_rows and self.factor.U is self.U
             if not self.stuck:
-                self.made = self._make(self.problem.n_rows)
+                self.factor = self._make_factor(self.problem.n_rows)
                 self.memory.clear()
             return
         slope = float(self.gradient @ self.direction)
@@ -181,35 +184,25 @@ class _Descent:
         self.U, self.value, self.gradient = found.U, found.value, found.gradient
 
 
-def newton(
-    problem: NewtonProblem,
-    U: Float64,
-    *,
-    warm: Float64 | None,
-    sampler: Sampler,
-    costs: Costs,
-    ceiling: float,
-    tol: float,
-    max_iter: int,
-    report: Report,
-) -> Solution:
-    """Minimise until the relative suboptimality is at most ``tol``.
+def newton(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> Solution:
+    """Minimise until the relative suboptimality is at most ``budget.tol``.
 
-    From ``warm`` where given. Otherwise from U, where J is known to be ``ceiling``, by way of the
-    samples: their optimum is not taken where J, over all rows, is above that.
+    From ``start`` where given. Otherwise from the trivial point by way of the samples: their optimum is not
+    taken where J, over all rows, is above what it is there.
     """
+    costs, tol, max_iter, report = budget.costs, budget.tol, budget.max_iter, budget.report
+    random = budget.random
     history = History()
-    start, expected = U, None
-    if warm is not None:
-        U = warm
-    else:
+    trivial, ceiling = problem.trivial()
+    U, expected = (trivial if start is None else start), None
+    if start is None:
         for rows in _sample_sizes(problem.n_rows, problem.size):
-            U = _solve_sample(problem, U, rows, sampler, costs, report, expected)
+            U = _solve_sample(problem, U, rows, random, budget, expected)
             expected = problem.size / rows
-    descent = _Descent(problem, costs, sampler, U, expected)
-    if descent.value > ceiling and warm is None and U is not start:
+    descent = _Descent(problem, costs, random, U, expected)
+    if descent.value > ceiling and start is None and U is not trivial:
         report(f"newton: J = {descent.value:.6g} at the sample's optimum, above {ceiling:.6g} at the start")
-        descent = _Descent(problem, costs, sampler, start)
+        descent = _Descent(problem, costs, random, trivial)
     history.append(descent.value, problem.gradient_norm(descent.gradient), problem.reads)
     n_iter, gap, kind, trouble = 0, math.inf, "estimated", ""
     while True:
@@ -219,9 +212,9 @@ def newton(
         if problem.separates(descent.value):
             gap, kind, trouble = math.inf, "certified", problem.separation
             break
-        absolute = descent.aim(0.5 * tol * descent.value)
+        absolute = descent.choose_factor(0.5 * tol * descent.value)
         gap = relative_gap(absolute, descent.value)
-        made_of = descent.made.rows if descent.made else 0
+        made_of = descent.factor.rows if descent.factor else 0
         report(
             f"newton: iteration {n_iter}, cost {descent.value:.9g}, gap {gap:.2g}, factor of {made_of} "
             f"rows, {problem.reads:.2f} reads"
@@ -249,24 +242,23 @@ def _solve_sample(
     problem: NewtonProblem,
     U: Float64,
     rows: int,
-    sampler: Sampler,
-    costs: Costs,
-    report: Report,
+    random: np.random.RandomState,
+    budget: Budget,
     expected: float | None,
 ) -> Float64:
     """The optimum over about ``rows`` rows, as far as it says something about the one over all."""
-    picked: RowSample = sampler.pick(rows)
+    picked = problem.pick(rows, random)
     sample = problem.sample(picked)
     rows = len(picked.rows)
     target = _STATISTICAL * problem.size / rows
-    descent = _Descent(sample, costs, None, U, expected)
+    descent = _Descent(sample, budget.costs, None, U, expected)
     taken = 0
     while taken < _ITERATIONS_ON_SAMPLE and descent.gradient.any():
-        if sample.separates(descent.value) or descent.aim(target) <= target or descent.stuck:
+        if sample.separates(descent.value) or descent.choose_factor(target) <= target or descent.stuck:
             break
         descent.step()
         taken += 1
-    report(
+    budget.report(
         f"newton: sample of {rows} rows, {taken} iterations, cost {descent.value:.6g}, "
         f"{problem.reads:.2f} reads"
     )

@@ -6,8 +6,8 @@ inverse Hessian they make preconditions the next solve (Morales and Nocedal 2000
 where the last one left off. The solve also measures the gap: its partial sums grow towards the
 Newton decrement ½ gᵀH⁻¹g, so the last one is the stopping test and no product is spent on that alone.
 
-Where the engine has a model of J that is cheap to ask (rough.py), it is minimised first, and every
-Hessian product is the model's: what is exact is J and its gradient, of which three do. A model that
+Where the engine has a model of J that is cheap to ask (problem/quantised.py), it is minimised first, and
+every Hessian product is the model's: what is exact is J and its gradient, of which three do. A model that
 is no good shows in the contraction from one exact gradient to the next, and is then dropped.
 """
 
@@ -19,12 +19,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from accel_logreg.interface.arrays import Float64
+from accel_logreg.solvers.costs import Costs
+from accel_logreg.solvers.parts.factor import factorise, low_precision_factor
 from accel_logreg.solvers.parts.line_search import search
 from accel_logreg.solvers.parts.memory import Inverse, Memory
 from accel_logreg.solvers.problem import (
-    Float64,
+    Budget,
     History,
-    Problem,
+    NewtonProblem,
     Report,
     Smooth,
     Solution,
@@ -35,6 +38,8 @@ from accel_logreg.solvers.problem import (
 
 _SETTLED = 0.1  # what the residual may still add to the decrement, relative, for it to be believed
 _PRODUCTS = 250  # in one solve
+_ROWS_AN_UNKNOWN = 8  # in the Hessian that preconditions
+_PASSES_A_FACTOR = 10  # at most, that a factor may cost
 _FLAT = 1e-15  # curvature along an axis is about J at most; this share of it is rounding
 _PAIRS = 60
 _MODEL_TOL = 3e-3  # relative suboptimality of the model: its optimum is not J's
@@ -52,21 +57,16 @@ class _Solve:
     products: int
 
 
-def newton_cg(
-    problem: Problem,
-    U: Float64,
-    *,
-    preconditioner: Inverse,
-    factor: Callable[[Float64], Inverse] | None = None,
-    model: Smooth | None = None,
-    tol: float,
-    max_iter: int,
-    report: Report,
-) -> Solution:
-    """Minimise from U until the relative suboptimality is at most ``tol``.
+def newton_cg(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> Solution:
+    """Minimise until the relative suboptimality is at most ``budget.tol``.
 
-    ``preconditioner`` is a rough inverse of the Hessian near the optimum.
+    From ``start`` where given, else from the trivial point.
     """
+    tol, max_iter, report = budget.tol, budget.max_iter, budget.report
+    U = problem.trivial()[0] if start is None else start
+    preconditioner = _preconditioner(problem, U, budget)
+    factor = _factor_of_all(problem, budget.costs)
+    model = problem.quantised()
     history = History()
     memory = Memory(_PAIRS)
     products: Smooth = problem
@@ -122,6 +122,33 @@ def newton_cg(
     if gap > tol and not trouble:
         trouble = shortfall("newton-cg", n_iter, gap, kind, tol, max_iter)
     return Solution(U, n_iter, gap, kind, history, trouble)
+
+
+class _ScaledIdentity:
+    """The inverse Hessian that standardised coordinates aim at: a curvature of 1/4 along every axis."""
+
+    def solve(self, g: Float64) -> Float64:
+        return 4.0 * g
+
+
+def _preconditioner(problem: NewtonProblem, U: Float64, budget: Budget) -> Inverse:
+    """A factor of a Hessian of some rows where that costs a few passes, else the diagonal alone."""
+    n, costs = problem.n_rows, budget.costs
+    rows = min(n, _ROWS_AN_UNKNOWN * costs.p)
+    if costs.hessian(rows) + costs.factor() > _PASSES_A_FACTOR * costs.gradient(n) or problem.sparse:
+        return _ScaledIdentity()
+    picked = None if rows == n else problem.pick(rows, budget.random)
+    return low_precision_factor(problem.low_precision_hessian(U, sample=picked)) or factorise(
+        lambda precision: problem.hessian(U, sample=picked, precision=precision)
+    )
+
+
+def _factor_of_all(problem: NewtonProblem, costs: Costs) -> Callable[[Float64], Inverse] | None:
+    """What makes the factor of a Hessian of all rows, where that costs a few passes."""
+    n = problem.n_rows
+    if problem.sparse or costs.hessian(n) + costs.factor() > _PASSES_A_FACTOR * costs.gradient(n):
+        return None
+    return lambda U: factorise(lambda precision: problem.hessian(U, precision=precision))
 
 
 def _minimise_model(

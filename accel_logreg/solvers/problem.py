@@ -1,4 +1,7 @@
-"""What a solver may ask of an objective, and what it returns."""
+"""What a solver may ask of a problem, what it may spend, and what it returns.
+
+Every solver is ``solver(problem, start, budget) -> Solution``.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,16 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float64 = NDArray[np.float64]
+from accel_logreg.interface.answers import Descent, LowPrecisionHessian, RowSample
+from accel_logreg.interface.arrays import Float64
+from accel_logreg.interface.rows import Precision, Rows
+from accel_logreg.solvers.costs import Costs
 
-
-class DescentSteps(Protocol):
-    @property
-    def W(self) -> Float64: ...
-    @property
-    def costs(self) -> Float64: ...
-    @property
-    def gradient_norms(self) -> Float64: ...
+Report = Callable[[str], None]
 
 
 class Smooth(Protocol):
@@ -31,55 +29,72 @@ class Smooth(Protocol):
 
 
 class Problem(Smooth, Protocol):
-    """J over W (p,), the intercept last."""
+    """J over W (p,), the intercept last, in the coordinates that the solver is to work in."""
 
-    size: int
+    size: int  # p
+    n_rows: int
+    sparse: bool
     separation: str  # what to say where ``separates`` is true
 
     @property
     def reads(self) -> float: ...
+    def trivial(self) -> tuple[Float64, float]:
+        """Where all that is known is the labels' share; and J there."""
+
     def gradient_norm(self, gradient: Float64) -> float: ...
     def separates(self, value: float) -> bool: ...
     def certified_gap(self, W: Float64, gradient: Float64) -> float: ...
 
 
-class RowSample(Protocol):
-    """Some rows of a problem, by index."""
-
-    @property
-    def rows(self) -> NDArray[np.intp]: ...
-
-
-class Sampler(Protocol):
-    """Draws about ``size`` rows that stand for all."""
-
-    def pick(self, size: int) -> Any: ...
-
-
-class RoughMatrix(Protocol):
-    """A Hessian from products of few bits."""
-
-    @property
-    def matrix(self) -> NDArray[np.float32]: ...
-    @property
-    def noise(self) -> float: ...  # as a share of a column's square, the largest
-
-
 class NewtonProblem(Problem, Protocol):
-    """One that knows its Hessian, and itself over some of its rows."""
+    """One that knows its Hessian, models of itself, and itself over some of its rows."""
 
-    n_rows: int
+    def hessian(
+        self, W: Float64, *, sample: RowSample | None = None, precision: Precision = "float32"
+    ) -> Float64: ...
+    def low_precision_hessian(
+        self, W: Float64, *, sample: RowSample | None = None
+    ) -> LowPrecisionHessian | None: ...
+    def quantised(self) -> Smooth | None: ...
+    def pick(self, size: int, random: np.random.RandomState) -> RowSample: ...
+    def sample(self, picked: RowSample) -> NewtonProblem: ...
 
-    def hessian(self, W: Float64, *, picked: Any = None, precise: bool = False) -> Float64: ...
-    def rough_hessian(self, W: Float64, *, picked: Any = None) -> RoughMatrix | None: ...
-    def sample(self, picked: Any) -> NewtonProblem: ...
 
+class PlainProblem(Problem, Protocol):
+    """One in the coordinates of X itself, whose λ and whose rows a solver may know."""
 
-class DescentProblem(Problem, Protocol):
-    """One whose engine can run gradient descent by itself."""
+    l2: float
+    fit_intercept: bool
+    rows: Rows
 
-    def descend(self, W: Float64, learning_rate: float, steps: int) -> DescentSteps: ...
+    def descend(self, W: Float64, learning_rate: float, steps: int) -> Descent: ...
     def lipschitz(self, random_state: int | np.random.RandomState) -> float: ...
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a solver may spend, and whom it tells.
+
+    tol : relative suboptimality to stop at
+    max_iter : iterations or steps
+    costs : what the engine's questions cost, in seconds
+    random_state : seeds samples of rows and power iterations
+    learning_rate : of gradient descent; None is 1/L
+    report : told what happens, a line at a time
+    """
+
+    tol: float
+    max_iter: int
+    costs: Costs
+    random_state: int | np.random.RandomState = 0
+    learning_rate: float | None = None
+    report: Report = lambda _line: None
+
+    @property
+    def random(self) -> np.random.RandomState:
+        """A generator: a seed's new one, or the caller's, which goes on from where it is."""
+        state = self.random_state
+        return state if isinstance(state, np.random.RandomState) else np.random.RandomState(state)
 
 
 class DivergenceError(ValueError):
@@ -148,9 +163,6 @@ def require_finite(value: float, gradient: Float64) -> None:
     """Raise FloatingPointError where J or ∇J is not finite at the start: X is not, or is too large."""
     if not (math.isfinite(value) and np.isfinite(gradient).all()):
         raise FloatingPointError("J or its gradient is not finite")
-
-
-Report = Callable[[str], None]
 
 
 def relative_gap(gap: float, value: float) -> float:

@@ -107,10 +107,10 @@ def share_of_rows(task: Task, threads: int | None) -> float:
     W = np.ones(task.features + 1)
     share = PLANTED
     with engine.threads(threads):
-        whole = engine.rows(X, y, None)
+        whole = engine.place(X, y, None)
         for _ in range(3):
             m = int(share * task.rows)
-            part = engine.rows(X[:m], y[:m], None)
+            part = engine.place(X[:m], y[:m], None)
             both = _least(lambda part=part: (whole.loss_grad(W), part.loss_grad(W)))  # type: ignore[misc]
             more = both / _least(lambda: whole.loss_grad(W)) - 1.0
             share = float(np.clip(share * PLANTED / max(more, 0.02), 0.05, 0.6))

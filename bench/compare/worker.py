@@ -121,7 +121,8 @@ class Opened:
             )
         else:
             self._stack.enter_context(engine.threads(threads))
-            rows = engine.rows(self.X, self.y, None)
+            take = getattr(engine, "place" if hasattr(engine, "place") else "rows")  # of older revisions
+            rows = take(self.X, self.y, None)
             questions: dict[str, Callable[[], Any]] = {
                 "gradient": lambda: rows.loss_grad(self.W),
                 "hessian-product": lambda: rows.hessian_product(self.W, self.W[::-1]),

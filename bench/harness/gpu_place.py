@@ -55,7 +55,7 @@ class Place:
 
     def rows(self, problem: GpuProblem) -> Rows:
         """The problem's rows, read where X lies."""
-        return self.engine.rows(self.give(problem.X), problem.y, None)
+        return self.engine.place(self.give(problem.X), problem.y, None)
 
     def kernel_seconds(self, problem: GpuProblem, ask: Callable[[Rows], object]) -> float:
         """The kernels of one question by device events, without what the host does between them: median."""

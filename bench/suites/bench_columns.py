@@ -84,12 +84,12 @@ def losses_and_gradients(problem: Problem, Y: Float64, W: Float64) -> tuple[Floa
 
 
 def one_read(engine: Engine, problem: Problem, Y: Float64) -> Callable[[Float64], Any]:
-    return engine.columns(where_it_is_read(engine, problem.X), Y).loss_grad
+    return engine.place(where_it_is_read(engine, problem.X), Y).loss_grad
 
 
 def pass_by_pass(engine: Engine, problem: Problem, Y: Float64) -> Callable[[Float64], Any]:
     X = where_it_is_read(engine, problem.X)
-    rows = [engine.rows(X, y, None) for y in np.ascontiguousarray(Y.T)]
+    rows = [engine.place(X, y, None) for y in np.ascontiguousarray(Y.T)]
 
     def ask(W: Float64) -> tuple[Float64, Float64]:
         answers = [each.loss_grad(w) for each, w in zip(rows, np.ascontiguousarray(W.T), strict=True)]

@@ -47,7 +47,7 @@ def gradient(engine: Engine, size: str, dtype: str) -> Work:
     W = problem.weights
     loss, expected = loss_grad(problem, W)
     with engine.threads(None):
-        rows = engine.rows(problem.X, problem.y, None)
+        rows = engine.place(problem.X, problem.y, None)
 
     def check(answer: tuple[float, Float64]) -> None:
         np.testing.assert_allclose(answer[0], loss, rtol=1e-11)
@@ -79,7 +79,7 @@ def product(engine: Engine, size: str, dtype: str) -> Work:
     V = np.roll(W, 1)
     expected = hessian_product(problem, W, V)
     with engine.threads(None):
-        rows = engine.rows(problem.X, problem.y, None)
+        rows = engine.place(problem.X, problem.y, None)
     return Work(
         lambda: rows.hessian_product(W, V),
         close(expected),

@@ -50,7 +50,7 @@ def descent(engine: Engine, name: str, dtype: str, full: bool) -> Work:
         np.testing.assert_allclose(answer.W, W, rtol=1e-6, atol=1e-9 * np.abs(W).max())
 
     with engine.threads(None):
-        rows = engine.rows(problem.X, problem.y, None)
+        rows = engine.place(problem.X, problem.y, None)
     return Work(
         lambda: rows.descend(np.zeros_like(W), RATES[name], 0.0, steps, True),
         check,

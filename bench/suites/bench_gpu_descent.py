@@ -81,7 +81,7 @@ def prepare(place: Place, rival: str, dtype: str, steps: int | None = None, rows
         reads = 2.0 * count
     else:
         engine = place.engine if rival == "ours" else load_backend("python")
-        data = engine.rows(problem.X, problem.y, None)
+        data = engine.place(problem.X, problem.y, None)
 
         def descend() -> tuple[Any, Any]:
             run = data.descend(np.zeros_like(W), RATE, 0.0, count, True)

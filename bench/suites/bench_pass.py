@@ -87,7 +87,7 @@ def gradient(engine: Engine, shape: str, dtype: str, cold: bool) -> Work:
         np.testing.assert_allclose(answer[1], expected, rtol=1e-8, atol=1e-11 * np.abs(expected).max())
 
     with engine.threads(None):
-        rows = engine.rows(problem.X, problem.y, None)
+        rows = engine.place(problem.X, problem.y, None)
     return Work(
         lambda: rows.loss_grad(W),
         check,
@@ -126,7 +126,7 @@ def hessian_product(engine: Engine, shape: str, dtype: str) -> Work:
     expected = expected_product(shape, dtype)
     n, d = problem.X.shape
     with engine.threads(None):
-        rows = engine.rows(problem.X, problem.y, None)
+        rows = engine.place(problem.X, problem.y, None)
     return Work(
         lambda: rows.hessian_product(W, V),
         lambda product: np.testing.assert_allclose(
@@ -165,9 +165,9 @@ def hessian(engine: Engine, shape: str, dtype: str, precise: bool) -> Work:
         np.testing.assert_allclose(H, expected, rtol=0, atol=allowed * np.abs(expected).max())
 
     with engine.threads(None):
-        rows = engine.rows(problem.X, problem.y, None)
+        rows = engine.place(problem.X, problem.y, None)
     return Work(
-        lambda: rows.hessian(W, centre, scale, precise=precise),
+        lambda: rows.hessian(W, centre, scale, precision="float64" if precise else "float32"),
         check,
         engine,
         problem.X,
@@ -200,8 +200,8 @@ def hessian_by_way(engine: Engine, shape: str, dtype: str, way: str) -> Work:
     centre, scale = coordinates(problem)
     expected = expected_hessian(shape, dtype)
     with engine.threads(None):
-        rows = engine.rows(problem.X, problem.y, None)
-        rough = rows.rough_hessian(W, centre, scale)
+        rows = engine.place(problem.X, problem.y, None)
+        rough = rows.low_precision_hessian(W, centre, scale)
     if rough is None:
         pytest.skip("this processor has no products of bytes (AVX-512 VNNI)")
     few_bits = way == "8 bits"
@@ -209,7 +209,7 @@ def hessian_by_way(engine: Engine, shape: str, dtype: str, way: str) -> Work:
     def ask() -> Any:
         if not few_bits:
             return rows.hessian(W, centre, scale)
-        answer = rows.rough_hessian(W, centre, scale)
+        answer = rows.low_precision_hessian(W, centre, scale)
         assert answer is not None
         return answer.matrix
 

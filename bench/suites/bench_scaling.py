@@ -69,7 +69,7 @@ def gradient(engine: Engine, n: int, d: int, threads: int | None, group: str, ve
         np.testing.assert_allclose(answer[1], slope, rtol=1e-8, atol=1e-11 * np.abs(slope).max())
 
     with engine.threads(threads):
-        rows = engine.rows(problem.X, problem.y, None)
+        rows = engine.place(problem.X, problem.y, None)
     return Work(
         lambda: rows.loss_grad(W),
         check,

@@ -29,7 +29,7 @@ ALLOWED = {
     "backends.blas_threads": set(),
     "backends": {"interface", *(f"backends.{engine}" for engine in ENGINES)},
     "problem": {"interface"},
-    "solvers": set(),
+    "solvers": {"interface"},
     "inputs": {"interface", "backends"},
     "fitting": {"interface", "inputs", "problem", "solvers"},
     "prediction": {"interface", "inputs", "backends"},

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from accel_logreg.backends.python_loop.dense import PythonRows
 from accel_logreg.backends.python_loop.engine import PythonEngine
+from accel_logreg.interface.answers import RowSample
 from accel_logreg.interface.arrays import Csr, Float64, Matrix
-from accel_logreg.interface.columns import Columns
 from accel_logreg.interface.engine import Engine
+from accel_logreg.interface.rows import Rows
 
 # One row, one feature, one column; one below, at and above a panel of eight; several panels.
 SHAPES = [
@@ -54,7 +55,7 @@ def assert_close(found: Float64, expected: Float64, rtol: float = 1e-12) -> None
     assert (np.abs(found - expected) <= rtol * size).all(), np.max(np.abs(found - expected) / size)
 
 
-def assert_same_answers(columns: Columns, loop: Columns, W: Float64, V: Float64, rtol: float = 1e-12) -> None:
+def assert_same_answers(columns: Rows, loop: Rows, W: Float64, V: Float64, rtol: float = 1e-12) -> None:
     losses, gradient = columns.loss_grad(W)
     expected_losses, expected = loop.loss_grad(W)
     assert losses.shape == (W.shape[1],)
@@ -75,10 +76,10 @@ def test_answers_equal_the_loop(
     n, d, K = shape
     X, Y, s = column_problem(rng, n, d, K, dtype, weights)
     W, V = rng.standard_normal((2, d + 1, K)) / np.sqrt(d)
-    columns, loop = backend.columns(X, Y, s), PythonEngine().columns(X, Y, s)
+    columns, loop = backend.place(X, Y, s), PythonEngine().place(X, Y, s)
     assert (columns.n_rows, columns.n_features, columns.n_columns) == shape
     assert columns.dtype == X.dtype
-    np.testing.assert_allclose(columns.weight_sums, loop.weight_sums, rtol=1e-14)
+    np.testing.assert_allclose(columns.weight_sum, loop.weight_sum, rtol=1e-14)
     assert_same_answers(columns, loop, W, V)
 
 
@@ -90,17 +91,17 @@ def test_every_column_is_a_problem_of_its_own(
     n, d, K = 61, 13, 11
     X, Y, s = column_problem(rng, n, d, K, dtype, weights)
     W, V = rng.standard_normal((2, d + 1, K))
-    columns = backend.columns(X, Y, s)
+    columns = backend.place(X, Y, s)
     losses, gradient = columns.loss_grad(W)
     product = columns.hessian_product(W, V)
     for k in range(K):
         own = s if s is None or s.ndim == 1 else s[:, k].copy()
-        for rows in (backend.rows(X, Y[:, k].copy(), own), PythonRows(X, Y[:, k], own)):
+        for rows in (backend.place(X, Y[:, k].copy(), own), PythonRows(X, Y[:, k], own)):
             loss, expected = rows.loss_grad(W[:, k].copy())
             assert losses[k] == pytest.approx(loss, rel=1e-12)
             assert_close(gradient[:, k], expected)
             assert_close(product[:, k], rows.hessian_product(W[:, k].copy(), V[:, k].copy()))
-            assert columns.weight_sums[k] == pytest.approx(rows.weight_sum, rel=1e-14)
+            assert columns.weight_sum[k] == pytest.approx(rows.weight_sum, rel=1e-14)
 
 
 def test_the_order_of_the_columns_does_not_matter(
@@ -110,7 +111,7 @@ def test_the_order_of_the_columns_does_not_matter(
     assert s is not None
     W, V = rng.standard_normal((2, 7, 19))
     order = rng.permutation(19)
-    columns, permuted = backend.columns(X, Y, s), backend.columns(X, Y[:, order], s[:, order])
+    columns, permuted = backend.place(X, Y, s), backend.place(X, Y[:, order], s[:, order])
     losses, gradient = columns.loss_grad(W)
     permuted_losses, permuted_gradient = permuted.loss_grad(W[:, order])
     np.testing.assert_allclose(permuted_losses, losses[order], rtol=1e-14)
@@ -128,7 +129,7 @@ def test_folds_are_the_rows_left_in(
     fold = rng.permutation(50) % 5
     weights = (fold[:, np.newaxis] != np.arange(5)).astype(np.float64)
     W = rng.standard_normal((6, 5))
-    losses, gradient = backend.columns(X, np.repeat(Y, 5, axis=1), weights).loss_grad(W)
+    losses, gradient = backend.place(X, np.repeat(Y, 5, axis=1), weights).loss_grad(W)
     for k in range(5):
         left = fold != k
         loss, expected = PythonRows(X[left], Y[left, 0], None).loss_grad(W[:, k])
@@ -148,7 +149,7 @@ def test_logits_of_800_do_not_overflow(
     for i in range(14):  # a row at a time: beside a loss of 1e5 the others would not show
         weights = np.zeros(14)
         weights[i] = 1.0
-        columns, loop = backend.columns(X, Y, weights), PythonEngine().columns(X, Y, weights)
+        columns, loop = backend.place(X, Y, weights), PythonEngine().place(X, Y, weights)
         for found, expected in zip(columns.loss_grad(W), loop.loss_grad(W), strict=True):
             np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-300)
         np.testing.assert_allclose(
@@ -160,7 +161,7 @@ def test_a_column_of_nan_keeps_it_to_itself(backend: Engine, rng: np.random.Gene
     X, Y, _ = column_problem(rng, 20, 3, 5, np.float64, "none")
     W = rng.standard_normal((4, 5))
     W[0, 2] = np.nan
-    losses, gradient = backend.columns(X, Y, None).loss_grad(W)
+    losses, gradient = backend.place(X, Y, None).loss_grad(W)
     others = [0, 1, 3, 4]
     assert np.isnan(losses[2])
     assert np.isnan(gradient[:, 2]).all()
@@ -172,7 +173,7 @@ def test_same_data_same_bits(backend: Engine, dtype: type[np.floating], rng: np.
     n = 50 if backend.name == "python" else 5000
     X, Y, s = column_problem(rng, n, 30, 11, dtype, "shared")
     W = rng.standard_normal((31, 11))
-    first, second = backend.columns(X, Y, s), backend.columns(X, Y, s)
+    first, second = backend.place(X, Y, s), backend.place(X, Y, s)
     for found, again in zip(first.loss_grad(W), second.loss_grad(W), strict=True):
         np.testing.assert_array_equal(found, again)
     np.testing.assert_array_equal(first.hessian_product(W, W), first.hessian_product(W, W))
@@ -189,7 +190,7 @@ def test_many_blocks_and_threads(
     W = rng.standard_normal((30, K))
     z = X.astype(np.float64) @ W[:-1] + W[-1]
     residual = s * (1.0 / (1.0 + np.exp(-z)) - Y) / s.sum(axis=0)
-    losses, gradient = backend.columns(X, Y, s).loss_grad(W)
+    losses, gradient = backend.place(X, Y, s).loss_grad(W)
     np.testing.assert_allclose(
         losses, (s * (np.logaddexp(0.0, z) - Y * z)).sum(axis=0) / s.sum(axis=0), rtol=1e-12
     )
@@ -199,7 +200,7 @@ def test_many_blocks_and_threads(
 
 def test_one_read_serves_all_columns(backend: Engine, rng: np.random.Generator) -> None:
     X, Y, s = column_problem(rng, 12, 3, 20, np.float64, "own")
-    columns = backend.columns(X, Y, s)
+    columns = backend.place(X, Y, s)
     assert columns.reads == 0
     columns.loss_grad(np.zeros((4, 20)))
     assert columns.reads == 1
@@ -214,7 +215,7 @@ def test_what_is_passed_in_is_not_written_to(backend: Engine, rng: np.random.Gen
     copies = [array.copy() for array in arrays]
     for array in arrays:
         array.flags.writeable = False
-    columns = backend.columns(X, Y, s)
+    columns = backend.place(X, Y, s)
     columns.loss_grad(W)
     columns.hessian_product(W, W)
     for array, copy in zip(arrays, copies, strict=True):
@@ -229,8 +230,8 @@ def test_labels_and_weights_of_any_kind_and_order(
     assert s is not None
     s = np.round(4.0 * s + 0.5)
     W = rng.standard_normal((5, 10))
-    columns = backend.columns(X, np.asfortranarray(Y.astype(kind)), np.asfortranarray(s.astype(np.int32)))
-    expected_losses, expected = PythonEngine().columns(X, Y, s).loss_grad(W)
+    columns = backend.place(X, np.asfortranarray(Y.astype(kind)), np.asfortranarray(s.astype(np.int32)))
+    expected_losses, expected = PythonEngine().place(X, Y, s).loss_grad(W)
     losses, gradient = columns.loss_grad(np.asfortranarray(W))
     np.testing.assert_allclose(losses, expected_losses, rtol=1e-12)
     assert_close(gradient, expected)
@@ -253,7 +254,7 @@ def test_any_problem_equals_the_loop(
     X, Y, s = column_problem(rng, n, d, K, np.float64, weights)
     X = (X * scale).astype(np.float32 if single else np.float64)
     W, V = rng.standard_normal((2, d + 1, K)) / max(1.0, scale * d)
-    assert_same_answers(backend.columns(X, Y, s), PythonEngine().columns(X, Y, s), W, V, rtol=1e-10)
+    assert_same_answers(backend.place(X, Y, s), PythonEngine().place(X, Y, s), W, V, rtol=1e-10)
 
 
 # ---- what is refused ------------------------------------------------------------------------------------
@@ -262,18 +263,17 @@ def test_any_problem_equals_the_loop(
 @pytest.mark.parametrize(
     ("Y", "message"),
     [
-        (np.zeros(6), r"Y has shape \(6,\); it must be \(n, K\) with n = 6.*Y = y\[:, np.newaxis\]"),
         (np.zeros((5, 2)), r"Y has shape \(5, 2\).*n = 6"),
         (np.zeros((6, 0)), r"Y has shape \(6, 0\).*K ≥ 1"),
         (np.array([[0, 1], [1, 1], [0, 2], [0, 1], [0, 1], [1, 0]]), r"Y\[2, 1\] is 2; labels are 0 and 1"),
         (np.full((6, 2), np.nan), r"Y\[0, 0\] is nan"),
         (np.full((6, 1), 0.5), r"Y\[0, 0\] is 0.5"),
     ],
-    ids=["one dimension", "rows", "no column", "classes", "NaN", "halves"],
+    ids=["rows", "no column", "classes", "NaN", "halves"],
 )
 def test_labels_that_are_refused(backend: Engine, Y: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        backend.columns(np.ones((6, 3)), Y, None)
+        backend.place(np.ones((6, 3)), Y, None)
 
 
 @pytest.mark.parametrize(
@@ -293,12 +293,12 @@ def test_labels_that_are_refused(backend: Engine, Y: Any, message: str) -> None:
 )
 def test_weights_that_are_refused(backend: Engine, weights: Any, message: str) -> None:
     with np.errstate(over="ignore"), pytest.raises(ValueError, match=message):
-        backend.columns(np.ones((6, 3)), np.zeros((6, 2)), weights)
+        backend.place(np.ones((6, 3)), np.zeros((6, 2)), weights)
 
 
 @pytest.mark.parametrize("shape", [(4,), (2, 4), (3, 2), (4, 3), (4, 2, 1)], ids=str)
 def test_points_that_are_refused(backend: Engine, shape: tuple[int, ...]) -> None:
-    columns = backend.columns(np.ones((6, 3)), np.zeros((6, 2)), None)
+    columns = backend.place(np.ones((6, 3)), np.zeros((6, 2)), None)
     good, bad = np.zeros((4, 2)), np.zeros(shape)
     with pytest.raises(ValueError, match=r"W has shape .*; it must be \(p, K\) = \(4, 2\)"):
         columns.loss_grad(bad)
@@ -309,20 +309,76 @@ def test_points_that_are_refused(backend: Engine, shape: tuple[int, ...]) -> Non
     assert columns.reads == 0
 
 
+# ---- sparse rows, and what is asked column by column ------------------------------------------------------
+
+
+def sparse(dense: Matrix) -> Csr:
+    rows, indices = np.nonzero(dense)
+    indptr = np.searchsorted(rows, np.arange(len(dense) + 1))
+    return Csr(dense[rows, indices], indices.astype(np.int32), indptr.astype(np.int32), dense.shape)
+
+
 @pytest.mark.parametrize("weights", WEIGHTS)
-def test_sparse_rows_are_answered_for_or_refused(
+def test_sparse_rows_answer_like_dense_ones(
     backend: Engine, dtype: type[np.floating], weights: str, rng: np.random.Generator
 ) -> None:
     dense, Y, s = column_problem(rng, 30, 7, 9, dtype, weights)
     dense[rng.random((30, 7)) < 0.6] = 0.0
-    rows, indices = np.nonzero(dense)
-    indptr = np.searchsorted(rows, np.arange(31))
-    X = Csr(dense[rows, indices], indices.astype(np.int32), indptr.astype(np.int32), (30, 7))
-    if backend.name in ("numba", "cupy"):
-        with pytest.raises(
-            TypeError, match=rf"sparse \(CSR\), and backend='{backend.name}'.*backend='numpy'"
-        ):
-            backend.columns(X, Y, s)
-        return
     W, V = rng.standard_normal((2, 8, 9))
-    assert_same_answers(backend.columns(X, Y, s), PythonEngine().columns(dense, Y, s), W, V)
+    columns = backend.place(sparse(dense), Y, s)
+    assert columns.sparse
+    assert_same_answers(columns, PythonEngine().place(dense, Y, s), W, V)
+
+
+@pytest.mark.parametrize("K", [1, 2, 5])
+@pytest.mark.parametrize("weights", WEIGHTS)
+@pytest.mark.parametrize("layout", ["dense", "csr"])
+def test_every_question_is_answered_for_every_column(
+    backend: Engine, layout: str, weights: str, K: int, dtype: type[np.floating], rng: np.random.Generator
+) -> None:
+    """Hessians, diagonals, descents, logits and samples are those of the columns as problems of their own."""
+    n, d = 40, 6
+    dense, Y, s = column_problem(rng, n, d, K, dtype, weights)
+    W = rng.standard_normal((d + 1, K))
+    X = dense if layout == "dense" else sparse(dense)
+    centre = np.zeros(d) if layout == "csr" else rng.standard_normal(d)
+    scale, picked = rng.random(d) + 0.5, RowSample(np.arange(0, n, 3), rng.random(14) + 0.5)
+    rows = backend.place(X, Y, s)
+    assert rows.n_columns == K
+    H = rows.hessian(W, centre, scale, precision="float64")
+    of_some = rows.hessian(W, centre, scale, sample=RowSample(np.arange(n), np.ones(n)), precision="float64")
+    diagonal, z, descent = rows.hessian_diagonal(W), rows.logits(W), rows.descend(W, 0.1, 0.01, 3, True)
+    sample = rows.sample(picked)
+    losses, gradient = sample.loss_grad(W)
+    assert (H.shape, diagonal.shape, z.shape) == ((d + 1, d + 1, K), (d + 1, K), (n, K))
+    assert descent.costs.shape == (3, K)
+    assert rows.largest_entry() == pytest.approx(float(np.abs(dense).max()))
+    for k in range(K):
+        own = s if s is None or s.ndim == 1 else s[:, k].copy()
+        loop, w = PythonRows(dense, Y[:, k], own), W[:, k].copy()
+        expected = loop.hessian(w, centre, scale)
+        np.testing.assert_allclose(H[..., k], expected, rtol=1e-9, atol=1e-10)
+        np.testing.assert_allclose(of_some[..., k], expected, rtol=1e-9, atol=1e-10)
+        np.testing.assert_allclose(diagonal[:, k], loop.hessian_diagonal(w), rtol=1e-10, atol=1e-13)
+        np.testing.assert_allclose(z[:, k], loop.logits(w), rtol=1e-11, atol=1e-11)
+        steps = loop.descend(w, 0.1, 0.01, 3, True)
+        np.testing.assert_allclose(descent.W[:, k], steps.W, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(descent.costs[:, k], steps.costs, rtol=1e-10)
+        if own is None or (own[picked.rows] > 0).any():
+            loss, expected = loop.sample(picked).loss_grad(w)
+            assert losses[k] == pytest.approx(loss, rel=1e-10)
+            np.testing.assert_allclose(gradient[:, k], expected, rtol=1e-9, atol=1e-12)
+
+
+def test_columns_count_their_reads_into_one_tally(backend: Engine, rng: np.random.Generator) -> None:
+    X, Y, _ = column_problem(rng, 30, 4, 3, np.float64, "none")
+    rows = backend.place(X, Y, None)
+    rows.hessian_diagonal(np.zeros((5, 3)))
+    before = rows.reads
+    assert before >= 3
+    sample = rows.sample(RowSample(np.arange(10), np.ones(10)))
+    assert rows.reads == sample.reads == pytest.approx(before + 1 / 3)
+    sample.loss_grad(np.zeros((5, 3)))
+    assert rows.reads == pytest.approx(before + 2 / 3)
+    assert rows.pick(12, np.random.RandomState(0)).rows.max() < 30
+    assert rows.column_moments(centred=True).means == pytest.approx(X.mean(axis=0))

@@ -30,7 +30,7 @@ def test_answers_equal_the_dense_loop(
     rng: np.random.Generator,
 ) -> None:
     X, y, s = problem(rng, *shape, dtype, weighted)
-    rows, loop = backend.rows(sparse(X, index), y, s), PythonRows(X, y, s)
+    rows, loop = backend.place(sparse(X, index), y, s), PythonRows(X, y, s)
     assert_same_rows(rows, loop, rng)
     W = rng.standard_normal(shape[1] + 1)
     z = X.astype(np.float64) @ W[:-1] + W[-1]
@@ -45,7 +45,7 @@ def test_many_columns(
     """More columns than the L1 cache holds weights of, and more than uint16 can number."""
     X, y, s = problem(rng, 9, d, 0.01, dtype, True)
     X[:, [0, d - 1]] = 1.5
-    rows, loop = backend.rows(sparse(X, index), y, s), PythonRows(X, y, s)
+    rows, loop = backend.place(sparse(X, index), y, s), PythonRows(X, y, s)
     W, V = rng.standard_normal((2, d + 1))
     assert_same_answers(rows, loop, W, V)
     np.testing.assert_allclose(rows.hessian_diagonal(W), loop.hessian_diagonal(W), rtol=1e-12, atol=1e-300)
@@ -58,7 +58,7 @@ def test_many_columns(
 
 def test_a_sample_is_those_rows(backend: Engine, dtype: type[np.floating], rng: np.random.Generator) -> None:
     X, y, s = problem(rng, 30, 12, 0.3, dtype, True)
-    rows, loop = backend.rows(sparse(X), y, s), PythonRows(X, y, s)
+    rows, loop = backend.place(sparse(X), y, s), PythonRows(X, y, s)
     picked = RowSample(rng.integers(0, 30, 41), 0.5 + rng.random(41))
     sample = rows.sample(picked)
     assert_same_rows(sample, loop.sample(picked), rng)
@@ -68,7 +68,7 @@ def test_a_sample_is_those_rows(backend: Engine, dtype: type[np.floating], rng: 
 
 def test_a_sample_shares_the_count_of_reads(backend: Engine, rng: np.random.Generator) -> None:
     X, y, _ = problem(rng, 20, 6, 0.4, np.float64, False)
-    rows = backend.rows(sparse(X), y, None)
+    rows = backend.place(sparse(X), y, None)
     W = np.zeros(7)
     rows.loss_grad(W)
     one = rows.reads
@@ -88,7 +88,7 @@ def test_extreme_logits(backend: Engine, dtype: type[np.floating], z: float, sig
     W, V = np.array([0.0, 1.0, 0.0, 0.0]), np.array([0.0, 1.0, 2.0, -0.5])
     for label in (0.0, 1.0):
         y = np.full(17, label)
-        rows, loop = backend.rows(sparse(X), y, None), PythonRows(X, y, None)
+        rows, loop = backend.place(sparse(X), y, None), PythonRows(X, y, None)
         loss, gradient = rows.loss_grad(W)
         expected_loss, expected = loop.loss_grad(W)
         # e^-708 = 3e-308 is the smallest exponential of some engines.
@@ -100,7 +100,7 @@ def test_extreme_logits(backend: Engine, dtype: type[np.floating], z: float, sig
 
 
 def test_nan_weights_are_not_hidden(backend: Engine) -> None:
-    rows = backend.rows(sparse(np.ones((20, 3))), np.ones(20), None)
+    rows = backend.place(sparse(np.ones((20, 3))), np.ones(20), None)
     W = np.array([np.nan, 0.0, 0.0, 0.0])
     loss, gradient = rows.loss_grad(W)
     assert np.isnan(loss)
@@ -110,7 +110,7 @@ def test_nan_weights_are_not_hidden(backend: Engine) -> None:
 
 def test_a_centre_is_refused(backend: Engine, rng: np.random.Generator) -> None:
     X, y, _ = problem(rng, 12, 3, 0.5, np.float64, False)
-    rows = backend.rows(sparse(X), y, None)
+    rows = backend.place(sparse(X), y, None)
     for each in (rows, rows.sample(RowSample(np.arange(4), np.ones(4)))):
         with pytest.raises(ValueError, match=r"centre must be zero for sparse X.* 2 of its 3 entries"):
             each.hessian(np.zeros(4), np.array([1.0, 0.0, 2.0]), np.ones(3))
@@ -121,7 +121,7 @@ def test_a_centre_is_refused(backend: Engine, rng: np.random.Generator) -> None:
 def test_products_follow_their_weights(backend: Engine, rng: np.random.Generator) -> None:
     """Whatever an engine keeps from the last W, an answer is for the W that it is asked at."""
     X, y, s = problem(rng, 40, 6, 0.5, np.float64, True)
-    rows, loop = backend.rows(sparse(X), y, s), PythonRows(X, y, s)
+    rows, loop = backend.place(sparse(X), y, s), PythonRows(X, y, s)
     W, U, V = rng.standard_normal((3, 7))
 
     def check(at: Any) -> None:
@@ -145,7 +145,7 @@ def test_same_data_same_bits(
 ) -> None:
     X, y, s = problem(rng, 50 if backend.name == "python" else 1500, d, 0.05, dtype, True)
     W, V = rng.standard_normal((2, d + 1))
-    first, second = backend.rows(sparse(X), y, s), backend.rows(sparse(X), y, s)
+    first, second = backend.place(sparse(X), y, s), backend.place(sparse(X), y, s)
     for ask in (
         lambda rows: rows.loss_grad(W)[1],
         lambda rows: rows.hessian_product(W, V),
@@ -168,13 +168,13 @@ def test_many_blocks_and_threads(backend: Engine, dtype: type[np.floating], rng:
     a = 1.0 / (1.0 + np.exp(-dense @ W))
     sh = s * a * (1.0 - a) / s.sum()
     for index in ("int32", "int64"):
-        rows = backend.rows(sparse(X, index), y, s)
+        rows = backend.place(sparse(X, index), y, s)
         gradient = rows.loss_grad(W)[1]
         np.testing.assert_allclose(gradient, (s * (a - y)) @ dense / s.sum(), rtol=1e-9, atol=1e-13)
         np.testing.assert_allclose(
             rows.hessian_product(W, V), (sh * (dense @ V)) @ dense, rtol=1e-9, atol=1e-13
         )
-        H = rows.hessian(W, np.zeros(d), np.ones(d), precise=True)
+        H = rows.hessian(W, np.zeros(d), np.ones(d), precision="float64")
         np.testing.assert_allclose(H, (dense.T * sh) @ dense, rtol=1e-9, atol=1e-13)
         np.testing.assert_allclose(rows.hessian_diagonal(W), np.diag(H), rtol=1e-9)
         np.testing.assert_allclose(rows.combination(s), s @ dense[:, :-1], rtol=1e-9, atol=1e-10)
@@ -192,7 +192,7 @@ def test_inputs_are_read_and_not_written(
     copies = [array.copy() for array in arrays]
     for array in arrays:
         array.flags.writeable = False
-    rows = backend.rows(Csr(X.data, X.indices, X.indptr, X.shape), y, s)
+    rows = backend.place(Csr(X.data, X.indices, X.indptr, X.shape), y, s)
     W, centre, scale = np.ones(d + 1), np.zeros(d), np.full(d, 2.0)
     for array in (W, centre, scale):
         array.flags.writeable = False
@@ -204,7 +204,7 @@ def test_inputs_are_read_and_not_written(
     rows.sample(RowSample(np.arange(3), np.ones(3))).loss_grad(W)
     if d == 6:
         rows.hessian(W, centre, scale)
-        rows.hessian(W, centre, scale, picked=RowSample(np.arange(20), np.ones(20)))
+        rows.hessian(W, centre, scale, sample=RowSample(np.arange(20), np.ones(20)))
         rows.gram(centre)
     backend.logits(X, W)
     for array, copy in zip(arrays, copies, strict=True):
@@ -213,7 +213,7 @@ def test_inputs_are_read_and_not_written(
 
 def test_values_are_not_copied(rng: np.random.Generator) -> None:
     X = sparse(problem(rng, 20, 6, 0.5, np.float64, False)[0])
-    numba, numpy = (load_backend(name).rows(X, np.ones(20), None) for name in ("numba", "numpy"))
+    numba, numpy = (load_backend(name).place(X, np.ones(20), None) for name in ("numba", "numpy"))
     assert np.shares_memory(numba._data, X.data)
     assert all(np.shares_memory(part.data, X.data) for _, part in numpy._parts)
     assert all(np.shares_memory(part.indices, X.indices) for _, part in numpy._parts)
@@ -237,6 +237,6 @@ def test_any_sparse_problem_equals_the_dense_loop(
     if X.any():
         X[X != 0] *= np.float32(3.0)
     W, V = rng.standard_normal((2, d + 1))
-    rows, loop = backend.rows(sparse(X, index), y, s), PythonRows(X, y, s)
+    rows, loop = backend.place(sparse(X, index), y, s), PythonRows(X, y, s)
     assert_same_answers(rows, loop, W, V, rtol=1e-11)
     np.testing.assert_allclose(rows.hessian_diagonal(W), loop.hessian_diagonal(W), rtol=1e-11, atol=1e-300)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.interface_problems import SHAPES, assert_same_curvature, problem
+from support.interface_problems import SHAPES, assert_same_curvature, precision_of, problem
 
 from accel_logreg.backends.python_loop.dense import PythonRows
 from accel_logreg.interface.answers import RowSample
@@ -68,11 +68,19 @@ def test_hessian_equals_the_loop(
     n, d = shape
     X, y, s = problem(rng, n, d, dtype, weighted)
     W, centre, scale = rng.standard_normal(d + 1), rng.standard_normal(d), 0.5 + rng.random(d)
-    rows, loop = backend.rows(X, y, s), PythonRows(X, y, s)
+    rows, loop = backend.place(X, y, s), PythonRows(X, y, s)
     expected = loop.hessian(W, centre, scale)
-    assert_same_curvature(rows.hessian(W, centre, scale, precise=precise), expected, tolerance(precise))
+    assert_same_curvature(
+        rows.hessian(W, centre, scale, precision=precision_of(precise)),
+        expected,
+        tolerance(precise),
+    )
     raw = loop.hessian(W, np.zeros(d), np.ones(d))
-    assert_same_curvature(rows.hessian(W, np.zeros(d), np.ones(d), precise=precise), raw, tolerance(precise))
+    assert_same_curvature(
+        rows.hessian(W, np.zeros(d), np.ones(d), precision=precision_of(precise)),
+        raw,
+        tolerance(precise),
+    )
 
 
 @WEIGHTED
@@ -87,7 +95,7 @@ def test_diagonal_gram_and_combination_equal_the_loop(
     n, d = shape
     X, y, s = problem(rng, n, d, dtype, weighted)
     W, centre, a = rng.standard_normal(d + 1), rng.standard_normal(d), rng.standard_normal(n)
-    rows, loop = backend.rows(X, y, s), PythonRows(X, y, s)
+    rows, loop = backend.place(X, y, s), PythonRows(X, y, s)
     diagonal = rows.hessian_diagonal(W)
     assert diagonal.dtype == np.float64
     np.testing.assert_allclose(diagonal, loop.hessian_diagonal(W), rtol=DOUBLE, atol=1e-300)
@@ -105,7 +113,7 @@ def test_picked_rows_may_repeat_and_have_factors(
 ) -> None:
     X, y, s = problem(rng, 50, 9, dtype, weighted)
     W, centre, scale = rng.standard_normal(10), rng.standard_normal(9), 0.5 + rng.random(9)
-    rows = backend.rows(X, y, s)
+    rows = backend.place(X, y, s)
     chosen = np.r_[rng.integers(0, 50, 37), 49, 49, 0]  # in no order
     factors = rng.random(40) * 3.0
     chosen_weights = factors if s is None else s[chosen] * factors
@@ -114,7 +122,7 @@ def test_picked_rows_may_repeat_and_have_factors(
         (RowSample(chosen[:1], np.ones(1)), np.ones(1)),
     ]:
         expected = PythonRows(X[picked.rows], y[picked.rows], weights).hessian(W, centre, scale)
-        H = rows.hessian(W, centre, scale, picked=picked, precise=precise)
+        H = rows.hessian(W, centre, scale, sample=picked, precision=precision_of(precise))
         assert_same_curvature(H, expected, tolerance(precise))
 
 
@@ -131,10 +139,12 @@ def test_large_means_are_taken_off_first(
     centre = X.mean(axis=0, dtype=np.float64)
     scale = np.full(12, 1.25)
     expected = dense_hessian(X.astype(np.float64), np.ones(n), W, centre, scale)
-    rows = backend.rows(X, y, None)
+    rows = backend.place(X, y, None)
     # z is a difference of numbers near 1e4 and known to about 1e-11.
     assert_same_curvature(
-        rows.hessian(W, centre, scale, precise=precise), expected, 1e-10 if precise else SINGLE
+        rows.hessian(W, centre, scale, precision=precision_of(precise)),
+        expected,
+        1e-10 if precise else SINGLE,
     )
     if n == 120:
         G = (X - centre) @ (X - centre).T
@@ -146,12 +156,12 @@ def test_large_means_are_taken_off_first(
 def test_extreme_logits(backend: Engine, dtype: type[np.floating], z: float, sign: float) -> None:
     X = np.full((17, 1), sign * z, dtype=dtype)
     W = np.array([1.0, 0.0])
-    rows, loop = backend.rows(X, np.ones(17), None), PythonRows(X, np.ones(17), None)
+    rows, loop = backend.place(X, np.ones(17), None), PythonRows(X, np.ones(17), None)
     centre, scale = np.array([1.0]), np.array([10.0])
     expected = loop.hessian(W, centre, scale)
     # Below 1e-36 there are no products of float32; e^-708 = 3e-308 is some engines' least exponential.
     for precise, smallest in ((False, 1e-36), (True, 1e-290)):
-        H = rows.hessian(W, centre, scale, precise=precise)
+        H = rows.hessian(W, centre, scale, precision=precision_of(precise))
         np.testing.assert_allclose(H, expected, rtol=tolerance(precise), atol=smallest)
     np.testing.assert_allclose(rows.hessian_diagonal(W), loop.hessian_diagonal(W), rtol=DOUBLE, atol=1e-290)
 
@@ -161,15 +171,15 @@ def test_many_blocks_and_threads(backend: Engine, dtype: type[np.floating], rng:
     X, y, s = problem(rng, n, 29, dtype, True)
     assert s is not None
     W, centre, scale = rng.standard_normal(30), rng.standard_normal(29), 0.5 + rng.random(29)
-    rows = backend.rows(X, y, s)
+    rows = backend.place(X, y, s)
     expected = dense_hessian(X.astype(np.float64), s, W, centre, scale)
     assert_same_curvature(rows.hessian(W, centre, scale), expected, SINGLE)
-    assert_same_curvature(rows.hessian(W, centre, scale, precise=True), expected, 1e-11)
+    assert_same_curvature(rows.hessian(W, centre, scale, precision="float64"), expected, 1e-11)
     chosen = RowSample(rng.integers(0, n, n // 2), rng.random(n // 2))
     expected = dense_hessian(
         X[chosen.rows].astype(np.float64), s[chosen.rows] * chosen.factors, W, centre, scale
     )
-    assert_same_curvature(rows.hessian(W, centre, scale, picked=chosen), expected, SINGLE)
+    assert_same_curvature(rows.hessian(W, centre, scale, sample=chosen), expected, SINGLE)
     raw = dense_hessian(X.astype(np.float64), s, W, np.zeros(29), np.ones(29))
     np.testing.assert_allclose(rows.hessian_diagonal(W), np.diag(raw), rtol=1e-11)
     a = rng.standard_normal(n)
@@ -184,7 +194,7 @@ def test_gram_of_wide_rows(
     X, y, s = problem(rng, n, d, dtype, True)
     centre = rng.standard_normal(d)
     D = X.astype(np.float64) - centre
-    rows = backend.rows(X, y, s)
+    rows = backend.place(X, y, s)
     assert_same_curvature(rows.gram(centre), D @ D.T, DOUBLE)
     assert_same_curvature(rows.gram(centre, precise=False), D @ D.T, SINGLE)
 
@@ -195,12 +205,12 @@ def test_weight_two_is_the_row_twice(
     X, y, _ = problem(rng, 25, 4, dtype, False)
     counts = rng.integers(0, 4, 25)
     W, centre, scale = rng.standard_normal(5), rng.standard_normal(4), 0.5 + rng.random(4)
-    weighted = backend.rows(X, y, counts.astype(np.float64))
+    weighted = backend.place(X, y, counts.astype(np.float64))
     repeated = PythonRows(X.repeat(counts, axis=0), y.repeat(counts), None)
     picked = RowSample(np.arange(25).repeat(counts), np.ones(counts.sum()))
     expected = repeated.hessian(W, centre, scale)
-    assert_same_curvature(weighted.hessian(W, centre, scale, precise=True), expected, DOUBLE)
-    by_index = backend.rows(X, y, None).hessian(W, centre, scale, picked=picked, precise=True)
+    assert_same_curvature(weighted.hessian(W, centre, scale, precision="float64"), expected, DOUBLE)
+    by_index = backend.place(X, y, None).hessian(W, centre, scale, sample=picked, precision="float64")
     assert_same_curvature(by_index, expected, DOUBLE)
     np.testing.assert_allclose(weighted.hessian_diagonal(W), repeated.hessian_diagonal(W), rtol=DOUBLE)
 
@@ -209,7 +219,7 @@ def test_same_data_same_bits(backend: Engine, dtype: type[np.floating], rng: np.
     n = 50 if backend.name == "python" else 5000
     X, y, s = problem(rng, n, 30, dtype, True)
     W, centre, scale, a = rng.standard_normal(31), np.zeros(30), np.ones(30), rng.standard_normal(n)
-    first, second = backend.rows(X, y, s), backend.rows(X, y, s)
+    first, second = backend.place(X, y, s), backend.place(X, y, s)
     np.testing.assert_array_equal(first.hessian(W, centre, scale), second.hessian(W, centre, scale))
     np.testing.assert_array_equal(first.hessian_diagonal(W), second.hessian_diagonal(W))
     np.testing.assert_array_equal(first.combination(a), second.combination(a))

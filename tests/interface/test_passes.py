@@ -23,7 +23,7 @@ def test_answers_equal_the_loop(
 ) -> None:
     X, y, s = problem(rng, *shape, dtype, weighted)
     W, V = rng.standard_normal((2, shape[1] + 1))
-    rows, loop = backend.rows(X, y, s), PythonRows(X, y, s)
+    rows, loop = backend.place(X, y, s), PythonRows(X, y, s)
     assert rows.n_rows == shape[0]
     assert rows.n_features == shape[1]
     assert rows.weight_sum == pytest.approx(loop.weight_sum, rel=1e-14)
@@ -42,7 +42,7 @@ def test_descent_equals_the_loop(
     W = rng.standard_normal(12)
     W[-1] *= fit_intercept
     start = W.copy()
-    result = backend.rows(X, y, s).descend(W, 0.3, 0.05, 7, fit_intercept)
+    result = backend.place(X, y, s).descend(W, 0.3, 0.05, 7, fit_intercept)
     expected = PythonRows(X, y, s).descend(W, 0.3, 0.05, 7, fit_intercept)
     np.testing.assert_array_equal(W, start)  # the caller's weights are not written to
     np.testing.assert_allclose(result.W, expected.W, rtol=1e-12, atol=1e-13)
@@ -54,7 +54,7 @@ def test_descent_equals_the_loop(
 
 def test_descent_in_two_halves_is_one_descent(backend: Engine, rng: np.random.Generator) -> None:
     X, y, s = problem(rng, 40, 6, np.float64, False)
-    rows = backend.rows(X, y, s)
+    rows = backend.place(X, y, s)
     whole = rows.descend(np.zeros(7), 0.5, 0.01, 10, True)
     half = rows.descend(np.zeros(7), 0.5, 0.01, 4, True)
     rest = rows.descend(half.W, 0.5, 0.01, 6, True)
@@ -71,7 +71,7 @@ def test_extreme_logits_do_not_overflow(
     X = np.full((17, 1), sign * z, dtype=dtype)
     y = np.full(17, label)
     W, V = np.array([1.0, 0.0]), np.array([1.0, -0.5])
-    rows, loop = backend.rows(X, y, None), PythonRows(X, y, None)
+    rows, loop = backend.place(X, y, None), PythonRows(X, y, None)
     loss, gradient = rows.loss_grad(W)
     expected_loss, expected = loop.loss_grad(W)
     # e^-708 = 3e-308 is the smallest exponential of some engines: nothing beside a loss, but not zero.
@@ -83,7 +83,7 @@ def test_extreme_logits_do_not_overflow(
 
 
 def test_nan_weights_are_not_hidden(backend: Engine) -> None:
-    rows = backend.rows(np.ones((20, 3)), np.ones(20), None)
+    rows = backend.place(np.ones((20, 3)), np.ones(20), None)
     loss, gradient = rows.loss_grad(np.array([np.nan, 0.0, 0.0, 0.0]))
     assert np.isnan(loss)
     assert np.isnan(gradient).all()
@@ -95,7 +95,7 @@ def test_weight_two_is_the_row_twice(
     X, y, _ = problem(rng, 25, 4, dtype, False)
     counts = rng.integers(0, 4, 25)
     W, V = rng.standard_normal((2, 5))
-    weighted = backend.rows(X, y, counts.astype(np.float64))
+    weighted = backend.place(X, y, counts.astype(np.float64))
     repeated = PythonRows(X.repeat(counts, axis=0), y.repeat(counts), None)
     assert_same_answers(weighted, repeated, W, V)
 
@@ -105,7 +105,7 @@ def test_same_data_same_bits(backend: Engine, dtype: type[np.floating], rng: np.
         problem(rng, 5000, 30, dtype, True) if backend.name != "python" else problem(rng, 50, 30, dtype, True)
     )
     W = rng.standard_normal(31)
-    first, second = backend.rows(X, y, s).loss_grad(W), backend.rows(X, y, s).loss_grad(W)
+    first, second = backend.place(X, y, s).loss_grad(W), backend.place(X, y, s).loss_grad(W)
     assert first[0] == second[0]
     np.testing.assert_array_equal(first[1], second[1])
 
@@ -117,7 +117,7 @@ def test_many_blocks_and_threads(backend: Engine, dtype: type[np.floating], rng:
     W = rng.standard_normal(30)
     z = X.astype(np.float64) @ W[:-1] + W[-1]
     residual = s * (1.0 / (1.0 + np.exp(-z)) - y)
-    loss, gradient = backend.rows(X, y, s).loss_grad(W)
+    loss, gradient = backend.place(X, y, s).loss_grad(W)
     assert loss == pytest.approx(float(s @ (np.logaddexp(0.0, z) - y * z)) / s.sum(), rel=1e-12)
     np.testing.assert_allclose(
         gradient[:-1], X.T.astype(np.float64) @ residual / s.sum(), rtol=1e-9, atol=1e-13
@@ -126,7 +126,7 @@ def test_many_blocks_and_threads(backend: Engine, dtype: type[np.floating], rng:
 
 
 def test_reads_are_counted(backend: Engine, rng: np.random.Generator) -> None:
-    rows = backend.rows(*problem(rng, 12, 3, np.float64, False))
+    rows = backend.place(*problem(rng, 12, 3, np.float64, False))
     assert rows.reads == 0
     rows.loss_grad(np.zeros(4))
     one = rows.reads
@@ -140,7 +140,7 @@ def test_read_only_inputs(backend: Engine, rng: np.random.Generator) -> None:
     W = rng.standard_normal(4)
     for array in (X, y, s, W):
         array.flags.writeable = False
-    rows = backend.rows(X, y, s)
+    rows = backend.place(X, y, s)
     rows.loss_grad(W)
     rows.hessian_product(W, W)
     rows.descend(W, 0.1, 0.1, 2, True)
@@ -165,4 +165,4 @@ def test_any_problem_equals_the_loop(
     X = (X * scale + offset).astype(np.float32 if single else np.float64)
     W, V = rng.standard_normal((2, d + 1)) / max(1.0, scale * d, offset * d)
     # Sums of terms near 1e4 d cancel: relative to the terms, not to the sum.
-    assert_same_answers(backend.rows(X, y, s), PythonRows(X, y, s), W, V, rtol=1e-10)
+    assert_same_answers(backend.place(X, y, s), PythonRows(X, y, s), W, V, rtol=1e-10)

@@ -19,7 +19,7 @@ def test_a_sample_is_those_rows_with_those_weights(
     X, y, s = problem(rng, 30, 5, dtype, weighted)
     picked = RowSample(rng.integers(0, 30, size), 0.5 + rng.random(size))
     weights = picked.factors if s is None else s[picked.rows] * picked.factors
-    sample = backend.rows(X, y, s).sample(picked)
+    sample = backend.place(X, y, s).sample(picked)
     loop = PythonRows(X[picked.rows], y[picked.rows], weights)
     assert (sample.n_rows, sample.n_features, sample.dtype) == (size, 5, np.dtype(dtype))
     assert sample.weight_sum == pytest.approx(weights.sum(), rel=1e-14)
@@ -30,8 +30,8 @@ def test_a_sample_is_those_rows_with_those_weights(
     again = RowSample(rng.integers(0, size, 4), np.ones(4))
     for which in (None, again):
         assert_same_curvature(
-            sample.hessian(W, centre, scale, picked=which, precise=True),
-            loop.hessian(W, centre, scale, picked=which),
+            sample.hessian(W, centre, scale, sample=which, precision="float64"),
+            loop.hessian(W, centre, scale, sample=which),
             1e-12,
         )
     assert_same_answers(sample.sample(again), loop.sample(again), W, V)
@@ -39,7 +39,7 @@ def test_a_sample_is_those_rows_with_those_weights(
 
 def test_a_sample_is_a_copy(backend: Engine, rng: np.random.Generator) -> None:
     X, y, _ = problem(rng, 12, 3, np.float64, False)
-    sample = backend.rows(X, y, None).sample(RowSample(np.arange(6), np.ones(6)))
+    sample = backend.place(X, y, None).sample(RowSample(np.arange(6), np.ones(6)))
     before = sample.loss_grad(np.ones(4))
     X += 1.0
     after = sample.loss_grad(np.ones(4))
@@ -48,7 +48,7 @@ def test_a_sample_is_a_copy(backend: Engine, rng: np.random.Generator) -> None:
 
 
 def test_reads_of_the_other_questions(backend: Engine, rng: np.random.Generator) -> None:
-    rows = backend.rows(*problem(rng, 12, 3, np.float64, False))
+    rows = backend.place(*problem(rng, 12, 3, np.float64, False))
     W, centre, scale = np.zeros(4), np.zeros(3), np.ones(3)
     questions = {
         "hessian": lambda: rows.hessian(W, centre, scale),
@@ -63,12 +63,12 @@ def test_reads_of_the_other_questions(backend: Engine, rng: np.random.Generator)
         cost[name] = rows.reads - before
         assert cost[name] >= 1, name
     before = rows.reads
-    rows.hessian(W, centre, scale, picked=RowSample(np.arange(3), np.ones(3)))
+    rows.hessian(W, centre, scale, sample=RowSample(np.arange(3), np.ones(3)))
     assert rows.reads - before == pytest.approx(cost["hessian"] / 4)
 
 
 def test_a_sample_counts_into_the_same_reads(backend: Engine, rng: np.random.Generator) -> None:
-    rows = backend.rows(*problem(rng, 20, 3, np.float64, False))
+    rows = backend.place(*problem(rng, 20, 3, np.float64, False))
     W = np.zeros(4)
     rows.loss_grad(W)
     one = rows.reads
@@ -92,9 +92,9 @@ def test_read_only_inputs(backend: Engine, dtype: type[np.floating], rng: np.ran
     for array in arrays:
         assert array is not None
         array.flags.writeable = False
-    rows = backend.rows(X, y, s)
+    rows = backend.place(X, y, s)
     rows.hessian(W, centre, scale)
-    rows.hessian(W, centre, scale, picked=picked, precise=True)
+    rows.hessian(W, centre, scale, sample=picked, precision="float64")
     rows.hessian_diagonal(W)
     rows.gram(centre)
     rows.combination(a)
@@ -104,7 +104,7 @@ def test_read_only_inputs(backend: Engine, dtype: type[np.floating], rng: np.ran
 
 
 def test_answers_are_the_callers_to_change(backend: Engine, rng: np.random.Generator) -> None:
-    rows = backend.rows(*problem(rng, 20, 3, np.float64, True))
+    rows = backend.place(*problem(rng, 20, 3, np.float64, True))
     W, centre, scale, a = np.ones(4), np.zeros(3), np.ones(3), np.ones(20)
     for ask in (
         lambda: rows.hessian(W, centre, scale),

@@ -137,7 +137,7 @@ def test_a_run_in_rounds_is_the_run_in_one_go() -> None:
     )
     whole = (
         load_backend("numpy")
-        .rows(few.X, few.y, None)
+        .place(few.X, few.y, None)
         .descend(np.zeros(FEATURES + 1), study.learning_rate, 0.0, 6, True)
     )
     np.testing.assert_array_equal(study.runs[0].W, whole.W)

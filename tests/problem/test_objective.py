@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression as ScikitLearn
 
 from accel_logreg.backends import load_backend
+from accel_logreg.interface.arrays import Float64
 from accel_logreg.interface.engine import Engine
-from accel_logreg.problem.coordinates import Standardised, column_scales
+from accel_logreg.problem.coordinates import Coordinates, column_scales, standardised
 from accel_logreg.problem.objective import Objective
 from accel_logreg.solvers.parts.newton_decrement import estimated_gap
 
@@ -32,7 +33,7 @@ def build(
     y = (rng.random(n) < 0.4).astype(float)
     y[:2] = 0.0, 1.0
     s = rng.random(n) + 0.1
-    return Objective(load_backend(name).rows(X, y, s), l2=l2, fit_intercept=fit_intercept)
+    return Objective(load_backend(name).place(X, y, s), l2=l2, fit_intercept=fit_intercept)
 
 
 def optimum(objective: Objective) -> tuple[np.ndarray, float]:
@@ -132,7 +133,7 @@ def test_lipschitz_constant(backend: Engine, fit_intercept: bool, offset: float)
 
 
 def test_lipschitz_of_nothing_is_one() -> None:
-    rows = load_backend("numpy").rows(np.zeros((3, 2)), np.array([0.0, 1.0, 1.0]), None)
+    rows = load_backend("numpy").place(np.zeros((3, 2)), np.array([0.0, 1.0, 1.0]), None)
     assert Objective(rows, fit_intercept=False).lipschitz(0) == 1.0
 
 
@@ -143,13 +144,13 @@ def test_objective_is_scikit_learns_over_C_S() -> None:
     s = rng.random(80)
     C = 0.7
     reference = ScikitLearn(C=C, solver="newton-cholesky", tol=1e-12).fit(X, y, s)
-    objective = Objective(load_backend("numpy").rows(X, y, s), l2=1 / (C * s.sum()))
+    objective = Objective(load_backend("numpy").place(X, y, s), l2=1 / (C * s.sum()))
     _, gradient = objective.value_grad(np.append(reference.coef_[0], reference.intercept_))
     assert np.abs(gradient).max() < 1e-9
 
 
 def test_separation_is_proved_only_by_a_small_loss() -> None:
-    rows = load_backend("numpy").rows(np.array([[-1.0], [1.0]]), np.array([0.0, 1.0]), None)
+    rows = load_backend("numpy").place(np.array([[-1.0], [1.0]]), np.array([0.0, 1.0]), None)
     objective = Objective(rows)
     assert not objective.separates(objective.value_grad(np.zeros(2))[0])
     assert objective.separates(objective.value_grad(np.array([5.0, 0.0]))[0])
@@ -160,8 +161,14 @@ def test_separation_is_proved_only_by_a_small_loss() -> None:
 @pytest.mark.parametrize("l2", [0.0, 0.3])
 def test_standardised_is_the_same_function(fit_intercept: bool, l2: float, rng: np.random.Generator) -> None:
     objective = build(11, 40, 5, l2=l2, offset=3.0, fit_intercept=fit_intercept)
-    X = rng.standard_normal((40, 5)) * np.logspace(-3, 3, 5) + 7.0
-    seen = Standardised(objective, *column_scales(X, None, l2=l2, centred=fit_intercept))
+    scales = np.logspace(-3, 3, 5)
+    for seen in (standardised(objective), Coordinates(objective, 7.0 * fit_intercept + scales, scales)):
+        check_coordinates(objective, seen, fit_intercept, rng)
+
+
+def check_coordinates(
+    objective: Objective, seen: Coordinates, fit_intercept: bool, rng: np.random.Generator
+) -> None:
     W = rng.standard_normal(6)
     V = rng.standard_normal(6)
     if not fit_intercept:
@@ -182,35 +189,40 @@ def test_standardised_is_the_same_function(fit_intercept: bool, l2: float, rng: 
     )
 
 
+def scales_of(X: np.ndarray, s: np.ndarray | None, *, l2: float, centred: bool) -> tuple[Float64, Float64]:
+    rows = load_backend("numpy").place(X, np.arange(len(X)) % 2.0, s)
+    return column_scales(Objective(rows, l2=l2, fit_intercept=centred))
+
+
 def test_column_scales_piece_by_piece(rng: np.random.Generator) -> None:
     """As by the definition, over more columns than a piece has; also where float64 has not their squares."""
     X = rng.standard_normal((300, 700)) * np.logspace(-3, 3, 700) + 5.0
     weights = rng.random(300)
-    mean, scale = column_scales(X, weights, l2=0.01, centred=True)
+    mean, scale = scales_of(X, weights, l2=0.01, centred=True)
     expected = np.average(X, axis=0, weights=weights)
     variance = np.average(np.square(X - expected), axis=0, weights=weights)
     np.testing.assert_allclose(mean, expected, rtol=1e-12)
     np.testing.assert_allclose(scale, np.sqrt(variance + 0.04), rtol=1e-12)
     far = np.array([1.0, 1e200, 1e-200, 0.0])
-    _, one = column_scales(X[:, :4] * far, None, l2=0.0, centred=True)
-    _, plain = column_scales(X[:, :4], None, l2=0.0, centred=True)
+    _, one = scales_of(X[:, :4] * far, None, l2=0.0, centred=True)
+    _, plain = scales_of(X[:, :4], None, l2=0.0, centred=True)
     np.testing.assert_allclose(one[:3], plain[:3] * far[:3], rtol=1e-12)
     assert one[3] == 1.0
 
 
 def test_column_scales() -> None:
     X = np.array([[1.0, 5.0, 0.0], [3.0, 5.0, 0.0]])
-    mean, scale = column_scales(X, None, l2=0.0, centred=True)
+    mean, scale = scales_of(X, None, l2=0.0, centred=True)
     np.testing.assert_array_equal(mean, [2.0, 5.0, 0.0])
     np.testing.assert_array_equal(scale, [1.0, 1.0, 1.0])
-    _, scale = column_scales(X, None, l2=0.75, centred=True)
+    _, scale = scales_of(X, None, l2=0.75, centred=True)
     np.testing.assert_allclose(scale, [2.0, np.sqrt(3.0), np.sqrt(3.0)])
-    mean, scale = column_scales(X, None, l2=0.0, centred=False)
+    mean, scale = scales_of(X, None, l2=0.0, centred=False)
     np.testing.assert_array_equal(mean, 0.0)
     np.testing.assert_allclose(scale, [np.sqrt(5.0), 5.0, 1.0])
-    weighted = column_scales(X, np.array([3.0, 1.0]), l2=0.0, centred=True)
-    repeated = column_scales(X[[0, 0, 0, 1]], None, l2=0.0, centred=True)
+    weighted = scales_of(X, np.array([3.0, 1.0]), l2=0.0, centred=True)
+    repeated = scales_of(X[[0, 0, 0, 1]], None, l2=0.0, centred=True)
     np.testing.assert_allclose(weighted, repeated)
     unseen = np.zeros(10_000)
     unseen[1] = 1.0  # all weight on a row that the sample leaves out
-    assert np.isfinite(column_scales(np.ones((10_000, 1)), unseen, l2=0.0, centred=True)).all()
+    assert np.isfinite(scales_of(np.ones((10_000, 1)), unseen, l2=0.0, centred=True)).all()

@@ -273,7 +273,7 @@ def test_every_read_of_a_streamed_x_is_recorded(driver: Driver) -> None:
     backend, recorder = PlayedCupyBackend(driver), Recorder(played_watch())
     backend._device = QueueingDevice(driver, limits, memory=resident_bytes((401, 7), 8, False, limits))
     with profiled_device(backend, recorder):
-        rows: Any = backend.rows(X, np.arange(401) % 2.0, None)
+        rows: Any = backend.place(X, np.arange(401) % 2.0, None)
         recorder.part = "two passes"  # the queue was made before, and its copies belong there
         for _ in range(2):
             rows.loss_grad(np.zeros(8))
@@ -311,7 +311,7 @@ def test_an_x_on_a_gpu_is_profiled_on_its_own_device(driver: Driver) -> None:
     backend, recorder = PlayedCupyBackend(driver), Recorder(HostWatch())
     X = np.random.default_rng(0).normal(size=(40, 3))
     with profiled_device(backend, recorder):
-        rows = backend.rows(CupyLike(X, ordinal=1), np.arange(40) % 2.0, None)
+        rows = backend.place(CupyLike(X, ordinal=1), np.arange(40) % 2.0, None)
         rows.loss_grad(np.zeros(4))
     recorded = [span.name for span in recorder.spans() if span.track == KERNELS]
     assert recorded == backend._played[1].launched != []

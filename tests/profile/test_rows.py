@@ -13,7 +13,7 @@ from accel_logreg.backends.numba_jit import tuning
 from accel_logreg.interface.answers import RowSample
 from accel_logreg.interface.arrays import Csr
 from accel_logreg.interface.engine import Engine
-from accel_logreg.interface.rows import Rows
+from accel_logreg.interface.rows import AmongRows, Rows
 from accel_logreg.profile.record import QUESTIONS, STAGES, HostWatch, Ranges, Recorder, nvtx_ranges
 from accel_logreg.profile.rows import ProfiledBackend, ProfiledRows, questions_of
 from accel_logreg.profile.work import arguments_of, flops
@@ -32,30 +32,31 @@ def problem(rng: np.random.Generator, dtype: Any) -> tuple[Any, Any, Any]:
     return X, (rng.random(N) < 0.5).astype(np.float64), rng.random(N) + 0.5
 
 
-def ask_everything(rows: Rows, rng: np.random.Generator) -> dict[str, Any]:
+def ask_everything(engine: Engine, rows: Any, rng: np.random.Generator) -> dict[str, Any]:
     """Every question's answer, the samples' too, as bytes or numbers."""
     W, V = rng.standard_normal((2, D + 1))
     picked = RowSample(np.arange(0, N, 3), np.full(N // 3, 2.0))
     centre, scale = rng.standard_normal(D), rng.random(D) + 0.5
     a = rng.standard_normal(N)
     sample = rows.sample(picked)
-    run = rows.newton(0.1, True, 1e-8, 50)
+    run = engine.small_fit(rows, 0.1, True, 1e-8, 50)
     descent = rows.descend(W, 0.1, 0.01, 3, True)
     arrays = {
         "loss_grad": rows.loss_grad(W)[1],
         "loss": np.array(rows.loss_grad(W)[0]),
         "hessian_product": rows.hessian_product(W, V),
         "descend": np.concatenate([descent.W, descent.costs]),
-        "newton": np.zeros(0) if run is None else run.W,
+        "small_fit": np.zeros(0) if run is None else run.W,
         "largest_entry": np.array(rows.largest_entry()),
         "hessian": rows.hessian(W, centre, scale),
-        "hessian of some": rows.hessian(W, centre, scale, picked=picked, precise=True),
-        "rough_hessian": np.array(rows.rough_hessian(W, centre, scale) is None),
+        "hessian of some": rows.hessian(W, centre, scale, sample=picked, precision="float64"),
+        "low_precision_hessian": np.array(rows.low_precision_hessian(W, centre, scale) is None),
         "hessian_diagonal": rows.hessian_diagonal(W),
-        "gram": rows.gram(centre),
-        "combination": rows.combination(a),
+        "gram": rows.among_rows().gram(centre),
+        "combination": rows.among_rows().combination(a),
+        "logits": rows.logits(W),
         "sample": sample.loss_grad(W)[1],
-        "rough": np.array(rows.rough(centre, scale) is None),
+        "quantised": np.array(rows.quantised(centre, scale) is None),
         "counts": np.array([rows.reads, sample.reads, rows.n_rows, sample.n_rows, rows.weight_sum]),
     }
     return {name: array.tobytes() for name, array in arrays.items()}
@@ -64,20 +65,23 @@ def ask_everything(rows: Rows, rng: np.random.Generator) -> dict[str, Any]:
 def test_every_answer_and_count_is_the_engines_own(
     backend: Engine, problem: tuple[Any, Any, Any], recorder: Recorder
 ) -> None:
-    plain = ask_everything(backend.rows(*problem), np.random.default_rng(1))
+    plain = ask_everything(backend, backend.place(*problem), np.random.default_rng(1))
     profiled = ProfiledBackend(backend, recorder)
-    assert ask_everything(profiled.rows(*problem), np.random.default_rng(1)) == plain
+    rows = profiled.place(*problem)
+    assert ask_everything(profiled, rows, np.random.default_rng(1)) == plain
     W = np.arange(D + 1.0)
     np.testing.assert_array_equal(profiled.logits(problem[0], W), backend.logits(problem[0], W))
     asked = {span.name for span in recorder.spans() if span.track == QUESTIONS}
-    assert asked == {*questions_of(Rows), "logits"} - {"rates"}  # which looks at no row
+    looks_at_no_row = {"placed", "pick", "take", "column_moments", "among_rows"}
+    assert asked == {*questions_of(Rows, AmongRows), "small_fit"} - looks_at_no_row
 
 
 def test_a_new_question_of_the_door_is_passed_on() -> None:
     """The list is the door's own: what is abstract there is answered here."""
     assert not ProfiledRows.__abstractmethods__
     assert not ProfiledBackend.__abstractmethods__
-    assert set(Rows.__abstractmethods__) <= set(questions_of(Rows))
+    public = {name for name in Rows.__abstractmethods__ if not name.startswith("_")}
+    assert public <= set(questions_of(Rows))
     assert "loss_grad" in vars(ProfiledRows)
 
 
@@ -95,16 +99,17 @@ def test_settings_of_the_backend_are_its_own(recorder: Recorder) -> None:
 def test_counts_and_bytes(rng: np.random.Generator, recorder: Recorder) -> None:
     X = rng.standard_normal((N, D))
     y = (rng.random(N) < 0.5).astype(np.float64)
-    rows = ProfiledBackend(load_backend("numpy"), recorder).rows(X, y, None)
+    engine = ProfiledBackend(load_backend("numpy"), recorder)
+    rows = engine.place(X, y, None)
     W = np.zeros(D + 1)
     picked = RowSample(np.arange(6), np.ones(6))
     rows.loss_grad(W)
     rows.descend(W, 0.1, 0.0, 4, True)
-    rows.hessian(W, np.zeros(D), np.ones(D), picked=picked)
-    rows.hessian(W, np.zeros(D), np.ones(D), precise=True)
+    rows.hessian(W, np.zeros(D), np.ones(D), sample=picked)
+    rows.hessian(W, np.zeros(D), np.ones(D), precision="float64")
     sample = rows.sample(picked)
     sample.hessian_product(W, W)
-    rows.newton(0.1, True, 1e-8, 10)
+    engine.small_fit(rows, 0.1, True, 1e-8, 10)
     spans = recorder.spans()
     assert [span.name for span in spans if span.track == STAGES] == ["take rows"]
     details = [span.details for span in spans if span.track == QUESTIONS]
@@ -129,7 +134,7 @@ def test_counts_and_bytes(rng: np.random.Generator, recorder: Recorder) -> None:
 def test_flops_of_every_formula() -> None:
     """Against sums written out for 3 rows of 2 features."""
     W = np.zeros(3)
-    asked = arguments_of(Rows, "combination", (np.zeros(3),), {})
+    asked = arguments_of(AmongRows, "combination", (np.zeros(3),), {})
     assert flops("combination", 3, 2, asked, None) == 3 * 2 * 2
     assert flops("gram", 3, 2, {}, None) == 3 * 2 + 6 * 2 * 2  # centring; six dot products of two terms
     assert flops("hessian_diagonal", 3, 2, {}, W) == 3 * 2 * 5
@@ -141,7 +146,7 @@ def test_flops_of_every_formula() -> None:
 def test_sparse_rows_are_counted_by_their_bytes(recorder: Recorder) -> None:
     X = Csr(np.ones(3), np.array([0, 1, 2], np.int32), np.array([0, 1, 2, 3], np.int32), (3, 4))
     y = np.array([0.0, 1.0, 1.0])
-    ProfiledBackend(load_backend("numpy"), recorder).rows(X, y, None).loss_grad(np.zeros(5))
+    ProfiledBackend(load_backend("numpy"), recorder).place(X, y, None).loss_grad(np.zeros(5))
     assert recorder.spans()[-1].details["bytes"] == X.nbytes
 
 
@@ -169,7 +174,7 @@ def test_the_engine_comes_back_after_an_error(recorder: Recorder) -> None:
 def test_a_question_that_fails_is_still_closed(rng: np.random.Generator) -> None:
     said: list[str] = []
     recorder = Recorder(HostWatch(), Ranges(said.append, lambda: said.append("pop")))
-    rows = ProfiledBackend(load_backend("numpy"), recorder).rows(rng.random((4, 2)), np.ones(4), None)
+    rows = ProfiledBackend(load_backend("numpy"), recorder).place(rng.random((4, 2)), np.ones(4), None)
     with pytest.raises(AssertionError):
         rows.loss_grad(np.zeros(9))
     assert said == ["take rows", "pop", "loss_grad", "pop"]
@@ -230,9 +235,9 @@ def test_a_copy_in_few_bits_is_recorded_under_its_own_name(
     monkeypatch.setattr(tuning, "LEAST_FOR_ROUGH", 1)
     X = rng.standard_normal((64, 128))
     y = (rng.random(64) < 0.5).astype(np.int8)
-    rows = ProfiledBackend(load_backend("numba"), recorder).rows(X, y, None)
-    rough = rows.rough(np.zeros(128), np.ones(128))
-    own = load_backend("numba").rows(X, y, None).rough(np.zeros(128), np.ones(128))
+    rows = ProfiledBackend(load_backend("numba"), recorder).place(X, y, None)
+    rough = rows.quantised(np.zeros(128), np.ones(128))
+    own = load_backend("numba").place(X, y, None).quantised(np.zeros(128), np.ones(128))
     assert own is not None
     U = rng.standard_normal(129)
     assert np.array_equal(rough.loss_grad(U)[1], own.loss_grad(U)[1])

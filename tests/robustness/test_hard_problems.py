@@ -62,7 +62,7 @@ def test_newton_question_by_question(case: str, dtype: str, monkeypatch: pytest.
     if case in ONLY_FLOAT64:
         dtype = "float64"
     this = problem(case)
-    rows = type(load_backend("numba").rows(this.X, this.y, None))
+    rows = type(load_backend("numba").place(this.X, this.y, None))
     monkeypatch.setattr(rows, "newton", lambda *_arguments: None)
     assert_promise_kept(this, this.fit(dtype, backend="numba", solver="newton"))
 
@@ -88,7 +88,7 @@ def test_newton_by_products_of_8_bits(
     """Hessians with so few unknowns are made in float32; here they are tried in 8 bits first."""
     monkeypatch.setattr(tuning, "RATES", replace(tuning.RATES, rough_from=1.0))
     this = problem(case)
-    rows = type(load_backend("numba").rows(this.X, this.y, None))
+    rows = type(load_backend("numba").place(this.X, this.y, None))
     monkeypatch.setattr(rows, "newton", lambda *_arguments: None)
     dtype = "float64" if case in ONLY_FLOAT64 else dtype
     assert_promise_kept(this, this.fit(dtype, backend="numba", solver=solver))

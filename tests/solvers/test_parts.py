@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from accel_logreg.interface.answers import Rates
+from accel_logreg.interface.answers import LowPrecisionHessian, Rates
 from accel_logreg.solvers.choose import choose
 from accel_logreg.solvers.costs import Costs, passes, sampling_rate
-from accel_logreg.solvers.parts.factor import Factor, factorise, rough_factor
+from accel_logreg.solvers.parts.factor import Factor, factorise, low_precision_factor
 from accel_logreg.solvers.parts.line_search import search
 from accel_logreg.solvers.parts.memory import Memory
 
@@ -51,12 +51,12 @@ def test_factor_refuses_what_is_not_finite() -> None:
         Factor(np.full((3, 3), np.nan))
 
 
-@pytest.mark.parametrize(("smallest", "asked"), [(1.0, [False]), (1e-7, [False, True])])
-def test_ill_conditioned_hessians_are_made_in_float64(smallest: float, asked: list[bool]) -> None:
+@pytest.mark.parametrize(("smallest", "asked"), [(1.0, ["float32"]), (1e-7, ["float32", "float64"])])
+def test_ill_conditioned_hessians_are_made_in_float64(smallest: float, asked: list[str]) -> None:
     calls = []
 
-    def hessian(precise: bool) -> np.ndarray:
-        calls.append(precise)
+    def hessian(precision: str) -> np.ndarray:
+        calls.append(precision)
         return np.diag([1.0, smallest])
 
     factorise(hessian)
@@ -122,31 +122,28 @@ def test_line_search_gives_up_where_rounding_hides_the_way() -> None:
     assert search(curve, U, value, np.array([1e-9]), np.array([-1e-6])) is None
 
 
-@dataclass
-class RoughMatrix:
-    matrix: Any
-    noise: float
-
-
-def test_a_rough_hessian_is_taken_where_its_smallest_eigenvalue_stands_above_the_noise() -> None:
+def test_a_low_precision_hessian_is_taken_where_its_smallest_eigenvalue_stands_above_the_noise() -> None:
     H = (definite(40) + np.eye(40)).astype(np.float32)
     smallest = np.linalg.eigvalsh(H)[0] / H.diagonal().max()
-    factor = rough_factor(RoughMatrix(H.copy(), 0.5 * smallest / 50))
+    factor = low_precision_factor(LowPrecisionHessian(H.copy(), 0.5 * smallest / 50))
     assert factor is not None
     g = np.arange(40.0)
     np.testing.assert_allclose(H @ factor.solve(g), g, atol=1e-3)
     assert factor.solve(g).dtype == np.float64
     assert factor.smallest_eigenvalue() == pytest.approx(smallest * H.diagonal().max(), rel=0.1)
-    assert rough_factor(RoughMatrix(H.copy(), 2.0 * smallest / 50)) is None
+    assert low_precision_factor(LowPrecisionHessian(H.copy(), 2.0 * smallest / 50)) is None
 
 
-def test_no_factor_of_a_rough_hessian_that_is_not_there_or_not_definite_or_beyond_float32() -> None:
+def test_no_factor_of_a_low_precision_hessian_that_is_not_there_or_not_definite_or_beyond_float32() -> None:
     single = definite(6).astype(np.float32)
-    assert rough_factor(None) is None
-    assert rough_factor(RoughMatrix(np.block([[single, single], [single, single]]), 1e-9)) is None
+    assert low_precision_factor(None) is None
+    assert (
+        low_precision_factor(LowPrecisionHessian(np.block([[single, single], [single, single]]), 1e-9))
+        is None
+    )
     beyond = single.copy()
     beyond[0, 0] = np.inf
-    assert rough_factor(RoughMatrix(beyond, 1e-4)) is None
+    assert low_precision_factor(LowPrecisionHessian(beyond, 1e-4)) is None
 
 
 RATES = Rates(1 / 31e9, 0.13e-9, 0.4e-9, 1 / 150e9, 10e-6)
@@ -184,7 +181,7 @@ def test_a_hessian_from_products_of_few_bits_costs_less_where_there_are_such() -
     without = [Costs(RATES, p, p - 1, 8) for p in (112, 113, 301)]
     assert with_them[0].hessian(1e4) == without[0].hessian(1e4)
     for costs, exact in zip(with_them[1:], without[1:], strict=True):
-        assert costs.hessian(1e4) < exact.hessian(1e4) == costs.hessian(1e4, rough=False)
+        assert costs.hessian(1e4) < exact.hessian(1e4) == costs.hessian(1e4, low_precision=False)
 
 
 def test_costs_grow_with_rows_and_passes_with_distance() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
-from support.interface_problems import assert_same_answers, assert_same_curvature
+from support.interface_problems import assert_same_answers, assert_same_curvature, precision_of
 
 from accel_logreg.interface.answers import RowSample
 from accel_logreg.interface.arrays import Csr, Float64, Matrix
@@ -67,8 +67,8 @@ def assert_same_rows(rows: Rows, loop: Rows, rng: np.random.Generator, rtol: flo
     for precise in (False, True):
         for picked in (None, RowSample(rng.integers(0, n, n + 2), 0.5 + rng.random(n + 2))):
             assert_same_curvature(
-                rows.hessian(W, centre, scale, picked=picked, precise=precise),
-                loop.hessian(W, centre, scale, picked=picked),
+                rows.hessian(W, centre, scale, sample=picked, precision=precision_of(precise)),
+                loop.hessian(W, centre, scale, sample=picked),
                 rtol if precise else rough,
             )
     np.testing.assert_allclose(rows.hessian_diagonal(W), loop.hessian_diagonal(W), rtol=rtol, atol=1e-300)

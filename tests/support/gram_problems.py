@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from accel_logreg.backends import load_backend
+from accel_logreg.fitting import costs_of
 from accel_logreg.problem.objective import Objective
 from accel_logreg.solvers.gradient_descent import gradient_descent
 from accel_logreg.solvers.gram.descent import gram_descent
 from accel_logreg.solvers.gram.newton import gram_newton
-from accel_logreg.solvers.problem import Solution
+from accel_logreg.solvers.problem import Budget, Solution
 
 Long = np.longdouble
 
@@ -46,7 +47,7 @@ class Problem:
         self.backend = load_backend(self.engine)
         self.weights = np.ones(len(self.y)) if self.s is None else self.s
         self.objective = Objective(
-            self.backend.rows(self.X, self.y, self.s),
+            self.backend.place(self.X, self.y, self.s),
             l2=0.0 if math.isinf(self.C) else 1.0 / (self.C * float(self.weights.sum())),
             fit_intercept=self.fit_intercept,
         )
@@ -59,36 +60,19 @@ class Problem:
         if self.fit_intercept:
             centre = self.X.mean(axis=0, dtype=np.float64) + far
         with self.backend.threads(1):
-            return gram_newton(
-                self.objective,
-                centre,
-                self.y,
-                self.s,
-                W=W,
-                logits=self.logits,
-                tol=tol,
-                max_iter=max_iter,
-                report=self.lines.append,
-            )
+            return gram_newton(self.objective, W, self._budget(tol, max_iter), centre=centre)
 
     def explicit_descent(self, W: Any, rate: float | None, steps: int) -> Solution:
         with self.backend.threads(1):
-            return gradient_descent(
-                self.objective, W, learning_rate=rate, max_iter=steps, report=self.lines.append
-            )
+            return gradient_descent(self.objective, W, self._budget(1e-8, steps, rate))
 
     def descent(self, W: Any, rate: float | None, steps: int) -> Solution:
         with self.backend.threads(1):
-            return gram_descent(
-                self.objective,
-                self.y,
-                self.s,
-                W,
-                logits=self.logits,
-                learning_rate=rate,
-                max_iter=steps,
-                report=self.lines.append,
-            )
+            return gram_descent(self.objective, W, self._budget(1e-8, steps, rate))
+
+    def _budget(self, tol: float, max_iter: int, rate: float | None = None) -> Budget:
+        costs = costs_of(self.objective.rows)
+        return Budget(tol, max_iter, costs, learning_rate=rate, report=self.lines.append)
 
     def J(self, w: Any, b: Any) -> Any:
         s, sign = self.weights.astype(Long), 1 - 2 * self.y.astype(Long)

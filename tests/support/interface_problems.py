@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from accel_logreg.interface.arrays import Float64, Matrix
-from accel_logreg.interface.rows import Rows
+from accel_logreg.interface.rows import Precision, Rows
 
 # n = 1, d = 1, one below, at and above the Numba blocks of 8 and 16 rows and vectors of 8 entries,
 # and a row of 16 KB, where the blocks change size.
@@ -54,3 +54,8 @@ def assert_same_curvature(H: Float64, expected: Float64, rtol: float) -> None:
     np.testing.assert_array_equal(H, H.T)
     size = np.sqrt(np.outer(np.diag(expected), np.diag(expected)))
     assert (np.abs(H - expected) <= rtol * size + 1e-300).all(), np.max(np.abs(H - expected) / size)
+
+
+def precision_of(precise: bool) -> Precision:
+    """What a Hessian is asked with."""
+    return "float64" if precise else "float32"

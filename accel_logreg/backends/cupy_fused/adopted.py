@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from accel_logreg.backends.cupy_fused.columns import columns_around
 from accel_logreg.backends.cupy_fused.dense import CupyRows, require_memory
 from accel_logreg.backends.cupy_fused.device.interchange import Interchange
-from accel_logreg.interface.arrays import Float64, Labels, Matrix, kind_of, sparse_on_gpu
-from accel_logreg.interface.columns import ColumnLabels, Columns
-from accel_logreg.interface.device_matrix import DeviceMatrix, DeviceScores
+from accel_logreg.interface.arrays import Float64, Matrix, kind_of, sparse_on_gpu
+from accel_logreg.interface.columns import ColumnRows
+from accel_logreg.interface.device_matrix import DeviceMatrix, Scores
+from accel_logreg.interface.targets import Targets
 from accel_logreg.kernels.cupy_fused.dense.resident import Resident, resident_bytes
 from accel_logreg.kernels.cupy_fused.launching import Device
 from accel_logreg.kernels.cupy_fused.predict import launch as kernels
@@ -20,47 +21,42 @@ from accel_logreg.kernels.cupy_fused.predict import launch as kernels
 _NUMBERS = "biuf"  # kinds of dtypes that a device has labels of
 
 
-class GivenMatrix(DeviceMatrix):
-    """X (n, d) in the caller's memory, on whichever device it lies. ``given_matrix`` makes one."""
+class AdoptedMatrix(DeviceMatrix):
+    """X (n, d) in the caller's memory, on whichever device it lies. ``adopt`` makes one."""
 
     def __init__(self, interchange: Interchange, device: Device, array: Any, like: Any) -> None:
         super().__init__((int(array.shape[0]), int(array.shape[1])), np.dtype(array.dtype))
         self._interchange, self._device = interchange, device
         self._array, self._like = array, like
 
-    def rows(self, y: Labels, sample_weight: Float64 | None) -> CupyRows:
+    def rows(self, targets: Targets) -> CupyRows:
         """As in ``DeviceMatrix``. Raises MemoryError where y, the weights and the workspace do not fit."""
-        limits = self._device.limits
-        need = (
-            resident_bytes(self.shape, self.dtype.itemsize, sample_weight is not None, limits) - self.nbytes
-        )
+        limits, weighted = self._device.limits, targets.s is not None
+        need = resident_bytes(self.shape, self.dtype.itemsize, weighted, limits) - self.nbytes
         what = f"A fit of X of shape {self.shape} and dtype {self.dtype}, beside X itself,"
         require_memory(self._device, need, what, "Pass fewer rows")
-        return CupyRows(Resident.around(self._device, self._array, y, sample_weight))
+        return CupyRows(Resident.around(self._device, self._array, targets.y, targets.s))
 
-    def columns(self, labels: ColumnLabels) -> Columns:
+    def columns(self, targets: Targets) -> ColumnRows:
         """As in ``DeviceMatrix``. Raises MemoryError where labels, weights and workspace do not fit."""
-        return columns_around(self._device, self._array, labels)
+        return columns_around(self._device, self._array, targets)
 
     def logits(self, W: Float64) -> Float64:
         return kernels.logits_on_host(self._device, self._array, W)
 
-    def __getitem__(self, rows: NDArray[np.intp]) -> Matrix:
-        return kernels.take_rows(self._device, self._array, rows)
-
     def row_that_is_not_finite(self) -> Matrix | None:
         # 0 x is 0 for every number and NaN for the others.
         bad = np.flatnonzero(np.isnan(self.logits(np.zeros(self.shape[1] + 1))))
-        return self[bad[:1]] if len(bad) else None
+        return kernels.take_rows(self._device, self._array, bad[:1]) if len(bad) else None
 
-    def scores(self, W: Float64) -> GivenScores:
-        return GivenScores(
+    def scores(self, W: Float64) -> AdoptedScores:
+        return AdoptedScores(
             self._interchange, self._device, kernels.logits(self._device, self._array, W), self._like
         )
 
 
-class GivenScores(DeviceScores):
-    """z of a GivenMatrix. Whoever has asked whether it is finite has waited until X was read."""
+class AdoptedScores(Scores):
+    """z of a AdoptedMatrix. Whoever has asked whether it is finite has waited until X was read."""
 
     def __init__(self, interchange: Interchange, device: Device, z: Any, like: Any) -> None:
         self._interchange, self._device = interchange, device
@@ -81,7 +77,7 @@ class GivenScores(DeviceScores):
         return classes[self._device.download(codes)]
 
 
-def given_matrix(interchange: Interchange, X: Any) -> GivenMatrix:
+def adopt(interchange: Interchange, X: Any) -> AdoptedMatrix:
     """X (n, d), an array on a GPU, read in place where it is C-contiguous float32 or float64.
 
     A matrix of another layout is copied on its device, and float16 becomes float32 there, which holds
@@ -118,4 +114,4 @@ def given_matrix(interchange: Interchange, X: Any) -> GivenMatrix:
         remedy = "Pass a C-contiguous float32 or float64 array, which is not copied, or fewer rows"
         require_memory(device, array.size * dtype.itemsize, what, remedy)
         array = device.contiguous(array, dtype)
-    return GivenMatrix(interchange, device, array, X)
+    return AdoptedMatrix(interchange, device, array, X)

@@ -11,7 +11,9 @@ import numpy as np
 from accel_logreg.backends.cupy_fused.dense import checked_rows, require_memory
 from accel_logreg.interface.answers import Descent, RowSample
 from accel_logreg.interface.arrays import Csr, Float64, Labels
-from accel_logreg.interface.rows import Rows
+from accel_logreg.interface.columns import OneByOne
+from accel_logreg.interface.rows import AmongRows, Precision, Rows
+from accel_logreg.interface.targets import Targets
 from accel_logreg.kernels.cupy_fused.csr import launch as kernels
 from accel_logreg.kernels.cupy_fused.csr import matrices
 from accel_logreg.kernels.cupy_fused.csr.plan import (
@@ -20,39 +22,39 @@ from accel_logreg.kernels.cupy_fused.csr.plan import (
     csr_gram_bytes,
     csr_hessian_bytes,
 )
-from accel_logreg.kernels.cupy_fused.csr.resident import CsrResident
+from accel_logreg.kernels.cupy_fused.csr.resident import INDEX_BYTES, CsrResident
 from accel_logreg.kernels.cupy_fused.launching import Device
 from accel_logreg.kernels.python_loop.csr import refuse_centre
 
 
-class CupyCsrRows(Rows):
+class CupyCsrRows(Rows, AmongRows):
     """Sparse rows in the memory of one device. ``upload_csr_rows`` puts them there."""
 
     def __init__(self, data: CsrResident) -> None:
         super().__init__((data.n, data.d), data.dtype, data.weight_sum)
-        self._data = data
-        self._largest: float | None = None
+        self.sparse, self.entries = True, data.nonzeros
+        self.nbytes = data.nonzeros * (data.dtype.itemsize + INDEX_BYTES) + INDEX_BYTES * (data.n + 1)
+        self.data = data
 
     def loss_grad(self, W: Float64) -> tuple[float, Float64]:
         self._count(2)
-        return kernels.loss_grad(self._data, W)
+        return kernels.loss_grad(self.data, W)
 
     def hessian_product(self, W: Float64, V: Float64) -> Float64:
         self._know_curvatures(W)
         self._count(2)
-        return kernels.hessian_product(self._data, V)
+        return kernels.hessian_product(self.data, V)
 
     def descend(
-        self, W: Float64, learning_rate: float, l2: float, steps: int, fit_intercept: bool
+        self, W: Float64, learning_rate: float, shrink: float, steps: int, fit_intercept: bool
     ) -> Descent:
         self._count(2 * steps)
-        return Descent(*kernels.descend(self._data, W, learning_rate, l2, steps, fit_intercept))
+        return Descent(*kernels.descend(self.data, W, learning_rate, shrink, steps, fit_intercept))
 
-    def largest_entry(self) -> float:
-        if self._largest is None:
-            self._largest = kernels.largest_entry(self._data)
-            self._count(1)
-        return self._largest
+    def _largest_entry(self) -> float:
+        largest = kernels.largest_entry(self.data)
+        self._count(1)
+        return largest
 
     def hessian(
         self,
@@ -60,8 +62,8 @@ class CupyCsrRows(Rows):
         centre: Float64,
         scale: Float64,
         *,
-        picked: RowSample | None = None,
-        precise: bool = False,
+        sample: RowSample | None = None,
+        precision: Precision = "float32",
     ) -> Float64:
         """As in ``Rows``, through dense rows, some at a time; a read of the rows that count.
 
@@ -72,9 +74,9 @@ class CupyCsrRows(Rows):
         """
         if centre.any():
             refuse_centre(centre.tolist())
-        rows, factors = (None, None) if picked is None else checked_rows(picked, self.n_rows)
-        m = self.n_rows if rows is None else len(rows)
-        device, itemsize = self._data.device, self.dtype.itemsize
+        rows, factors = (None, None) if sample is None else checked_rows(sample, self.n_rows)
+        m, precise = self.n_rows if rows is None else len(rows), precision == "float64"
+        device, itemsize = self.data.device, self.dtype.itemsize
         require_memory(
             device,
             csr_hessian_bytes(m, self.n_features, itemsize, rows is not None, precise, device.limits),
@@ -83,12 +85,12 @@ class CupyCsrRows(Rows):
         )
         self._know_curvatures(W)
         self._count(m / self.n_rows)
-        return matrices.hessian(self._data, scale, rows, factors, precise)
+        return matrices.hessian(self.data, scale, rows, factors, precise)
 
     def hessian_diagonal(self, W: Float64) -> Float64:
         self._know_curvatures(W)
         self._count(1)
-        return kernels.hessian_diagonal(self._data)
+        return kernels.hessian_diagonal(self.data)
 
     def gram(self, centre: Float64, *, precise: bool = True) -> Float64:  # noqa: ARG002
         """As in ``Rows``, counted as one read. Raises MemoryError as ``hessian`` does."""
@@ -96,13 +98,20 @@ class CupyCsrRows(Rows):
             refuse_centre(centre.tolist())
         need = csr_gram_bytes(self.n_rows, self.n_features, self.dtype.itemsize)
         what = f"The Gram matrix of {self.n_rows} rows"
-        require_memory(self._data.device, need, what, "Pass fewer rows, or solver='newton-cg'")
+        require_memory(self.data.device, need, what, "Pass fewer rows, or solver='newton-cg'")
         self._count(1)
-        return matrices.gram(self._data)
+        return matrices.gram(self.data)
 
     def combination(self, a: Float64) -> Float64:
         self._count(1)
-        return kernels.combination(self._data, np.ascontiguousarray(a))
+        return kernels.combination(self.data, np.ascontiguousarray(a))
+
+    def logits(self, W: Float64) -> Float64:
+        self._count(1)
+        return kernels.resident_logits(self.data, W)
+
+    def among_rows(self) -> CupyCsrRows:
+        return self
 
     def sample(self, picked: RowSample) -> CupyCsrRows:
         """As in ``Rows``, copied within the device: a read of the rows, and one for their columns.
@@ -110,7 +119,7 @@ class CupyCsrRows(Rows):
         Raises MemoryError as ``hessian`` does.
         """
         rows, factors = checked_rows(picked, self.n_rows)
-        data, m = self._data, len(rows)
+        data, m = self.data, len(rows)
         lengths = matrices.sample_lengths(data, rows)
         weighted = matrices.sample_is_weighted(data, factors)
         shape = m, self.n_features, int(lengths.sum())
@@ -122,7 +131,7 @@ class CupyCsrRows(Rows):
         return sample
 
     def _know_curvatures(self, W: Float64) -> None:
-        if self._data.know_curvatures(W):
+        if self.data.know_curvatures(W):
             self._count(1)
 
 
@@ -143,7 +152,19 @@ def upload_csr_rows(device: Device, X: Csr, y: Labels, sample_weight: Float64 | 
     narrower = "X as float32, " if X.dtype.itemsize == 8 else ""
     what = f"Sparse X of shape {X.shape} with {nonzeros} nonzeros of dtype {X.dtype}"
     require_memory(device, need, what, f"Pass {narrower}fewer rows")
-    return CupyCsrRows(CsrResident.upload(device, X.shape, (X.data, X.indices, X.indptr), y, sample_weight))
+    rows = CupyCsrRows(CsrResident.upload(device, X.shape, (X.data, X.indices, X.indptr), y, sample_weight))
+    rows.nbytes = X.nbytes
+    return rows
+
+
+def csr_columns(rows: CupyCsrRows, targets: Targets) -> OneByOne:
+    """K problems over the X that ``rows`` hold, asked one after the other."""
+
+    def around(of: Rows, one: Targets) -> Rows:
+        assert isinstance(of, CupyCsrRows)
+        return CupyCsrRows(of.data.relabelled(one.y, one.s))
+
+    return OneByOne(rows, targets, around)
 
 
 def csr_logits(device: Device, X: Csr, W: Float64) -> Float64:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from accel_logreg.backends.cupy_fused.device.budget import memory_error
 from accel_logreg.interface.answers import Descent, RowSample
 from accel_logreg.interface.arrays import Float64, Labels, Matrix
-from accel_logreg.interface.rows import Rows
+from accel_logreg.interface.rows import AmongRows, Precision, Rows
 from accel_logreg.kernels.cupy_fused.dense import launch as kernels
 from accel_logreg.kernels.cupy_fused.dense.resident import (
     GRADIENT,
@@ -19,35 +22,34 @@ from accel_logreg.kernels.cupy_fused.dense.resident import (
 from accel_logreg.kernels.cupy_fused.launching import Device
 from accel_logreg.kernels.cupy_fused.matrices import launch as matrices
 from accel_logreg.kernels.cupy_fused.matrices.plan import gram_bytes, hessian_bytes
+from accel_logreg.kernels.cupy_fused.predict.launch import logits_on_host, take_rows
 
 
-class CupyRows(Rows):
+class CupyRows(Rows, AmongRows):
     """Rows in the memory of one device. ``upload_rows`` puts them there."""
 
     def __init__(self, data: Resident) -> None:
         super().__init__((data.n, data.d), data.dtype, data.weight_sum)
-        self._data = data
-        self._largest: float | None = None
+        self.data = data
 
     def loss_grad(self, W: Float64) -> tuple[float, Float64]:
-        self._count(self._data.reads(GRADIENT))
-        return kernels.loss_grad(self._data, W)
+        self._count(self.data.reads(GRADIENT))
+        return kernels.loss_grad(self.data, W)
 
     def hessian_product(self, W: Float64, V: Float64) -> Float64:
-        self._count(self._data.reads(HESSIAN_PRODUCT))
-        return kernels.hessian_product(self._data, W, V)
+        self._count(self.data.reads(HESSIAN_PRODUCT))
+        return kernels.hessian_product(self.data, W, V)
 
     def descend(
-        self, W: Float64, learning_rate: float, l2: float, steps: int, fit_intercept: bool
+        self, W: Float64, learning_rate: float, shrink: float, steps: int, fit_intercept: bool
     ) -> Descent:
-        self._count(steps * kernels.descent_reads(self._data))
-        return Descent(*kernels.descend(self._data, W, learning_rate, l2, steps, fit_intercept))
+        self._count(steps * kernels.descent_reads(self.data))
+        return Descent(*kernels.descend(self.data, W, learning_rate, shrink, steps, fit_intercept))
 
-    def largest_entry(self) -> float:
-        if self._largest is None:
-            self._largest = kernels.largest_entry(self._data)
-            self._count(1)
-        return self._largest
+    def _largest_entry(self) -> float:
+        largest = kernels.largest_entry(self.data)
+        self._count(1)
+        return largest
 
     def hessian(
         self,
@@ -55,8 +57,8 @@ class CupyRows(Rows):
         centre: Float64,
         scale: Float64,
         *,
-        picked: RowSample | None = None,
-        precise: bool = False,
+        sample: RowSample | None = None,
+        precision: Precision = "float32",
     ) -> Float64:
         """As in ``Rows``. Two reads of the rows that count: their curvatures, then the products.
 
@@ -65,39 +67,54 @@ class CupyRows(Rows):
         MemoryError
             The answer and the workspace are larger than the memory that is free; nothing was taken.
         """
-        rows, factors = (None, None) if picked is None else checked_rows(picked, self.n_rows)
+        rows, factors = (None, None) if sample is None else checked_rows(sample, self.n_rows)
         m = self.n_rows if rows is None else len(rows)
-        limits = self._data.device.limits
-        need = hessian_bytes(self.n_features, m, rows is not None, precise, limits)
+        limits = self.data.device.limits
+        need = hessian_bytes(self.n_features, m, rows is not None, precision == "float64", limits)
         require_memory(
-            self._data.device,
+            self.data.device,
             need,
             f"The Hessian of {self.n_features + 1} parameters over {m} rows",
             "Pass fewer features",
         )
         self._count(2 * m / self.n_rows)
-        return matrices.hessian(self._data, W, centre, scale, rows, factors, precise)
+        return matrices.hessian(self.data, W, centre, scale, rows, factors, precision == "float64")
 
     def hessian_diagonal(self, W: Float64) -> Float64:
-        self._count(self._data.reads(HESSIAN_DIAGONAL))
-        return kernels.hessian_diagonal(self._data, W)
+        self._count(self.data.reads(HESSIAN_DIAGONAL))
+        return kernels.hessian_diagonal(self.data, W)
 
     def gram(self, centre: Float64, *, precise: bool = True) -> Float64:  # noqa: ARG002
         """As in ``Rows``. Raises MemoryError as ``hessian`` does."""
-        device = self._data.device
+        device = self.data.device
         need = gram_bytes(self.n_rows, self.n_features, device.limits)
         require_memory(device, need, f"The Gram matrix of {self.n_rows} rows", "Pass fewer rows")
         self._count(1)
-        return matrices.gram(self._data, centre)
+        return matrices.gram(self.data, centre)
 
     def combination(self, a: Float64) -> Float64:
         self._count(1)
-        return kernels.combination(self._data, np.ascontiguousarray(a))
+        return kernels.combination(self.data, np.ascontiguousarray(a))
+
+    def logits(self, W: Float64) -> Float64:
+        self._count(1)
+        return logits_on_host(self.data.device, self._matrix, W)
+
+    def take(self, rows: NDArray[np.intp], columns: slice) -> Matrix:
+        return take_rows(self.data.device, self._matrix, rows)[:, columns]
+
+    @property
+    def _matrix(self) -> Any:
+        """X (n, d) on the device."""
+        return self.data.X.reshape(self.n_rows, self.n_features)
+
+    def among_rows(self) -> CupyRows:
+        return self
 
     def sample(self, picked: RowSample) -> CupyRows:
         """As in ``Rows``, copied within the device. Raises MemoryError as ``hessian`` does."""
         rows, factors = checked_rows(picked, self.n_rows)
-        data, m = self._data, len(rows)
+        data, m = self.data, len(rows)
         weighted = matrices.sample_is_weighted(data, factors)
         need = 16 * m + resident_bytes((m, data.d), data.dtype.itemsize, weighted, data.device.limits)
         require_memory(data.device, need, f"A sample of {m} rows", "Pass fewer rows")
@@ -106,7 +123,7 @@ class CupyRows(Rows):
         return sample
 
     def _gathered(self, rows: matrices.Indices, factors: Float64) -> Resident:
-        return matrices.sample(self._data, rows, factors)
+        return matrices.sample(self.data, rows, factors)
 
 
 def upload_rows(device: Device, X: Matrix, y: Labels, sample_weight: Float64 | None) -> CupyRows:

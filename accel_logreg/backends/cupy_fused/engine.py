@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from copy import copy
 from typing import Any
 
 from accel_logreg.backends.blas_threads import blas_threads
-from accel_logreg.backends.cupy_fused.adopted import GivenMatrix, given_matrix
+from accel_logreg.backends.cupy_fused.adopted import AdoptedMatrix, adopt
 from accel_logreg.backends.cupy_fused.columns import upload_columns
-from accel_logreg.backends.cupy_fused.csr import csr_logits, upload_csr_rows
+from accel_logreg.backends.cupy_fused.csr import csr_columns, csr_logits, upload_csr_rows
 from accel_logreg.backends.cupy_fused.device.budget import bounded_device
 from accel_logreg.backends.cupy_fused.device.cuda import cuda_devices_in_use
 from accel_logreg.backends.cupy_fused.device.interchange import CupyInterchange, Interchange
@@ -22,11 +21,11 @@ from accel_logreg.backends.cupy_fused.device.logits import logits
 from accel_logreg.backends.cupy_fused.placement import place_rows
 from accel_logreg.backends.cupy_fused.probe import current_device, find_obstacle
 from accel_logreg.interface.answers import Rates
-from accel_logreg.interface.arrays import Csr, Float64, Labels, Matrix, on_gpu
-from accel_logreg.interface.columns import Columns, column_labels, refuse_sparse
+from accel_logreg.interface.arrays import Csr, Float64, Matrix, on_gpu
 from accel_logreg.interface.device_matrix import DeviceMatrix
 from accel_logreg.interface.engine import BackendUnavailableError, Engine
 from accel_logreg.interface.rows import Rows
+from accel_logreg.interface.targets import Targets
 from accel_logreg.kernels.cupy_fused.launching import Device
 
 
@@ -52,36 +51,31 @@ class CupyEngine(Engine):
             raise BackendUnavailableError(self.name, *obstacle)
         self._device: Device = current_device()
 
-    def bounded(self, max_memory: int | None) -> CupyEngine:
-        if max_memory is None:
-            return self
-        engine = copy(self)
-        engine._device = bounded_device(self._device, max_memory)
-        return engine
-
-    def rows(self, X: Matrix | Csr | DeviceMatrix, y: Labels, sample_weight: Float64 | None) -> Rows:
-        """As in ``Engine``; X may also be an array on a GPU, adopted or not, which is not copied."""
+    def _place(self, X: Any, targets: Targets, max_memory: int | None) -> Rows:
+        """X may also be an array on a GPU, adopted or not, which is not copied."""
         if on_gpu(X):
             X = self.adopt(X)
         if isinstance(X, DeviceMatrix):
-            return X.rows(y, sample_weight)
+            return X.rows(targets)
+        device = self._bounded(max_memory)
         if isinstance(X, Csr):
-            return upload_csr_rows(self._device, X, y, sample_weight)
-        return place_rows(self._device, X, y, sample_weight)
+            return upload_csr_rows(device, X, targets.y, targets.s)
+        return place_rows(device, X, targets.y, targets.s)
 
-    def columns(self, X: Matrix | Csr | DeviceMatrix, Y: Any, weights: Any = None) -> Columns:
-        """As in ``Engine``; X may also be an array on a GPU, adopted or not, which is not copied.
-
-        Raises MemoryError where X and the columns do not fit on the device: they are not streamed.
-        """
+    def _place_columns(self, X: Any, targets: Targets, max_memory: int | None) -> Rows:
+        """As above. Raises MemoryError where dense X and the columns do not fit: they are not streamed."""
         if on_gpu(X):
             X = self.adopt(X)
-        if isinstance(X, Csr):
-            refuse_sparse(self.name, X)
-        labels = column_labels(X.shape[0], Y, weights)
         if isinstance(X, DeviceMatrix):
-            return X.columns(labels)
-        return upload_columns(self._device, X, labels)
+            return X.columns(targets)
+        device = self._bounded(max_memory)
+        if isinstance(X, Csr):
+            first = targets.column(0)
+            return csr_columns(upload_csr_rows(device, X, first.y, first.s), targets)
+        return upload_columns(device, X, targets)
+
+    def _bounded(self, max_memory: int | None) -> Device:
+        return self._device if max_memory is None else bounded_device(self._device, max_memory)
 
     def logits(self, X: Matrix | Csr | DeviceMatrix, W: Float64) -> Float64:
         """As in ``Engine``; X may also be an array on a GPU, adopted or not."""
@@ -93,9 +87,9 @@ class CupyEngine(Engine):
             return csr_logits(self._device, X, W)
         return logits(self._device, X, W)
 
-    def adopt(self, X: Any) -> GivenMatrix:
+    def adopt(self, X: Any) -> AdoptedMatrix:
         """As in ``Engine``, and on whichever device X lies."""
-        return given_matrix(self._interchange, X)
+        return adopt(self._interchange, X)
 
     def threads(self, n_threads: int | None) -> AbstractContextManager[object]:
         return blas_threads(n_threads)

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from accel_logreg.backends.cupy_fused.dense import CupyRows, checked_rows, require_memory
 from accel_logreg.backends.cupy_fused.device.budget import memory_error
 from accel_logreg.backends.cupy_fused.device.gather import chosen_rows, gathered, weights_of
+from accel_logreg.backends.cupy_fused.device.logits import logits
 from accel_logreg.backends.cupy_fused.device.parts import Parts
 from accel_logreg.backends.cupy_fused.device.staging import Chosen, HostRows, Packer
 from accel_logreg.backends.cupy_fused.device.stream_plan import (
@@ -27,8 +29,9 @@ from accel_logreg.backends.cupy_fused.device.stream_plan import (
     workspace_bound,
 )
 from accel_logreg.interface.answers import Descent, Rates, RowSample
-from accel_logreg.interface.arrays import Float64
-from accel_logreg.interface.rows import Rows
+from accel_logreg.interface.arrays import Float64, Matrix
+from accel_logreg.interface.rows import AmongRows, Precision, Rows
+from accel_logreg.interface.targets import Targets
 from accel_logreg.kernels.cupy_fused.dense import launch as kernels
 from accel_logreg.kernels.cupy_fused.dense.resident import (
     GRADIENT,
@@ -45,7 +48,7 @@ from accel_logreg.kernels.cupy_fused.matrices import launch as matrices
 BUS = 1 / 25e9
 
 
-class StreamedRows(Rows):
+class StreamedRows(Rows, AmongRows):
     """Rows in host memory, of which the first ``kept`` are on the device as well.
 
     One read is all rows once over the bus or once from the device's memory, whichever it is for a row; the
@@ -73,16 +76,16 @@ class StreamedRows(Rows):
         if plan.kept:
             first = slice(0, plan.kept)
             self._resident = gathered(device, host, first, None, self._packer, host.weight_sum)
-        self._largest: float | None = None
 
-    def rates(self, usual: Rates) -> Rates:
+    def placed(self, targets: Targets, rates: Rates) -> Rows:
         """A streamed byte comes over the bus; so do the rows of a Hessian, which are picked on the host."""
         streamed = 1.0 - self.kept / self.n_rows
-        return replace(
-            usual,
-            byte=usual.byte + streamed * BUS,
-            tile_entry=usual.tile_entry + self.dtype.itemsize * BUS,
+        slower = replace(
+            rates,
+            byte=rates.byte + streamed * BUS,
+            tile_entry=rates.tile_entry + self.dtype.itemsize * BUS,
         )
+        return super().placed(targets, slower)
 
     def loss_grad(self, W: Float64) -> tuple[float, Float64]:
         answer = self._sum(GRADIENT, W)
@@ -95,28 +98,27 @@ class StreamedRows(Rows):
         return self._sum(HESSIAN_DIAGONAL, W)[:-1]
 
     def descend(
-        self, W: Float64, learning_rate: float, l2: float, steps: int, fit_intercept: bool
+        self, W: Float64, learning_rate: float, shrink: float, steps: int, fit_intercept: bool
     ) -> Descent:
         """As in ``Rows``; the steps are made on the host, each from a pass over all rows."""
         W = W.copy()
         costs, norms = np.empty(steps), np.empty(steps)
         for step in range(steps):
             costs[step], gradient = self.loss_grad(W)
-            gradient[:-1] += l2 * W[:-1]
+            gradient[:-1] += shrink * W[:-1]
             if not fit_intercept:
                 gradient[-1] = 0.0
-            costs[step] += 0.5 * l2 * float(W[:-1] @ W[:-1])
+            costs[step] += 0.5 * shrink * float(W[:-1] @ W[:-1])
             norms[step] = np.sqrt(gradient @ gradient)
             W -= learning_rate * gradient
         return Descent(W, costs, norms)
 
-    def largest_entry(self) -> float:
-        if self._largest is None:
-            found: list[float] = []
-            self._each(lambda part, _rows: found.append(kernels.largest_entry(part)))
-            self._largest = max(found)
-            self._count(1)
-        return self._largest
+    def _largest_entry(self) -> float:
+        found: list[float] = []
+        self._each(lambda part, _rows: found.append(kernels.largest_entry(part)))
+        largest = max(found)
+        self._count(1)
+        return largest
 
     def combination(self, a: Float64) -> Float64:
         total = np.zeros(self.n_features)
@@ -137,8 +139,8 @@ class StreamedRows(Rows):
         centre: Float64,
         scale: Float64,
         *,
-        picked: RowSample | None = None,
-        precise: bool = False,
+        sample: RowSample | None = None,
+        precision: Precision = "float32",
     ) -> Float64:
         """As in ``Rows``, from as many rows at a time as there is room for. One read of the rows that count.
 
@@ -155,9 +157,10 @@ class StreamedRows(Rows):
         def copied(count: int) -> int:
             return hessian_block_bytes(count, d, itemsize, limits)
 
+        precise = precision == "float64"
         rows, factors, first, last = None, None, self.kept, self.n_rows
-        if picked is not None:
-            rows, factors = checked_rows(picked, self.n_rows)
+        if sample is not None:
+            rows, factors = checked_rows(sample, self.n_rows)
             first, last = 0, len(rows)
         what = f"The Hessian of {d + 1} parameters"
         require_memory(self._device, copied(1), what, "Raise max_memory, pass fewer features")
@@ -205,6 +208,17 @@ class StreamedRows(Rows):
             del data  # before the next ones take its room
         self._count(1)
         return total
+
+    def logits(self, W: Float64) -> Float64:
+        self._count(1)
+        return logits(self._device, self._host.X, W)
+
+    def take(self, rows: NDArray[np.intp], columns: slice) -> Matrix:
+        entries: Matrix = self._host.X[rows, columns]
+        return entries
+
+    def among_rows(self) -> StreamedRows:
+        return self
 
     def sample(self, picked: RowSample) -> Rows:
         """As in ``Rows``: on the device where there is room for it, else streamed like these."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_logreg.backends.numba_jit.sharing import read_only
-from accel_logreg.interface.arrays import Float64, Matrix
-from accel_logreg.interface.columns import ColumnLabels, Columns
+from accel_logreg.backends.numba_jit import tuning
+from accel_logreg.backends.numba_jit.csr import NumbaCsrRows
+from accel_logreg.backends.numba_jit.dense import NumbaRows
+from accel_logreg.backends.numba_jit.sharing import read_only, threads_for
+from accel_logreg.interface.arrays import Float64
+from accel_logreg.interface.columns import ColumnRows, OneByOne
+from accel_logreg.interface.rows import Rows
+from accel_logreg.interface.targets import Targets
 from accel_logreg.kernels.numba_jit import columns as kernels
 from accel_logreg.kernels.numba_jit import few_columns as few
 from accel_logreg.kernels.numba_jit.blocks.panels import PANEL
@@ -18,14 +22,47 @@ from accel_logreg.kernels.numba_jit.blocks.panels import PANEL
 _LINE = 64  # bytes
 
 
-class NumbaColumns(Columns):
-    """Panels of eight columns over X as it is. ``chunks`` says into how many parts the rows are cut now."""
+def columns_over(rows: Rows, targets: Targets) -> ColumnRows:
+    """K problems over the X that ``rows`` hold: as few columns or as panels; sparse X column by column."""
+    if isinstance(rows, NumbaCsrRows):
+        return OneByOne(rows, targets, lambda of, one: rows_of(of).around(one.y, one.s))
+    few_enough = targets.n_columns <= tuning.FEW_COLUMNS
+    return NumbaFewColumns(rows, targets) if few_enough else NumbaColumns(rows, targets)
 
-    def __init__(self, X: Matrix, labels: ColumnLabels, chunks: Callable[[], int]) -> None:
-        super().__init__((X.shape[0], X.shape[1]), X.dtype, labels)
-        self._X, self._chunks = read_only(X), chunks
-        self._Y = read_only(_by_panels(labels.Y))
-        s = labels.s
+
+def rows_of(rows: Rows) -> NumbaRows | NumbaCsrRows:
+    """The same rows, known to be this engine's."""
+    assert isinstance(rows, NumbaRows | NumbaCsrRows)
+    return rows
+
+
+class _DenseColumns(ColumnRows):
+    """K problems over the X that ``rows`` hold."""
+
+    def __init__(self, rows: Rows, targets: Targets) -> None:
+        super().__init__(rows, targets)
+        assert isinstance(rows, NumbaRows)
+        self._one, self._X = rows, rows.X
+
+    def column(self, k: int) -> Rows:
+        one = self.targets.column(k)
+        return self._one.around(one.y, one.s)
+
+    def _around(self, rows: Rows, targets: Targets) -> ColumnRows:
+        return columns_over(rows, targets)
+
+    def _chunks(self) -> int:
+        """Into how many parts the rows are cut now."""
+        return threads_for(self._X.size * self.n_columns, self.n_rows)
+
+
+class NumbaColumns(_DenseColumns):
+    """Panels of eight columns."""
+
+    def __init__(self, rows: Rows, targets: Targets) -> None:
+        super().__init__(rows, targets)
+        self._Y = read_only(_by_panels(targets.y))
+        s = targets.s
         self._shared = s is not None and s.ndim == 1
         if s is None:
             self._s = read_only(np.empty(0))
@@ -64,17 +101,16 @@ class NumbaColumns(Columns):
     def _answer(self, partials: Float64) -> Float64:
         """The chunks' sums in their order, as columns (rows, K), each divided by its weight."""
         columns = _sum(partials).transpose(1, 0, 2).reshape(partials.shape[2], -1)
-        return columns[:, : self.n_columns] / self.weight_sums
+        return columns[:, : self.n_columns] / self.weight_sum
 
 
-class NumbaFewColumns(Columns):
-    """At most FEW columns: each goes along the features, all of them over the same rows in the cache."""
+class NumbaFewColumns(_DenseColumns):
+    """A few columns: each goes along the features, all of them over the same rows in the cache."""
 
-    def __init__(self, X: Matrix, labels: ColumnLabels, chunks: Callable[[], int]) -> None:
-        super().__init__((X.shape[0], X.shape[1]), X.dtype, labels)
-        self._X, self._chunks = read_only(X), chunks
-        self._Y = read_only(np.ascontiguousarray(labels.Y.T))
-        s = np.empty((1, 0)) if labels.s is None else labels.s.reshape(self.n_rows, -1).T
+    def __init__(self, rows: Rows, targets: Targets) -> None:
+        super().__init__(rows, targets)
+        self._Y = read_only(np.ascontiguousarray(targets.y.T))
+        s = np.empty((1, 0)) if targets.s is None else targets.s.reshape(self.n_rows, -1).T
         self._S = read_only(np.ascontiguousarray(s))
         self._width = -(-self.n_features // PANEL) * PANEL
 
@@ -104,7 +140,7 @@ class NumbaFewColumns(Columns):
         """(d + 2, K): over x, over ones, and the losses, each divided by its column's weight."""
         total = _sum(partials)
         entries = np.r_[: self.n_features, self._width, self._width + 1]
-        return total[:, entries].T / self.weight_sums
+        return total[:, entries].T / self.weight_sum
 
 
 def _sum(partials: Float64) -> Float64:

@@ -19,7 +19,7 @@ from accel_logreg.backends.numba_jit import tuning
 from accel_logreg.backends.numba_jit.sharing import read_only, threads_for
 from accel_logreg.interface.answers import Descent, RowSample
 from accel_logreg.interface.arrays import Csr, Float64, Labels
-from accel_logreg.interface.rows import Rows
+from accel_logreg.interface.rows import AmongRows, Precision, Rows
 from accel_logreg.kernels.numba_jit.blas import DSYRK
 from accel_logreg.kernels.numba_jit.csr import copies, matrices
 from accel_logreg.kernels.numba_jit.csr import passes as kernels
@@ -29,7 +29,9 @@ from accel_logreg.kernels.python_loop.csr import refuse_centre
 _SHORT = 65_536  # columns that uint16 can number
 
 
-class NumbaCsrRows(Rows):
+class NumbaCsrRows(Rows, AmongRows):
+    """Sparse rows, their values where they are."""
+
     def __init__(
         self,
         X: Csr,
@@ -41,6 +43,7 @@ class NumbaCsrRows(Rows):
         """With ``order``, X's column j is the caller's order[j] and its indices are kept as they are."""
         weight_sum = float(X.shape[0] if sample_weight is None else sample_weight.sum())
         super().__init__(X.shape, X.dtype, weight_sum)
+        self.sparse, self.entries, self.nbytes = True, len(X.data), X.nbytes
         self._data = read_only(X.data)
         self._indptr = read_only(X.indptr.astype(np.int64, copy=False))
         self._order = np.arange(self.n_features + 1) if order is None else order
@@ -50,7 +53,6 @@ class NumbaCsrRows(Rows):
         # s h at the last W asked about: a Hessian product there then needs no exponential and no z.
         self._sh = np.empty(self.n_rows)
         self._sh_at: Float64 | None = None
-        self._largest: float | None = None
 
     def _renamed(self, indices: NDArray[Any]) -> NDArray[Any]:
         """Indices as uint16 where they fit, and ``_order`` to go with them."""
@@ -99,7 +101,7 @@ class NumbaCsrRows(Rows):
         return self._outward(product)
 
     def descend(
-        self, W: Float64, learning_rate: float, l2: float, steps: int, fit_intercept: bool
+        self, W: Float64, learning_rate: float, shrink: float, steps: int, fit_intercept: bool
     ) -> Descent:
         W = W[self._order]
         self._sh_at = None
@@ -112,7 +114,7 @@ class NumbaCsrRows(Rows):
             self.weight_sum,
             W,
             learning_rate,
-            l2,
+            shrink,
             steps,
             fit_intercept,
             self._bounds(),
@@ -121,11 +123,10 @@ class NumbaCsrRows(Rows):
         self._count(steps)
         return Descent(self._outward(W), costs, norms)
 
-    def largest_entry(self) -> float:
-        if self._largest is None:
-            self._largest = float(largest_entry(self._data, self._bounds().size - 1))
-            self._count(1)
-        return self._largest
+    def _largest_entry(self) -> float:
+        largest = float(largest_entry(self._data, self._bounds().size - 1))
+        self._count(1)
+        return largest
 
     def hessian(
         self,
@@ -133,14 +134,14 @@ class NumbaCsrRows(Rows):
         centre: Float64,
         scale: Float64,
         *,
-        picked: RowSample | None = None,
-        precise: bool = False,  # noqa: ARG002
+        sample: RowSample | None = None,
+        precision: Precision = "float32",  # noqa: ARG002
     ) -> Float64:
         if centre.any():
             refuse_centre(centre.tolist())
-        rows = np.empty(0, dtype=np.intp) if picked is None else picked.rows
-        factors = np.empty(0) if picked is None else picked.factors
-        m = self.n_rows if picked is None else rows.size
+        rows = np.empty(0, dtype=np.intp) if sample is None else sample.rows
+        factors = np.empty(0) if sample is None else sample.factors
+        m = self.n_rows if sample is None else rows.size
         arguments = (
             self._data,
             self._indices,
@@ -176,6 +177,22 @@ class NumbaCsrRows(Rows):
 
     def combination(self, a: Float64) -> Float64:
         return self._sums(a.copy(), False)[:-1]
+
+    def around(self, y: Labels, sample_weight: Float64 | None) -> NumbaCsrRows:
+        """Rows of another problem over the same X, whose columns are renamed already."""
+        X = Csr(self._data, self._indices, self._indptr, (self.n_rows, self.n_features))
+        rows = NumbaCsrRows(X, y, sample_weight, order=self._order)
+        rows.nbytes = self.nbytes
+        return rows
+
+    def logits(self, W: Float64) -> Float64:
+        w = W[self._order]
+        z: Float64 = kernels.logits(self._data, self._indices, self._indptr, w, self._bounds())
+        self._count(1)
+        return z
+
+    def among_rows(self) -> NumbaCsrRows:
+        return self
 
     def sample(self, picked: RowSample) -> NumbaCsrRows:
         rows = picked.rows

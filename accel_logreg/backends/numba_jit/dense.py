@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from accel_logreg.backends.numba_jit import tuning
 from accel_logreg.backends.numba_jit.sharing import chunks_of, read_only, threads_for
-from accel_logreg.interface.answers import Descent, NewtonRun, RoughHessian, RowSample
+from accel_logreg.interface.answers import Descent, LowPrecisionHessian, RowSample, SmallFit
 from accel_logreg.interface.arrays import Float64, Labels, Matrix
-from accel_logreg.interface.rows import Rough, Rows
+from accel_logreg.interface.rows import AmongRows, Precision, Quantised, Rows
 from accel_logreg.kernels.numba_jit import dense as kernels
 from accel_logreg.kernels.numba_jit import hessian as second
 from accel_logreg.kernels.numba_jit.blas import DSYRK, SSYRK
@@ -17,66 +18,83 @@ from accel_logreg.kernels.numba_jit.blocks.rank_update import COLUMNS
 from accel_logreg.kernels.numba_jit.reductions import largest_entry
 
 
-class NumbaRows(Rows):
+class NumbaRows(Rows, AmongRows):
+    """Dense rows, read where they are."""
+
     def __init__(self, X: Matrix, y: Labels, sample_weight: Float64 | None) -> None:
         weight_sum = float(X.shape[0] if sample_weight is None else sample_weight.sum())
         super().__init__(X.shape, X.dtype, weight_sum)
-        self._X = read_only(X)
+        self.X = read_only(X)
         # An eighth of the traffic that float64 labels would cost.
         self._y = read_only(y.astype(np.int8, copy=False))
         self._s = read_only(np.empty(0) if sample_weight is None else np.ascontiguousarray(sample_weight))
-        self._largest: float | None = None
 
     def loss_grad(self, W: Float64) -> tuple[float, Float64]:
-        out = kernels.loss_grad(self._X, self._y, self._s, self.weight_sum, W.copy(), chunks_of(self._X))
+        out = kernels.loss_grad(self.X, self._y, self._s, self.weight_sum, W.copy(), chunks_of(self.X))
         self._count(1)
         return float(out[-1]), out[:-1]
 
     def hessian_product(self, W: Float64, V: Float64) -> Float64:
         product: Float64 = kernels.hessian_product(
-            self._X, self._s, self.weight_sum, W.copy(), V.copy(), chunks_of(self._X)
+            self.X, self._s, self.weight_sum, W.copy(), V.copy(), chunks_of(self.X)
         )
         self._count(1)
         return product
 
     def descend(
-        self, W: Float64, learning_rate: float, l2: float, steps: int, fit_intercept: bool
+        self, W: Float64, learning_rate: float, shrink: float, steps: int, fit_intercept: bool
     ) -> Descent:
         W = W.copy()
         costs, norms = kernels.descend(
-            self._X,
+            self.X,
             self._y,
             self._s,
             self.weight_sum,
             W,
             learning_rate,
-            l2,
+            shrink,
             steps,
             fit_intercept,
-            chunks_of(self._X),
+            chunks_of(self.X),
         )
         self._count(steps)
         return Descent(W, costs, norms)
 
-    def largest_entry(self) -> float:
-        if self._largest is None:
-            self._largest = float(largest_entry(self._X, chunks_of(self._X)))
-            self._count(1)
-        return self._largest
+    def _largest_entry(self) -> float:
+        largest = float(largest_entry(self.X, chunks_of(self.X)))
+        self._count(1)
+        return largest
 
-    def newton(self, l2: float, fit_intercept: bool, tol: float, steps: int) -> NewtonRun | None:
-        if self.n_features > tuning.SMALL_FEATURES or self._X.size > tuning.SMALL_ENTRIES:
+    def small_fit(self, shrink: float, fit_intercept: bool, tol: float, steps: int) -> SmallFit | None:
+        """See ``Engine.small_fit``."""
+        if self.n_features > tuning.SMALL_FEATURES or self.X.size > tuning.SMALL_ENTRIES:
             return None
         from accel_logreg.kernels.numba_jit import small
 
         status, taken, *run = small.newton(
-            self._X, self._y, self._s, self.weight_sum, l2, fit_intercept, tol, steps
+            self.X, self._y, self._s, self.weight_sum, shrink, fit_intercept, tol, steps
         )
         if status != small.REACHED:
             return None
         self._count(taken + 2)
         W, decrement, bound, costs, norms = run
-        return NewtonRun(W, costs, norms, decrement, bound)
+        return SmallFit(W, costs, norms, decrement, bound)
+
+    def around(self, y: Labels, sample_weight: Float64 | None) -> NumbaRows:
+        """Rows of another problem over the same X."""
+        return NumbaRows(self.X, y, sample_weight)
+
+    def logits(self, W: Float64) -> Float64:
+        z: Float64 = kernels.logits(self.X, W.copy(), chunks_of(self.X))
+        self._count(1)
+        return z
+
+    def take(self, rows: NDArray[np.intp], columns: slice) -> Matrix:
+        entries: Matrix = self.X[rows, columns]
+        return entries
+
+    def among_rows(self) -> NumbaRows:
+        return self
 
     def hessian(
         self,
@@ -84,25 +102,25 @@ class NumbaRows(Rows):
         centre: Float64,
         scale: Float64,
         *,
-        picked: RowSample | None = None,
-        precise: bool = False,
+        sample: RowSample | None = None,
+        precision: Precision = "float32",
     ) -> Float64:
-        rows = _NO_ROWS if picked is None else picked.rows
-        factors = _NO_WEIGHTS if picked is None else picked.factors
-        m = self.n_rows if picked is None else len(rows)
+        rows = _NO_ROWS if sample is None else sample.rows
+        factors = _NO_WEIGHTS if sample is None else sample.factors
+        m = self.n_rows if sample is None else len(rows)
         chunks = threads_for(m * self.n_features, m)
         p = self.n_features + 1
         syrk, width = SSYRK, p
-        if precise:
+        if precision == "float64":
             syrk = DSYRK
         elif p <= tuning.NARROW:
             syrk, width = 0, (p + COLUMNS - 1) // COLUMNS * COLUMNS
-        dtype = np.dtype(np.float64 if precise else np.float32)
+        dtype = np.dtype(np.float64 if precision == "float64" else np.float32)
         least, most = tuning.TILE_ROWS
         rows_a_tile = min(m, max(least, min(most, tuning.TILE_BYTES // (width * dtype.itemsize))))
         tiles = np.zeros((chunks, rows_a_tile, width), dtype=dtype)
         H: Float64 = second.hessian(
-            self._X,
+            self.X,
             self._s,
             read_only(rows),
             read_only(factors),
@@ -115,63 +133,63 @@ class NumbaRows(Rows):
         self._count(m / self.n_rows)
         return H
 
-    def rough_hessian(
-        self, W: Float64, centre: Float64, scale: Float64, *, picked: RowSample | None = None
-    ) -> RoughHessian | None:
+    def low_precision_hessian(
+        self, W: Float64, centre: Float64, scale: Float64, *, sample: RowSample | None = None
+    ) -> LowPrecisionHessian | None:
         if self.n_features + 1 < tuning.RATES.rough_from:
             return None
-        from accel_logreg.backends.numba_jit.hessian_int8 import rough_hessian
+        from accel_logreg.backends.numba_jit.hessian_int8 import int8_hessian
 
-        rows = _NO_ROWS if picked is None else picked.rows
-        factors = _NO_WEIGHTS if picked is None else picked.factors
-        m = self.n_rows if picked is None else len(rows)
+        rows = _NO_ROWS if sample is None else sample.rows
+        factors = _NO_WEIGHTS if sample is None else sample.factors
+        m = self.n_rows if sample is None else len(rows)
         chunks = threads_for(m * self.n_features, m)
-        H = rough_hessian(self._X, self._s, read_only(rows), read_only(factors), W, centre, scale, chunks)
+        H = int8_hessian(self.X, self._s, read_only(rows), read_only(factors), W, centre, scale, chunks)
         self._count(m / self.n_rows)
         return H
 
     def hessian_diagonal(self, W: Float64) -> Float64:
         diagonal: Float64 = second.hessian_diagonal(
-            self._X, self._s, self.weight_sum, W.copy(), chunks_of(self._X)
+            self.X, self._s, self.weight_sum, W.copy(), chunks_of(self.X)
         )
         self._count(1)
         return diagonal
 
     def gram(self, centre: Float64, *, precise: bool = True) -> Float64:
-        chunks = threads_for(self._X.size, self.n_features)
+        chunks = threads_for(self.X.size, self.n_features)
         K: Float64
         if precise:
             tiles = np.empty((chunks, self.n_rows, min(tuning.TILE_COLUMNS, self.n_features)))
-            K = second.gram(self._X, centre.copy(), DSYRK, tiles)
+            K = second.gram(self.X, centre.copy(), DSYRK, tiles)
         else:
             padded = -(-self.n_rows // PAD) * PAD
             K = second.gram_roughly(
-                self._X, centre.copy(), np.zeros((chunks, padded, tuning.TILE_COLUMNS), dtype=np.float32)
+                self.X, centre.copy(), np.zeros((chunks, padded, tuning.TILE_COLUMNS), dtype=np.float32)
             )
         self._count(1)
         return K
 
     def combination(self, a: Float64) -> Float64:
-        total: Float64 = second.combination(self._X, a.copy(), threads_for(self._X.size, self.n_features))
+        total: Float64 = second.combination(self.X, a.copy(), threads_for(self.X.size, self.n_features))
         self._count(1)
         return total
 
     def sample(self, picked: RowSample) -> NumbaRows:
         X = np.empty((len(picked.rows), self.n_features), dtype=self.dtype)
-        second.gather(self._X, read_only(picked.rows), X, chunks_of(X))
+        second.gather(self.X, read_only(picked.rows), X, chunks_of(X))
         s = picked.factors * self._s[picked.rows] if self._s.size else picked.factors
         uniform = not self._s.size and bool((picked.factors == 1.0).all())
         sample = NumbaRows(X, self._y[picked.rows], None if uniform else s)
         self._share_tally(sample)
         return sample
 
-    def rough(self, centre: Float64, scale: Float64) -> Rough | None:
-        if self._X.size < tuning.LEAST_FOR_ROUGH:
+    def quantised(self, centre: Float64, scale: Float64) -> Quantised | None:
+        if self.X.size < tuning.LEAST_FOR_ROUGH:
             return None
         from accel_logreg.backends.numba_jit.quantised import round_off
 
-        chunks = chunks_of(self._X)
-        return round_off(self._X, self._y, self._s, centre, scale, chunks, self._count)
+        chunks = chunks_of(self.X)
+        return round_off(self.X, self._y, self._s, centre, scale, chunks, self._count)
 
 
 _NO_ROWS = np.empty(0, dtype=np.intp)

@@ -7,17 +7,18 @@ from contextlib import contextmanager
 from typing import Any
 
 from accel_logreg.backends.blas_threads import blas_threads
-from accel_logreg.interface.arrays import Csr, Float64, Labels, Matrix
-from accel_logreg.interface.columns import Columns, column_labels, refuse_sparse
+from accel_logreg.interface.answers import SmallFit
+from accel_logreg.interface.arrays import Csr, Float64, Matrix
 from accel_logreg.interface.engine import BackendUnavailableError, Engine
 from accel_logreg.interface.rows import Rows
+from accel_logreg.interface.targets import Targets
 
 try:
     import numba
 
     from accel_logreg.backends.numba_jit import tuning
     from accel_logreg.backends.numba_jit.dense import NumbaRows
-    from accel_logreg.backends.numba_jit.sharing import chunks_of, read_only, threads_for
+    from accel_logreg.backends.numba_jit.sharing import chunks_of, read_only
     from accel_logreg.kernels.numba_jit import dense as kernels
 except Exception as error:  # a NumPy that Numba refuses, a missing llvmlite, a broken install
     raise BackendUnavailableError(
@@ -34,21 +35,24 @@ class NumbaEngine(Engine):
     name = "numba"
     rates = tuning.RATES
 
-    def rows(self, X: Matrix | Csr, y: Labels, sample_weight: Float64 | None) -> Rows:
+    def _place(self, X: Any, targets: Targets, max_memory: int | None) -> Rows:  # noqa: ARG002
         if isinstance(X, Csr):
             from accel_logreg.backends.numba_jit.csr import NumbaCsrRows
 
-            return NumbaCsrRows(X, y, sample_weight)
-        return NumbaRows(X, y, sample_weight)
+            return NumbaCsrRows(X, targets.y, targets.s)
+        return NumbaRows(X, targets.y, targets.s)
 
-    def columns(self, X: Matrix | Csr, Y: Any, weights: Any = None) -> Columns:
-        from accel_logreg.backends.numba_jit.columns import NumbaColumns, NumbaFewColumns
+    def _place_columns(self, X: Any, targets: Targets, max_memory: int | None) -> Rows:
+        from accel_logreg.backends.numba_jit.columns import columns_over
 
-        if isinstance(X, Csr):
-            refuse_sparse(self.name, X)
-        labels = column_labels(X.shape[0], Y, weights)
-        kind = NumbaFewColumns if labels.n_columns <= tuning.FEW_COLUMNS else NumbaColumns
-        return kind(X, labels, lambda: threads_for(X.size * labels.n_columns, X.shape[0]))
+        return columns_over(self._place(X, targets.column(0), max_memory), targets)
+
+    def small_fit(
+        self, rows: Rows, shrink: float, fit_intercept: bool, tol: float, steps: int
+    ) -> SmallFit | None:
+        if not isinstance(rows, NumbaRows):
+            return None
+        return rows.small_fit(shrink, fit_intercept, tol, steps)
 
     def logits(self, X: Matrix | Csr, W: Float64) -> Float64:
         if isinstance(X, Csr):

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_logreg.interface.answers import RoughHessian
+from accel_logreg.interface.answers import LowPrecisionHessian
 from accel_logreg.interface.arrays import Float64, Matrix
 from accel_logreg.kernels.numba_jit.blocks.int8_products import LANES, MOST_ROWS, TOGETHER
 from accel_logreg.kernels.numba_jit.hessian_int8 import byte_hessian, width_for
@@ -17,7 +17,7 @@ _ROUND_BYTES = 1 << 21
 _LEAST_ROUND = 1024  # for products of 8 bits to run at their pace
 
 
-def rough_hessian(
+def int8_hessian(
     X: Matrix,
     s: Float64,
     rows: NDArray[np.intp],
@@ -26,8 +26,8 @@ def rough_hessian(
     centre: Float64,
     scale: Float64,
     chunks: int,
-) -> RoughHessian | None:
-    """See interface/rows.py; ``rows`` and ``factors`` are (m,), or (0,) both for all rows of X."""
+) -> LowPrecisionHessian | None:
+    """See ``Rows.low_precision_hessian``; ``rows`` and ``factors`` are (m,), or (0,) for all rows."""
     n, d = X.shape
     m = len(rows) if len(rows) else n
     weights = factors * s[rows] if len(rows) and s.size else factors if len(rows) else s
@@ -50,4 +50,4 @@ def rough_hessian(
         np.zeros((width, width), dtype=np.float32),
         chunks,
     )
-    return RoughHessian(matrix, noise) if math.isfinite(noise) else None
+    return LowPrecisionHessian(matrix, noise) if math.isfinite(noise) else None

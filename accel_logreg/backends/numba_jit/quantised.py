@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_logreg.interface.arrays import Float64, Matrix
-from accel_logreg.interface.rows import Rough
+from accel_logreg.interface.rows import Quantised
 from accel_logreg.kernels.numba_jit import quantised as kernels
 
 Bytes = NDArray[np.int8]
@@ -27,7 +27,7 @@ def round_off(
     scale: Float64,
     chunks: int,
     count: Callable[[float], None],
-) -> NumbaRough | None:
+) -> QuantisedRows | None:
     """The copy of X (n, d), or None where an entry is not finite or a scale beyond X's dtype.
 
     y (n,) 0 or 1; s (n,) float64, or (0,) for weights of one; ``count`` is told of reads of X.
@@ -54,10 +54,10 @@ def round_off(
         else:
             kernels.round_rows(X, centre, inverse, Q, reach)
             count(1.0)
-    return NumbaRough(Q, step, y, s, chunks, lambda: count(Q.nbytes / X.nbytes))
+    return QuantisedRows(Q, step, y, s, chunks, lambda: count(Q.nbytes / X.nbytes))
 
 
-class NumbaRough(Rough):
+class QuantisedRows(Quantised):
     """X̂ᵢⱼ ≈ Qᵢⱼ stepⱼ; see kernels/numba_jit/quantised.py."""
 
     def __init__(

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from accel_logreg.backends.numpy_vectorised.dense import NumpyRows, rows_in_block
 from accel_logreg.interface.answers import RowSample
-from accel_logreg.interface.arrays import Csr, Float64, Labels
+from accel_logreg.interface.arrays import Csr, Float64, Labels, Matrix
+from accel_logreg.interface.rows import Precision, Rows
 from accel_logreg.kernels.numpy_vectorised import dense as kernels
 from accel_logreg.kernels.python_loop.csr import refuse_centre
 
@@ -26,17 +28,20 @@ class NumpyCsrRows(NumpyRows):
         super().__init__(X, y, sample_weight)
         self._matrix: Any = csr_array((X.data, X.indices, X.indptr), shape=X.shape)  # the same arrays
         self._parts = list(_parts(X))
+        self.sparse, self.entries, self.nbytes = True, len(X.data), X.nbytes
 
-    def _blocks(self) -> Iterator[tuple[slice, Any]]:
+    def blocks(self, beside: int = 0, answer_bytes: int = 0) -> Iterator[tuple[slice, Any]]:  # noqa: ARG002
         for rows, X in self._parts:
             yield rows, X.astype(np.float64, copy=False)
 
-    def largest_entry(self) -> float:
-        if self._largest is None:
-            data = self._matrix.data
-            self._largest = max(float(data.max(initial=0.0)), -float(data.min(initial=0.0)))
-            self._count(2)
-        return self._largest
+    def take(self, rows: NDArray[np.intp], columns: slice) -> Matrix:
+        return Rows.take(self, rows, columns)
+
+    def _largest_entry(self) -> float:
+        data = self._matrix.data
+        largest = max(float(data.max(initial=0.0)), -float(data.min(initial=0.0)))
+        self._count(2)
+        return largest
 
     def hessian(
         self,
@@ -44,31 +49,31 @@ class NumpyCsrRows(NumpyRows):
         centre: Float64,
         scale: Float64,
         *,
-        picked: RowSample | None = None,
-        precise: bool = False,
+        sample: RowSample | None = None,
+        precision: Precision = "float32",
     ) -> Float64:
         if centre.any():
             refuse_centre(centre.tolist())
-        s = self._s if picked is None else self._s[picked.rows] * picked.factors
+        s = self._s if sample is None else self._s[sample.rows] * sample.factors
         H = np.zeros((W.size, W.size))
         lengths = np.diff(self._matrix.indptr).astype(np.float64)
         sparse = float(lengths @ lengths) * _SPARSE_PRODUCT < lengths.size * float(self.n_features) ** 2
         step = rows_in_block(max(1, int(lengths.mean())) if sparse else self.n_features, H.nbytes)
         for start in range(0, s.size, step):
             block = slice(start, start + step)
-            X = self._matrix[block if picked is None else picked.rows[block]].astype(np.float64, copy=False)
+            X = self._matrix[block if sample is None else sample.rows[block]].astype(np.float64, copy=False)
             sh = s[block] * kernels.curvature(kernels.linear(X, W[:-1], float(W[-1])))
             if sparse:
                 H += _sparse_hessian(X, sh, scale)
             else:
-                H += kernels.hessian(X.toarray(), sh, centre, scale, precise=precise)
+                H += kernels.hessian(X.toarray(), sh, centre, scale, precise=precision == "float64")
         self._count(s.size / self.n_rows)
         H /= s.sum()
         return H
 
     def hessian_diagonal(self, W: Float64) -> Float64:
         diagonal = np.zeros_like(W)
-        for rows, X in self._blocks():
+        for rows, X in self.blocks():
             sh = self._s[rows] * kernels.curvature(kernels.linear(X, W[:-1], float(W[-1])))
             diagonal[:-1] += sh @ X.power(2)
             diagonal[-1] += sh.sum()
@@ -82,7 +87,7 @@ class NumpyCsrRows(NumpyRows):
         X = self._matrix.astype(np.float64, copy=False)
         columns = X.T.tocsr()
         K = np.empty((self.n_rows, self.n_rows))
-        for rows, block in self._blocks():
+        for rows, block in self.blocks():
             K[rows] = (block @ columns).toarray()
         self._count(1)
         return K
@@ -101,15 +106,9 @@ class NumpyCsrRows(NumpyRows):
 def logits(X: Csr, W: Float64) -> Float64:
     """z = X W[:d] + W[d]."""
     z = np.empty(X.shape[0])
-    for rows, block in float64_parts(X):
-        z[rows] = kernels.linear(block, W[:-1], float(W[-1]))
-    return z
-
-
-def float64_parts(X: Csr) -> Iterator[tuple[slice, Any]]:
-    """Blocks of rows as float64, which a pass takes one after the other."""
     for rows, block in _parts(X):
-        yield rows, block.astype(np.float64, copy=False)
+        z[rows] = kernels.linear(block.astype(np.float64, copy=False), W[:-1], float(W[-1]))
+    return z
 
 
 def _parts(X: Csr) -> Iterator[tuple[slice, Any]]:

@@ -13,9 +13,9 @@ from accel_logreg.backends.numpy_vectorised.csr import NumpyCsrRows
 from accel_logreg.backends.numpy_vectorised.csr import logits as csr_logits
 from accel_logreg.backends.numpy_vectorised.dense import NumpyRows, blocks
 from accel_logreg.interface.answers import Rates
-from accel_logreg.interface.arrays import Csr, Float64, Labels, Matrix
-from accel_logreg.interface.columns import column_labels
+from accel_logreg.interface.arrays import Csr, Float64, Matrix
 from accel_logreg.interface.engine import Engine
+from accel_logreg.interface.targets import Targets
 from accel_logreg.kernels.numpy_vectorised import dense as kernels
 
 
@@ -24,13 +24,13 @@ class NumpyEngine(Engine):
     # Two cores, 28 to 300 features; a Hessian's block goes through a full matrix product.
     rates = Rates(1 / 26e9, 0.8e-9, 2e-9, 1 / 17e9, 60e-6)
 
-    def rows(self, X: Matrix | Csr, y: Labels, sample_weight: Float64 | None) -> NumpyRows:
+    def _place(self, X: Any, targets: Targets, max_memory: int | None) -> NumpyRows:  # noqa: ARG002
         if isinstance(X, Csr):
-            return NumpyCsrRows(X, y, sample_weight)
-        return NumpyRows(X, y, sample_weight)
+            return NumpyCsrRows(X, targets.y, targets.s)
+        return NumpyRows(X, targets.y, targets.s)
 
-    def columns(self, X: Matrix | Csr, Y: Any, weights: Any = None) -> NumpyColumns:
-        return NumpyColumns(X, column_labels(X.shape[0], Y, weights))
+    def _place_columns(self, X: Any, targets: Targets, max_memory: int | None) -> NumpyColumns:
+        return NumpyColumns(self._place(X, targets.column(0), max_memory), targets)
 
     def n_threads(self, n_threads: int | None) -> int:
         """Those of BLAS, which is where the two products of a pass run."""

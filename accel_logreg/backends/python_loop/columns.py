@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from accel_logreg.interface.arrays import Csr, Float64, Matrix
-from accel_logreg.interface.columns import ColumnLabels, Columns
+from accel_logreg.backends.python_loop.dense import ListRows, floats, weights
+from accel_logreg.interface.arrays import Float64
+from accel_logreg.interface.columns import ColumnRows
+from accel_logreg.interface.rows import Rows
+from accel_logreg.interface.targets import Targets
 from accel_logreg.kernels.python_loop import columns as kernels
-from accel_logreg.kernels.python_loop import dense as python_loop
 
 
-class PythonColumns(Columns):
-    def __init__(self, X: Matrix | Csr, labels: ColumnLabels) -> None:
-        super().__init__((X.shape[0], X.shape[1]), X.dtype, labels)
-        self._X: list[Any]
-        if isinstance(X, Csr):
-            from accel_logreg.backends.python_loop.csr import sparse_rows
-            from accel_logreg.kernels.python_loop import csr as python_loop_csr
+class PythonColumns(ColumnRows):
+    """K problems over the lists that ``rows`` hold."""
 
-            self._X = sparse_rows(X)
-            self._look: Any = python_loop_csr.linear, python_loop_csr.add_scaled_row
-        else:
-            self._X = X.tolist()
-            self._look = python_loop.linear, python_loop.add_scaled_row
-        self._Y = labels.Y.astype(np.float64).tolist()
-        self._S = labels.weights_of_every_column().tolist()
+    def __init__(self, rows: Rows, targets: Targets) -> None:
+        assert isinstance(rows, ListRows)
+        super().__init__(rows, targets)
+        self._rows, self._X = rows, rows.X
+        self._look = rows.kernels.linear, rows.kernels.add_scaled_row
+        self._Y = targets.y.astype(np.float64).tolist()
+        self._S = targets.weights_of_every_column().tolist()
+
+    def column(self, k: int) -> Rows:
+        one, rows = self.targets.column(k), self._rows
+        y, s = floats(one.y), weights(one.s, self.n_rows)
+        return ListRows(rows.kernels, rows.X, y, s, self.n_features, self.dtype)
 
     def _loss_grad(self, W: Float64) -> tuple[Float64, Float64]:
         J, dw, db = kernels.loss_grad(self._X, self._Y, self._S, *_split(W), *self._look)

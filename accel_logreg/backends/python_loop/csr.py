@@ -15,6 +15,7 @@ class PythonCsrRows(ListRows):
     def __init__(self, X: Csr, y: Labels, sample_weight: Float64 | None) -> None:
         n, d = X.shape
         super().__init__(kernels, sparse_rows(X), floats(y), weights(sample_weight, n), d, X.dtype)
+        self.sparse, self.entries, self.nbytes = True, len(X.data), X.nbytes
 
 
 def sparse_rows(X: Csr) -> list[kernels.Row]:

@@ -6,14 +6,15 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from accel_logreg.interface.answers import Descent, RowSample
 from accel_logreg.interface.arrays import Float64, Labels, Matrix
-from accel_logreg.interface.rows import Rows
+from accel_logreg.interface.rows import AmongRows, Precision, Rows
 from accel_logreg.kernels.python_loop import dense as python_loop
 
 
-class ListRows(Rows):
+class ListRows(Rows, AmongRows):
     """Rows in lists, and the module whose functions know what one row looks like.
 
     X and y have n entries; s are the sample weights, ones where there are none.
@@ -29,34 +30,32 @@ class ListRows(Rows):
         dtype: np.dtype[np.float32] | np.dtype[np.float64],
     ) -> None:
         super().__init__((len(X), n_features), dtype, sum(s))
-        self._kernels = kernels
-        self._X, self._y, self._s = X, y, s
-        self._largest: float | None = None
+        self.kernels = kernels
+        self.X, self._y, self._s = X, y, s
 
     def loss_grad(self, W: Float64) -> tuple[float, Float64]:
-        loss, dw, db = self._kernels.loss_grad(self._X, self._y, self._s, *split(W))
+        loss, dw, db = self.kernels.loss_grad(self.X, self._y, self._s, *split(W))
         self._count(2)
         return loss, np.array([*dw, db])
 
     def hessian_product(self, W: Float64, V: Float64) -> Float64:
-        product, last = self._kernels.hessian_product(self._X, self._s, *split(W), *split(V))
+        product, last = self.kernels.hessian_product(self.X, self._s, *split(W), *split(V))
         self._count(3)
         return np.array([*product, last])
 
     def descend(
-        self, W: Float64, learning_rate: float, l2: float, steps: int, fit_intercept: bool
+        self, W: Float64, learning_rate: float, shrink: float, steps: int, fit_intercept: bool
     ) -> Descent:
-        w, b, costs, norms = self._kernels.descend(
-            self._X, self._y, self._s, *split(W), learning_rate, l2, steps, fit_intercept
+        w, b, costs, norms = self.kernels.descend(
+            self.X, self._y, self._s, *split(W), learning_rate, shrink, steps, fit_intercept
         )
         self._count(2 * steps)
         return Descent(np.array([*w, b]), np.array(costs), np.array(norms))
 
-    def largest_entry(self) -> float:
-        if self._largest is None:
-            self._largest = float(self._kernels.largest_entry(self._X))
-            self._count(1)
-        return self._largest
+    def _largest_entry(self) -> float:
+        largest = float(self.kernels.largest_entry(self.X))
+        self._count(1)
+        return largest
 
     def hessian(
         self,
@@ -64,34 +63,47 @@ class ListRows(Rows):
         centre: Float64,
         scale: Float64,
         *,
-        picked: RowSample | None = None,
-        precise: bool = False,  # noqa: ARG002
+        sample: RowSample | None = None,
+        precision: Precision = "float32",  # noqa: ARG002
     ) -> Float64:
-        X, s = (self._X, self._s) if picked is None else self._picked(picked)
-        H = self._kernels.hessian(X, s, *split(W), centre.tolist(), scale.tolist())
+        X, s = (self.X, self._s) if sample is None else self._picked(sample)
+        H = self.kernels.hessian(X, s, *split(W), centre.tolist(), scale.tolist())
         self._count(2 * len(X) / self.n_rows)
         return np.array(H)
 
     def hessian_diagonal(self, W: Float64) -> Float64:
-        diagonal, last = self._kernels.hessian_diagonal(self._X, self._s, *split(W))
+        diagonal, last = self.kernels.hessian_diagonal(self.X, self._s, *split(W))
         self._count(2)
         return np.array([*diagonal, last])
 
     def gram(self, centre: Float64, *, precise: bool = True) -> Float64:  # noqa: ARG002
-        G = self._kernels.gram(self._X, centre.tolist())
+        G = self.kernels.gram(self.X, centre.tolist())
         self._count(self.n_rows + 1)  # two rows for each of n(n + 1)/2 products
         return np.array(G)
 
     def combination(self, a: Float64) -> Float64:
-        total = self._kernels.combination(self._X, a.tolist(), self.n_features)
+        total = self.kernels.combination(self.X, a.tolist(), self.n_features)
         self._count(1)
         return np.array(total)
+
+    def logits(self, W: Float64) -> Float64:
+        w, b = split(W)
+        self._count(1)
+        return np.array([self.kernels.linear(row, w, b) for row in self.X])
+
+    def take(self, rows: NDArray[np.intp], columns: slice) -> Matrix:
+        if self.sparse:
+            return super().take(rows, columns)
+        return np.array([self.X[i][columns] for i in rows.tolist()])
+
+    def among_rows(self) -> ListRows:
+        return self
 
     def sample(self, picked: RowSample) -> ListRows:
         X, s = self._picked(picked)
         y = [self._y[i] for i in picked.rows.tolist()]
         # Nothing writes to a row's list, so the sample may hold the same one.
-        sample = ListRows(self._kernels, X, y, s, self.n_features, self.dtype)
+        sample = ListRows(self.kernels, X, y, s, self.n_features, self.dtype)
         self._share_tally(sample)
         return sample
 
@@ -99,10 +111,12 @@ class ListRows(Rows):
         """The picked rows of X and their weights."""
         rows: list[int] = picked.rows.tolist()
         s = [self._s[i] * factor for i, factor in zip(rows, picked.factors.tolist(), strict=True)]
-        return [self._X[i] for i in rows], s
+        return [self.X[i] for i in rows], s
 
 
 class PythonRows(ListRows):
+    """Dense rows in lists."""
+
     def __init__(self, X: Matrix, y: Labels, sample_weight: Float64 | None) -> None:
         n, d = X.shape
         # float32 values become the same float64 numbers

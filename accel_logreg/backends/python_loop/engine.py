@@ -13,9 +13,9 @@ from accel_logreg.backends.python_loop.csr import PythonCsrRows
 from accel_logreg.backends.python_loop.csr import logits as csr_logits
 from accel_logreg.backends.python_loop.dense import ListRows, PythonRows, split
 from accel_logreg.interface.answers import Rates
-from accel_logreg.interface.arrays import Csr, Float64, Labels, Matrix
-from accel_logreg.interface.columns import column_labels
+from accel_logreg.interface.arrays import Csr, Float64, Matrix
 from accel_logreg.interface.engine import Engine
+from accel_logreg.interface.targets import Targets
 from accel_logreg.kernels.python_loop import dense as python_loop
 
 
@@ -23,13 +23,13 @@ class PythonEngine(Engine):
     name = "python"
     rates = Rates(0.0, 63e-9, 100e-9, 50e-9, 20e-6)
 
-    def rows(self, X: Matrix | Csr, y: Labels, sample_weight: Float64 | None) -> ListRows:
+    def _place(self, X: Any, targets: Targets, max_memory: int | None) -> ListRows:  # noqa: ARG002
         if isinstance(X, Csr):
-            return PythonCsrRows(X, y, sample_weight)
-        return PythonRows(X, y, sample_weight)
+            return PythonCsrRows(X, targets.y, targets.s)
+        return PythonRows(X, targets.y, targets.s)
 
-    def columns(self, X: Matrix | Csr, Y: Any, weights: Any = None) -> PythonColumns:
-        return PythonColumns(X, column_labels(X.shape[0], Y, weights))
+    def _place_columns(self, X: Any, targets: Targets, max_memory: int | None) -> PythonColumns:
+        return PythonColumns(self._place(X, targets.column(0), max_memory), targets)
 
     def logits(self, X: Matrix | Csr, W: Float64) -> Float64:
         if isinstance(X, Csr):

@@ -10,96 +10,47 @@ takes n² multiplications where the explicit one takes 2 n d. gradient_descent.p
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from accel_logreg.interface.arrays import Float64
+from accel_logreg.interface.rows import AmongRows
 from accel_logreg.solvers.gradient_descent import gradient_descent
-from accel_logreg.solvers.gram.newton import GramProblem
-from accel_logreg.solvers.problem import DescentProblem, Float64, Report, Solution
+from accel_logreg.solvers.problem import Budget, PlainProblem, Solution
 
 
-class GramDescentProblem(DescentProblem, GramProblem, Protocol):
-    """What gradient descent may ask, of rows that answer for their inner products."""
+class _StepsAmongRows:
+    """(a, γ, b), and what makes steps of them."""
 
-
-@dataclass(frozen=True)
-class _Steps:
-    W: Float64
-    costs: Float64
-    gradient_norms: Float64
-
-
-class _Coefficients:
-    """A problem seen through U = (a, γ, b), (n + 2,). Gradients stay those along W, (p,)."""
-
-    def __init__(
-        self,
-        problem: GramDescentProblem,
-        y: NDArray[Any],
-        s: Float64 | None,
-        W: Float64,
-        logits: Callable[[Float64], Float64],
-    ) -> None:
-        self._problem, self._start, self._logits = problem, W, logits
-        self._sign = 1.0 - 2.0 * y.astype(np.float64)
-        self._share = np.full(len(y), 1.0 / len(y)) if s is None else s / s.sum()
-        self._reads_of_logits = 0
-        self._seen: tuple[Float64, Float64] | None = None
-        self.size = len(y) + 2
-        self.separation = problem.separation
-
-    @property
-    def reads(self) -> float:
-        return self._problem.reads + self._reads_of_logits
+    def __init__(self, problem: PlainProblem, among: AmongRows, W: Float64) -> None:
+        self._problem, self._among, self._start = problem, among, W
+        targets = problem.rows.targets
+        self._sign = 1.0 - 2.0 * targets.y.astype(np.float64)
+        self._share = targets.shares()
+        self._a, self._gamma, self._b = np.zeros(problem.n_rows), 1.0, float(W[-1])
 
     @cached_property
     def _K(self) -> Float64:
-        return self._problem.gram(np.zeros(len(self._start) - 1))
+        return self._among.gram(np.zeros(len(self._start) - 1))
 
     @cached_property
     def _products(self) -> Float64:
         """X w₀, (n,)."""
         if not self._start[:-1].any():
             return np.zeros_like(self._share)
-        self._reads_of_logits += 1
-        return self._logits(np.append(self._start[:-1], 0.0))
+        return self._problem.rows.logits(np.append(self._start[:-1], 0.0))
 
-    def original(self, U: Float64) -> Float64:
-        """W of U."""
-        if self._seen is None or self._seen[0] is not U:
-            W = U[-2] * self._start
-            W[:-1] += self._problem.combination(U[:-2])
-            W[-1] = U[-1]
-            self._seen = U, W
-        return self._seen[1]
+    def point(self) -> Float64:
+        W = self._gamma * self._start
+        W[:-1] += self._among.combination(self._a)
+        W[-1] = self._b
+        return W
 
-    def value_grad(self, U: Float64) -> tuple[float, Float64]:
-        return self._problem.value_grad(self.original(U))
-
-    def hessian_product(self, U: Float64, V: Float64) -> Float64:
-        return self._problem.hessian_product(self.original(U), V)
-
-    def gradient_norm(self, gradient: Float64) -> float:
-        return self._problem.gradient_norm(gradient)
-
-    def separates(self, value: float) -> bool:
-        return self._problem.separates(value)
-
-    def certified_gap(self, U: Float64, gradient: Float64) -> float:
-        return self._problem.certified_gap(self.original(U), gradient)
-
-    def lipschitz(self, random_state: int | np.random.RandomState) -> float:
-        return self._problem.lipschitz(random_state)
-
-    def descend(self, W: Float64, learning_rate: float, steps: int) -> _Steps:
+    def descend(self, learning_rate: float, steps: int) -> tuple[Float64, Float64]:
         K, Xw0, sign, share = self._K, self._products, self._sign, self._share
         alpha, l2, fit_intercept = learning_rate, self._problem.l2, self._problem.fit_intercept
-        a, gamma, b = W[:-2].copy(), float(W[-2]), float(W[-1])
+        a, gamma, b = self._a, self._gamma, self._b
         warm, length = bool(Xw0.any()), float(self._start[:-1] @ self._start[:-1])
         costs, squares = np.empty(steps), np.empty(steps)
         Ka, signed = K @ a, share * sign
@@ -138,39 +89,13 @@ class _Coefficients:
                 b -= alpha * slope
                 gamma *= 1.0 - alpha * l2
             norms = np.sqrt(np.maximum(squares, 0.0))
-        return _Steps(np.concatenate([a, [gamma, b]]), costs, norms)
+        self._gamma, self._b = gamma, b
+        return costs, norms
 
 
-def gram_descent(
-    problem: GramDescentProblem,
-    y: NDArray[Any],
-    s: Float64 | None,
-    W: Float64,
-    *,
-    logits: Callable[[Float64], Float64],
-    learning_rate: float | None,
-    max_iter: int,
-    random_state: int | np.random.RandomState = 0,
-    report: Report,
-) -> Solution:
-    """``gradient_descent`` from W (p,), step by step the same but for rounding.
-
-    Parameters
-    ----------
-    y : (n,) of 0 and 1
-    s : (n,) weights or None
-    logits : W (p,) → X W[:d] + W[d], (n,)
-        Asked once, where W has weight on a feature.
-    """
-    space = _Coefficients(problem, y, s, W, logits)
-    start = np.zeros(space.size)
-    start[-2:] = 1.0, W[-1]
-    solution = gradient_descent(
-        space,
-        start,
-        learning_rate=learning_rate,
-        max_iter=max_iter,
-        random_state=random_state,
-        report=report,
-    )
-    return replace(solution, W=space.original(solution.W))
+def gram_descent(problem: PlainProblem, start: Float64 | None, budget: Budget) -> Solution:
+    """``gradient_descent`` from ``start``, or zero, step by step the same but for rounding."""
+    among = problem.rows.among_rows()
+    assert among is not None
+    W = np.zeros(problem.size) if start is None else start
+    return gradient_descent(problem, start, budget, by=_StepsAmongRows(problem, among, W))

@@ -2,7 +2,7 @@
 
 The best w is a combination of the rows (Kimeldorf and Wahba 1971), so nothing is lost by looking for it
 among those. One read gives the rows' inner products, on which the iterations cost O(n³) and see no
-feature (Chapelle 2007, "Training a support vector machine in the primal"; gram_space.py). A second read
+feature (Chapelle 2007, "Training a support vector machine in the primal"; space.py). A second read
 forms w, and a third takes J and ∇J from the rows as they are. The bound that is returned comes from that
 gradient: rounding in the inner products cannot make it wrong, only too large. Then the logits are read
 as well, and Newton's method goes on from those (iterative refinement, Wilkinson 1963). Where ``tol`` and the
@@ -13,15 +13,22 @@ taken again in float64.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from accel_logreg.interface.arrays import Float64
+from accel_logreg.interface.rows import AmongRows
 from accel_logreg.solvers.gram.space import Point, SampleSpace, Step
-from accel_logreg.solvers.problem import Float64, History, Report, Solution, relative_gap, shortfall
+from accel_logreg.solvers.problem import (
+    Budget,
+    History,
+    PlainProblem,
+    Report,
+    Solution,
+    relative_gap,
+    shortfall,
+)
 
 _REFINEMENTS = 5
 _FAR = 0.99  # share of the rows' squared length that comes from a centre elsewhere
@@ -29,22 +36,7 @@ _HIDDEN = 1e-12  # share of J that rounding hides
 _LOOSE = 1e-9  # tol from which inner products may be rounded to float32
 _FLOAT32 = float(np.finfo(np.float32).eps)
 _NORMAL = 1e-30, 1e30  # squared lengths in which float32 neither under- nor overflows
-_SMALL = 1e-2  # of I in B = I + RKR (gram_space.py): how large its rounding may be
-
-
-class GramProblem(Protocol):
-    """J over W (p,), the intercept last, whose rows answer for their inner products; λ is ``l2``."""
-
-    size: int
-    l2: float
-    fit_intercept: bool
-
-    @property
-    def reads(self) -> float: ...
-    def gram(self, centre: Float64, *, precise: bool = True) -> Float64: ...
-    def combination(self, a: Float64) -> Float64: ...
-    def value_grad(self, W: Float64) -> tuple[float, Float64]: ...
-    def gradient_norm(self, gradient: Float64) -> float: ...
+_SMALL = 1e-2  # of I in B = I + RKR (space.py): how large its rounding may be
 
 
 @dataclass(frozen=True)
@@ -62,33 +54,23 @@ class _Fit:
     """The problem, its sample space, and the course of the fit."""
 
     def __init__(
-        self,
-        problem: GramProblem,
-        space: SampleSpace,
-        centre: Float64,
-        logits: Callable[[Float64], Float64],
-        report: Report,
+        self, problem: PlainProblem, among: AmongRows, space: SampleSpace, centre: Float64, report: Report
     ) -> None:
-        self.problem, self.space, self.centre, self.report = problem, space, centre, report
-        self._logits = logits
-        self._reads_of_logits = 0
+        self.problem, self.among, self.space, self.centre = problem, among, space, centre
+        self.report = report
         self._W, self._c0 = np.zeros(problem.size), 0.0  # at the space's anchor
         self.history = History()
         self.n_iter = 0
 
     @property
     def reads(self) -> float:
-        return self.problem.reads + self._reads_of_logits
-
-    def logits(self, W: Float64) -> Float64:
-        self._reads_of_logits += 1
-        return self._logits(W)
+        return self.problem.reads
 
     def start(self, warm: Float64 | None) -> Point:
         """The labels' log-odds, or a step on from the logits of ``warm`` where J is lower there."""
         point = self.space.trivial()
         if warm is not None and warm[:-1].any():
-            further = self.space.from_logits(self.logits(warm))
+            further = self.space.from_logits(self.problem.rows.logits(warm))
             if further.cost < point.cost:
                 point = further
         self._append(point)
@@ -118,7 +100,7 @@ class _Fit:
     def verify(self, point: Point) -> _Candidate:
         """J, and the bound on its gap, from the rows as they are."""
         space, centre = self.space, self.centre
-        w = self.problem.combination(point.a) - centre * point.a.sum()
+        w = self.among.combination(point.a) - centre * point.a.sum()
         W = self._W + np.append(w, point.c0 - self._c0 - centre @ w)
         value, gradient = self.problem.value_grad(W)
         if not (math.isfinite(value) and np.isfinite(gradient).all()):
@@ -136,7 +118,7 @@ class _Fit:
 
     def refine(self, point: Point, candidate: _Candidate) -> tuple[Point, Step, _Candidate]:
         """The point with the logits that W has, Newton's step there, and its decrement if that says more."""
-        point = self.space.at_logits(point, self.logits(candidate.W))
+        point = self.space.at_logits(point, self.problem.rows.logits(candidate.W))
         self._W, self._c0 = candidate.W, point.c0
         step = self.space.newton(point)
         estimated = relative_gap(step.decrement, candidate.value)
@@ -155,29 +137,12 @@ class _Fit:
 
 
 def gram_newton(
-    problem: GramProblem,
-    centre: Float64,
-    y: NDArray[Any],
-    s: Float64 | None,
-    *,
-    W: Float64 | None = None,
-    logits: Callable[[Float64], Float64],
-    tol: float,
-    max_iter: int,
-    report: Report,
+    problem: PlainProblem, start: Float64 | None, budget: Budget, *, centre: Float64 | None = None
 ) -> Solution:
-    """Minimise until the relative suboptimality is at most ``tol``.
+    """Minimise until the relative suboptimality is at most ``budget.tol``.
 
-    Parameters
-    ----------
-    centre : (d,)
-        The mean row, or near it, for K's precision; zeros without an intercept.
-    y : (n,) of 0 and 1, both with weight
-    s : (n,) weights or None
-    W : (p,) or None
-        Where to start, if its features have any weight.
-    logits : W (p,) → X W[:d] + W[d], (n,)
-        Asked for a warm start, and where K's rounding leaves the gradient too large.
+    From ``start`` where its features have any weight; both classes have weight. ``centre`` (d,) is what rows
+    are counted from for K's precision: the mean row, if not given.
 
     Raises
     ------
@@ -186,17 +151,24 @@ def gram_newton(
     FloatingPointError
         J, its gradient or an inner product is not finite.
     """
+    tol, max_iter, report = budget.tol, budget.max_iter, budget.report
+    among = problem.rows.among_rows()
+    assert among is not None
     if problem.l2 == 0.0:
         raise ValueError("newton-gram needs a penalty, and C=inf is none: use a finite C or another solver")
+    if centre is None:
+        centre = np.zeros(problem.size - 1)
+        if problem.fit_intercept and not problem.sparse:
+            centre = among.combination(problem.rows.targets.shares())
     history = History()
     best: _Candidate | None = None
     n_iter = 0
     for precise in (False, True) if tol >= _LOOSE else (True,):
-        fit = _fit(problem, y, s, centre, logits, report, precise)
+        fit = _fit(problem, among, centre, report, precise)
         if fit is None:
             continue
         fit.history, fit.n_iter = history, n_iter
-        best = _minimise(fit, best, W if best is None else best.W, tol, max_iter)
+        best = _minimise(fit, best, start if best is None else best.W, tol, max_iter)
         n_iter = fit.n_iter
         if best.gap <= tol or n_iter >= max_iter:
             break
@@ -208,30 +180,25 @@ def gram_newton(
 
 
 def _fit(
-    problem: GramProblem,
-    y: NDArray[Any],
-    s: Float64 | None,
-    centre: Float64,
-    logits: Callable[[Float64], Float64],
-    report: Report,
-    precise: bool,
+    problem: PlainProblem, among: AmongRows, centre: Float64, report: Report, precise: bool
 ) -> _Fit | None:
     """The problem in its sample space; None where float32 has not the range or the digits for it."""
-    K = problem.gram(centre, precise=precise)
+    targets, n = problem.rows.targets, problem.n_rows
+    K = among.gram(centre, precise=precise)
     # The mean of K is ‖mean row − c‖², which for a far centre drowns what the rows differ by.
     if problem.fit_intercept and K.mean() > _FAR * K.diagonal().mean():
-        centre = problem.combination(np.full(len(y), 1.0 / len(y)))
-        K = problem.gram(centre, precise=precise)
+        centre = among.combination(np.full(n, 1.0 / n))
+        K = among.gram(centre, precise=precise)
     if not precise:
         lengths = K.diagonal()
-        share = 1.0 / len(y) if s is None else float(s.max() / s.sum())
+        share = 1.0 / n if targets.s is None else float(targets.s.max() / targets.s.sum())
         rounding = _FLOAT32 * float(lengths.max()) * share / (4.0 * problem.l2)
         if not (lengths.min() >= _NORMAL[0] and lengths.max() <= _NORMAL[1] and rounding <= _SMALL):
             report("newton-gram: inner products again in float64, which float32 has not the digits for")
             return None
     epsilon = float(np.finfo(np.float64).eps) if precise else _FLOAT32
-    space = SampleSpace(K, y, s, problem.l2, problem.fit_intercept, epsilon)
-    return _Fit(problem, space, centre, logits, report)
+    space = SampleSpace(K, targets, problem.l2, problem.fit_intercept, epsilon)
+    return _Fit(problem, among, space, centre, report)
 
 
 def _minimise(fit: _Fit, best: _Candidate | None, W: Float64 | None, tol: float, max_iter: int) -> _Candidate:

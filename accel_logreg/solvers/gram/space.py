@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-from accel_logreg.solvers.problem import Float64
+from accel_logreg.interface.arrays import Float64
+from accel_logreg.interface.targets import Targets
 
 _FLATTER = 0.03  # a line search ends where the slope is at most this share of the first
-_ROUGH = 256  # rows from which factors are float32 where that will do
+_WORTH_FLOAT32 = 256  # rows from which factors are float32 where that will do
 _RESIDUAL = 1e-3  # it will do where this share of the right-hand side is left at most, after
 _CORRECTIONS = 3  # so many corrections
 _EPSILON = float(np.finfo(np.float64).eps)
@@ -61,7 +61,7 @@ class Step:
 
 
 class SampleSpace:
-    """J over (a, c₀) for K (n, n), y (n,) of 0 and 1, weights s (n,) or None, and λ = l2 > 0.
+    """J over (a, c₀) for K (n, n), the rows' labels and weights, and λ = l2 > 0.
 
     ``epsilon`` is the rounding unit of K's products.
     ``at_logits`` moves the anchor from a = 0 to other coefficients, whose logits were found to be other
@@ -71,16 +71,15 @@ class SampleSpace:
     def __init__(
         self,
         K: Float64,
-        y: NDArray[Any],
-        s: Float64 | None,
+        targets: Targets,
         l2: float,
         fit_intercept: bool,
         epsilon: float = _EPSILON,
     ) -> None:
-        n = len(y)
+        n = len(targets.y)
         self.K, self.l2, self.fit_intercept = K, l2, fit_intercept
-        self.sign = 1.0 - 2.0 * y.astype(np.float64)
-        self.share = np.full(n, 1.0 / n) if s is None else s / s.sum()
+        self.sign = 1.0 - 2.0 * targets.y.astype(np.float64)
+        self.share = targets.shares()
         self.anchor, self.K_anchor, self.z_anchor = np.zeros((3, n))  # z = z_anchor + K a + c₀
         self.lengths = np.sqrt(K.diagonal())
         # R ≥ ‖xᵢ − c‖, rounding included: in sums of d ≤ 2²⁰ or so that are added in blocks.
@@ -89,9 +88,9 @@ class SampleSpace:
         if not math.isfinite(self.radius):
             raise FloatingPointError("the rows' inner products are not finite")
         self._root_share = np.sqrt(self.share / l2)
-        self._rough = n >= _ROUGH
+        self._float32 = n >= _WORTH_FLOAT32
         self._work: NDArray[np.float32] | Float64
-        self._work = np.empty(K.shape, dtype=np.float32) if self._rough else np.empty(K.shape)
+        self._work = np.empty(K.shape, dtype=np.float32) if self._float32 else np.empty(K.shape)
 
     def trivial(self) -> Point:
         """a = 0, and the log-odds of the labels."""
@@ -203,11 +202,11 @@ class SampleSpace:
         A float32 factor takes half the time. B times its answer tells how good that is; corrections
         make it better, and where they do not, factors are float64 from then on.
         """
-        if self._rough:
-            x = self._solve_roughly(R, sides)
+        if self._float32:
+            x = self._solve_in_float32(R, sides)
             if x is not None:
                 return x
-            self._rough = False
+            self._float32 = False
             self._work = np.empty(self.K.shape)
         ridge, n = 0.0, len(R)
         while True:
@@ -222,7 +221,7 @@ class SampleSpace:
                 return solution
             ridge = max(10.0 * ridge, n * _EPSILON * largest)  # rounding in K
 
-    def _solve_roughly(self, R: Float64, sides: Float64) -> Float64 | None:
+    def _solve_in_float32(self, R: Float64, sides: Float64) -> Float64 | None:
         with np.errstate(over="ignore"):
             self._fill(R)
         factor, info = lapack.spotrf(self._work.T, lower=1, clean=0, overwrite_a=1)

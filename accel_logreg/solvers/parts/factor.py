@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from scipy.linalg.blas import dtrsv, strsv
 from scipy.linalg.lapack import dpocon, dpotrf, spotrf
 
-from accel_logreg.solvers.problem import Float64, RoughMatrix
+from accel_logreg.interface.answers import LowPrecisionHessian
+from accel_logreg.interface.arrays import Float64
+from accel_logreg.interface.rows import Precision
 
 # In coordinates where the diagonal is about 1, float32 products err by about 1e-7 of it. Eigenvalues
 # near that are noise, and steps and decrements along their vectors with them.
@@ -89,7 +91,7 @@ def _restore(H: NDArray[Any], diagonal: NDArray[Any]) -> None:
     H.flat[:: len(H) + 1] = diagonal
 
 
-def rough_factor(found: RoughMatrix | None) -> Factor | None:
+def low_precision_factor(found: LowPrecisionHessian | None) -> Factor | None:
     """The factor of a Hessian from products of few bits; None where these are not enough for it."""
     if found is None or not np.isfinite(found.matrix.diagonal()).all():  # a penalty may be beyond float32
         return None
@@ -99,9 +101,9 @@ def rough_factor(found: RoughMatrix | None) -> Factor | None:
     return factor if enough else None
 
 
-def factorise(hessian: Callable[[bool], Float64]) -> Factor:
-    """The factor of ``hessian(precise)``, in float32 where that is enough to trust its inverse."""
-    factor = Factor(hessian(False))
+def factorise(hessian: Callable[[Precision], Float64]) -> Factor:
+    """The factor of ``hessian(precision)``, in float32 where that is enough to trust its inverse."""
+    factor = Factor(hessian("float32"))
     if factor.rcond() < _ENOUGH_FOR_FLOAT32 / math.sqrt(factor.size):
-        factor = Factor(hessian(True))
+        factor = Factor(hessian("float64"))
     return factor

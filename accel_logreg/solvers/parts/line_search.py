@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from accel_logreg.solvers.problem import Float64, Smooth
+from accel_logreg.interface.arrays import Float64
+from accel_logreg.solvers.problem import Smooth
 
 _ROUNDING = 1e-14  # relative decrease of J that rounding hides
 _DECREASE = 1e-4

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from scipy.linalg.blas import daxpy
 
-from accel_logreg.solvers.problem import Float64
+from accel_logreg.interface.arrays import Float64
 
 
 class Inverse(Protocol):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from accel_logreg.solvers.problem import Float64, Problem
+from accel_logreg.interface.arrays import Float64
+from accel_logreg.solvers.problem import Problem
 
 _SETTLED = 0.01  # the last iterations may still add 1 %
 _WINDOW = 5

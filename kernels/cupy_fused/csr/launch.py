@@ -83,6 +83,14 @@ def largest_entry(data: CsrResident) -> float:
     return float(data.device.download(partials).max())
 
 
+def resident_logits(data: CsrResident, W: Float64) -> Float64:
+    """z = X w + b, (n,), for X on the device."""
+    out = data.device.empty(data.n)
+    data.products(data.device.upload(W), out)
+    z: Float64 = data.device.download(out) + W[-1]
+    return z
+
+
 def logits(device: Device, csr: tuple[Matrix, NDArray[Any], NDArray[Any]], W: Float64) -> Float64:
     """z = X w + b, (m,), for host X as (data, indices, indptr), which goes through the device in pieces."""
     data, indices, indptr = csr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -119,6 +120,19 @@ class CsrResident:
         weights = None if s is None else device.upload(np.ascontiguousarray(s))
         labels = device.upload(np.ascontiguousarray(y, np.int8))
         return cls(device, shape, values, columns, starts, labels, weights, weight_sum)
+
+    def relabelled(self, y: Labels, s: Float64 | None) -> CsrResident:
+        """Another problem over the same X, which is not copied."""
+        other = copy(self)
+        other.y = self.device.upload(np.ascontiguousarray(y, np.int8))
+        other.s = None if s is None else self.device.upload(np.ascontiguousarray(s))
+        other.weight_sum = float(self.n) if s is None else float(s.sum())
+        other.curvatures, other.curvatures_at = self.device.empty(self.n), None
+        return other
+
+    def products(self, W: Any, out: Any) -> None:
+        """X w for the device's W, into out (n,)."""
+        self._by_rows.sum(W, out)
 
     def gradient(self, W: Any, answer: Any) -> None:
         """(dw, db, loss) at the device's W (p,), into answer (d + 2,). Makes the curvatures W's."""

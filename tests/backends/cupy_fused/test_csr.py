@@ -12,6 +12,7 @@ import pytest
 from scipy.sparse import csr_array
 from support.csr_problems import sparse
 from support.cuda_host.host_device import Driver, HostDevice
+from support.interface_problems import precision_of
 
 from accel_logreg import LogisticRegression
 from accel_logreg.backends import load_backend
@@ -64,7 +65,7 @@ def test_rows_that_are_not_there_are_refused(one_device: HostDevice) -> None:
     with pytest.raises(IndexError, match="Rows 0 to 10 are picked"):
         rows.sample(picked)
     with pytest.raises(IndexError, match="Rows 0 to 10 are picked"):
-        rows.hessian(np.zeros(3), np.zeros(2), np.ones(2), picked=picked)
+        rows.hessian(np.zeros(3), np.zeros(2), np.ones(2), sample=picked)
 
 
 def test_device_memory_is_given_back_without_the_garbage_collector(one_device: HostDevice) -> None:
@@ -100,7 +101,7 @@ def test_uneven_problems_on_the_device(
     n, d = X.shape
     y, s = (rng.random(n) < 0.5).astype(np.float64), rng.random(n) + 0.5
     W, V = rng.standard_normal((2, d + 1)) / 10
-    rows, reference = gpu.rows(X, y, s), load_backend("numpy").rows(X, y, s)
+    rows, reference = gpu.place(X, y, s), load_backend("numpy").place(X, y, s)
     loss, gradient = rows.loss_grad(W)
     true_loss, true_gradient = reference.loss_grad(W)
     np.testing.assert_allclose(loss, true_loss, rtol=1e-12)
@@ -111,7 +112,7 @@ def test_uneven_problems_on_the_device(
     np.testing.assert_allclose(diagonal, reference.hessian_diagonal(W), rtol=1e-9, atol=1e-16)
     np.testing.assert_allclose(gpu.logits(X, W), load_backend("numpy").logits(X, W), rtol=1e-9, atol=1e-10)
     assert rows.largest_entry() == reference.largest_entry()
-    again = gpu.rows(X, y, s)
+    again = gpu.place(X, y, s)
     for _ in range(2):
         assert again.loss_grad(W)[0] == loss
         np.testing.assert_array_equal(again.loss_grad(W)[1], gradient)
@@ -122,12 +123,12 @@ def test_uneven_problems_on_the_device(
 def test_matrices_of_sparse_rows_on_the_device(gpu: Engine, dtype: Any, rng: np.random.Generator) -> None:
     X = zipf(rng, 30_011, 701, 200_000, dtype)
     y, W, scale = (rng.random(30_011) < 0.5).astype(np.float64), rng.standard_normal(702), np.ones(701)
-    rows, reference = gpu.rows(X, y, None), load_backend("numpy").rows(X, y, None)
+    rows, reference = gpu.place(X, y, None), load_backend("numpy").place(X, y, None)
     picked = RowSample(rng.integers(0, 30_011, 4000), rng.random(4000))
     for which in (None, picked):
         for precise in (False, True):
-            H = rows.hessian(W, np.zeros(701), scale, picked=which, precise=precise)
-            expected = reference.hessian(W, np.zeros(701), scale, picked=which, precise=True)
+            H = rows.hessian(W, np.zeros(701), scale, sample=which, precision=precision_of(precise))
+            expected = reference.hessian(W, np.zeros(701), scale, sample=which, precision="float64")
             largest = np.diag(expected).max()
             np.testing.assert_allclose(H, expected, rtol=0, atol=(1e-11 if precise else 3e-6) * largest)
     sample, expected_sample = rows.sample(picked), reference.sample(picked)

@@ -13,6 +13,7 @@ from unittest.mock import MagicMock
 import numpy as np
 import pytest
 from support.cuda_host.host_device import Driver, HostDevice
+from support.interface_problems import precision_of
 
 from accel_logreg.backends import load_backend
 from accel_logreg.backends.cupy_fused.dense import upload_rows
@@ -164,7 +165,7 @@ def test_rows_that_are_not_there_are_refused(
     with pytest.raises(error, match=message):
         resident.sample(picked)
     with pytest.raises(error, match=message):
-        resident.hessian(np.zeros(3), np.zeros(2), np.ones(2), picked=picked)
+        resident.hessian(np.zeros(3), np.zeros(2), np.ones(2), sample=picked)
 
 
 def test_device_memory_is_given_back_without_the_garbage_collector() -> None:
@@ -194,7 +195,7 @@ def test_one_and_two_reads_on_the_device(
     y = (rng.random(n) < 0.5).astype(np.float64)
     s = rng.random(n) + 0.5
     W, V = rng.normal(size=d + 1) / np.sqrt(d), rng.normal(size=d + 1)
-    rows, reference = gpu.rows(X, y, s), load_backend("numpy").rows(X, y, s)
+    rows, reference = gpu.place(X, y, s), load_backend("numpy").place(X, y, s)
     loss, gradient = rows.loss_grad(W)
     assert rows.reads == {28: 1, 20_011: 2}.get(d, rows.reads)  # between them it depends on the device
     true_loss, true_gradient = reference.loss_grad(W)
@@ -215,7 +216,7 @@ def test_answers_are_bitwise_reproducible(
     y = (rng.random(shape[0]) < 0.5).astype(np.float64)
     W = rng.normal(size=shape[1] + 1) / np.sqrt(shape[1])
     answers = set()
-    for rows in (gpu.rows(X, y, None), gpu.rows(X, y, None)):
+    for rows in (gpu.place(X, y, None), gpu.place(X, y, None)):
         for _ in range(3):
             loss, gradient = rows.loss_grad(W)
             descent = rows.descend(W, 0.1, 0.01, 3, True)
@@ -233,7 +234,7 @@ def test_descent_on_the_device(
     n, d = shape
     X = rng.normal(size=shape).astype(dtype)
     y, s = (rng.random(n) < 0.5).astype(np.float64), rng.random(n) + 0.5
-    rows, reference = gpu.rows(X, y, s), load_backend("numpy").rows(X, y, s)
+    rows, reference = gpu.place(X, y, s), load_backend("numpy").place(X, y, s)
     W = rng.normal(size=d + 1) / np.sqrt(d)
     found = rows.descend(W, 0.1 / np.sqrt(d), 0.01, 50, fit_intercept)
     true = reference.descend(W, 0.1 / np.sqrt(d), 0.01, 50, fit_intercept)
@@ -258,12 +259,14 @@ def test_hessians_on_the_device(
     W, centre, scale = rng.normal(size=d + 1) / np.sqrt(d), np.full(d, 3.0), 0.5 + rng.random(d)
     W[-1] = -3.0 * W[:-1].sum()
     picked = RowSample(rng.integers(0, n, n // 3), rng.random(n // 3))
-    rows, reference = gpu.rows(X, y, s), load_backend("numpy").rows(X, y, s)
+    rows, reference = gpu.place(X, y, s), load_backend("numpy").place(X, y, s)
     for which in (None, picked):
-        H = rows.hessian(W, centre, scale, picked=which, precise=precise)
-        expected = reference.hessian(W, centre, scale, picked=which, precise=True)
+        H = rows.hessian(W, centre, scale, sample=which, precision=precision_of(precise))
+        expected = reference.hessian(W, centre, scale, sample=which, precision="float64")
         np.testing.assert_array_equal(H, H.T)
-        np.testing.assert_array_equal(H, rows.hessian(W, centre, scale, picked=which, precise=precise))
+        np.testing.assert_array_equal(
+            H, rows.hessian(W, centre, scale, sample=which, precision=precision_of(precise))
+        )
         # Wide Hessians have TF32 factors from compute capability 8.0; their sums may be truncated.
         tolerance = 1e-11 if precise else 2.0**-10 + 1e-4 if d > 60 else 3e-6
         np.testing.assert_allclose(H, expected, rtol=0, atol=tolerance * np.diag(expected).max())
@@ -273,7 +276,7 @@ def test_hessians_on_the_device(
 def test_gram_and_samples_on_the_device(gpu: Engine, dtype: Any, rng: np.random.Generator) -> None:
     X = rng.normal(size=(1003, 2050)).astype(dtype)
     y, centre = (rng.random(1003) < 0.5).astype(np.float64), rng.normal(size=2050)
-    rows, reference = gpu.rows(X, y, None), load_backend("numpy").rows(X, y, None)
+    rows, reference = gpu.place(X, y, None), load_backend("numpy").place(X, y, None)
     G = rows.gram(centre)
     np.testing.assert_array_equal(G, rows.gram(centre))
     np.testing.assert_allclose(G, reference.gram(centre), rtol=0, atol=1e-9)
@@ -291,7 +294,7 @@ def test_gram_and_samples_on_the_device(gpu: Engine, dtype: Any, rng: np.random.
 def test_device_memory_is_not_held_after_the_rows_are_gone(gpu: Engine) -> None:
     memory = gpu._device.memory  # type: ignore[attr-defined]
     before = memory.used_bytes()
-    rows = gpu.rows(np.ones((1000, 100)), np.ones(1000), None)
+    rows = gpu.place(np.ones((1000, 100)), np.ones(1000), None)
     assert memory.used_bytes() > before
     del rows
     assert memory.used_bytes() == before

@@ -13,6 +13,7 @@ from support.cuda_host.play_engine import PlayedCupyBackend
 
 from accel_logreg import LogisticRegression, backends
 from accel_logreg.backends.cupy_fused.dense import CupyRows, upload_rows
+from accel_logreg.backends.cupy_fused.device.budget import bounded_device
 from accel_logreg.backends.cupy_fused.engine import CupyEngine
 from accel_logreg.backends.cupy_fused.placement import ARRIVING_BYTES, ArrivingRows
 from accel_logreg.backends.cupy_fused.streamed import StreamedRows
@@ -96,7 +97,7 @@ def test_max_memory_that_is_enough_changes_nothing(
     free = LogisticRegression(backend="cupy").fit(X, y)
     bounded = LogisticRegression(backend="cupy", max_memory="1GB").fit(X, y)
     assert free.coef_.tobytes() == bounded.coef_.tobytes()
-    assert isinstance(played.bounded(10**9).rows(X, y, None), CupyRows)
+    assert isinstance(played.place(X, y, None, max_memory=10**9), CupyRows)
 
 
 def test_max_memory_too_small_for_anything(played: PlayedCupyBackend, rng: np.random.Generator) -> None:
@@ -112,12 +113,10 @@ def test_a_bound_is_of_one_fit(played: PlayedCupyBackend, rng: np.random.Generat
     """What is taken while a bounded device lives counts; what was taken before, and by whom, does not."""
     X, y = correlated(rng, 400, 5, np.float64)
     before = played._device.upload(np.ones(10_000))
-    engine = played.bounded(9_000)
-    device = engine._device
-    assert device is not played._device
-    assert device.free_bytes() == 9_000
-    rows = engine.rows(X, y, None)
+    rows = played.place(X, y, None, max_memory=9_000)
     assert isinstance(rows, StreamedRows)
+    device = rows._device
+    assert device is not played._device
     assert 0 < device.free_bytes() < 9_000
     taken = 9_000 - device.free_bytes()
     assert played._device.used == before.nbytes + taken
@@ -126,39 +125,28 @@ def test_a_bound_is_of_one_fit(played: PlayedCupyBackend, rng: np.random.Generat
     del rows
     assert device.free_bytes() == 9_000
     assert played._device.free_bytes() > 1 << 39
-    assert isinstance(played.rows(X, y, None), CupyRows)
+    assert isinstance(played.place(X, y, None), CupyRows)
 
 
 def test_the_bound_is_never_above_what_is_free(played: PlayedCupyBackend) -> None:
     played._device.memory = 5_000
-    device = played.bounded(9_000)._device
+    device = bounded_device(played._device, 9_000)
     assert device.free_bytes() == 5_000
     assert device.limits is played._device.limits
 
 
 @pytest.mark.parametrize("name", ["python", "numpy", "numba"])
-def test_engines_without_a_device_bound_nothing(name: str) -> None:
+def test_engines_without_a_device_bound_nothing(name: str, rng: np.random.Generator) -> None:
+    X, y = correlated(rng, 30, 3, np.float64)
     engine: Engine = backends.load_backend(name)
-    assert engine.bounded(1) is engine
-
-
-def test_none_bounds_nothing(played: PlayedCupyBackend) -> None:
-    assert played.bounded(None) is played
-
-
-def test_prediction_takes_pieces_of_what_is_there(
-    played: PlayedCupyBackend, rng: np.random.Generator, dtype: Any
-) -> None:
-    X, W = rng.normal(size=(200, 7)).astype(dtype), rng.normal(size=8)
-    engine = played.bounded(4_000)
-    np.testing.assert_allclose(engine.logits(X, W), X @ W[:-1] + W[-1], rtol=1e-5, atol=1e-6)
-    assert played._device.most <= 4_000
+    free, bounded = engine.place(X, y), engine.place(X, y, max_memory=1)
+    assert bounded.loss_grad(np.zeros(4))[0] == free.loss_grad(np.zeros(4))[0]
 
 
 def test_sparse_rows_do_not_stream(played: PlayedCupyBackend) -> None:
     X = Csr(np.ones(2), np.array([0, 1], np.int32), np.array([0, 1, 2], np.int32), (2, 5))
     with pytest.raises(MemoryError, match=r"Sparse X of shape \(2, 5\)"):
-        played.bounded(10).rows(X, np.ones(2), None)
+        played.place(X, np.ones(2), None, max_memory=10)
 
 
 # ---- on the device itself ------------------------------------------------------------------------------
@@ -169,10 +157,10 @@ def test_a_fit_that_streams_on_the_device(gpu: Engine, dtype: Any, rng: np.rando
     assert isinstance(gpu, CupyEngine)
     X, y = correlated(rng, 400_000, 40, dtype)
     most = X.nbytes // 3
-    rows = gpu.bounded(most).rows(X, y, None)
+    rows = gpu.place(X, y, None, max_memory=most)
     assert isinstance(rows, StreamedRows)
     assert rows.n_rows - rows.kept > 2 * rows.part_rows
-    whole, W = gpu.rows(X, y, None), rng.normal(size=41) / 6
+    whole, W = gpu.place(X, y, None), rng.normal(size=41) / 6
     for _ in range(3):  # the slots, and whatever an earlier pass left in them
         loss, gradient = rows.loss_grad(W)
         true_loss, true_gradient = whole.loss_grad(W)
@@ -201,7 +189,7 @@ def test_rows_that_arrive_on_the_device(
     there = upload_rows(gpu._device, X, y, s)
     expected, sample = there.loss_grad(W), there.sample(picked).loss_grad(W)
     for _ in range(3):
-        arriving = gpu.rows(X, y, s)
+        arriving = gpu.place(X, y, s)
         assert isinstance(arriving, ArrivingRows)
         found = arriving.sample(picked).loss_grad(W)
         assert (found[0], found[1].tobytes()) == (sample[0], sample[1].tobytes())

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from support.cuda_host.host_device import NO_ROOM, ONE_MULTIPROCESSOR, Driver
 from support.cuda_host.queues import LAGGING, QueueingDevice
-from support.interface_problems import assert_same_answers, assert_same_curvature, problem
+from support.interface_problems import assert_same_answers, assert_same_curvature, precision_of, problem
 
 from accel_logreg.backends.cupy_fused.dense import CupyRows
 from accel_logreg.backends.cupy_fused.device import gather as cupy_fused_gather
@@ -108,7 +108,7 @@ def test_rows_without_weight(driver: Driver, dtype: Any, rng: np.random.Generato
     W, V = vectors(rng, 5)
     assert_same_answers(rows, loop, W, V)
     centre, scale = rng.normal(size=5), 0.5 + rng.random(5)
-    H = rows.hessian(W, centre, scale, precise=True)
+    H = rows.hessian(W, centre, scale, precision="float64")
     assert_same_curvature(H, loop.hessian(W, centre, scale), rtol=1e-12)
 
 
@@ -134,12 +134,12 @@ def test_hessian(driver: Driver, dtype: Any, rng: np.random.Generator, share: fl
     rows, loop = streamed(device, X, y, s), PythonRows(X, y, s)
     W, centre, scale = rng.normal(size=d + 1) / 5, rng.normal(size=d), 0.5 + rng.random(d)
     tolerance = 1e-12 if precise else 2e-6
-    H = rows.hessian(W, centre, scale, precise=precise)
+    H = rows.hessian(W, centre, scale, precision=precision_of(precise))
     assert_same_curvature(H, loop.hessian(W, centre, scale), tolerance)
     assert rows.reads == pytest.approx(1.0)
     picked = RowSample(rng.integers(0, n, 200), 0.1 + rng.random(200))
-    H = rows.hessian(W, centre, scale, picked=picked, precise=precise)
-    assert_same_curvature(H, loop.hessian(W, centre, scale, picked=picked), tolerance)
+    H = rows.hessian(W, centre, scale, sample=picked, precision=precision_of(precise))
+    assert_same_curvature(H, loop.hessian(W, centre, scale, sample=picked), tolerance)
     assert rows.reads == pytest.approx(1.0 + 200 / n)
     assert_enough(device)
 
@@ -230,4 +230,4 @@ def test_rows_that_are_not_there_are_refused(driver: Driver, rng: np.random.Gene
     with pytest.raises(IndexError, match="Rows 0 to 300 are picked"):
         rows.sample(picked)
     with pytest.raises(IndexError, match="Rows 0 to 300 are picked"):
-        rows.hessian(np.zeros(4), np.zeros(3), np.ones(3), picked=picked)
+        rows.hessian(np.zeros(4), np.zeros(3), np.ones(3), sample=picked)

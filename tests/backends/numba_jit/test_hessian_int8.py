@@ -13,13 +13,13 @@ from accel_logreg import LogisticRegression
 from accel_logreg.backends import load_backend
 from accel_logreg.backends.numba_jit import tuning
 from accel_logreg.backends.numba_jit.dense import NumbaRows
-from accel_logreg.interface.answers import RoughHessian, RowSample
+from accel_logreg.interface.answers import LowPrecisionHessian, RowSample
 from accel_logreg.interface.arrays import Float64
 from accel_logreg.kernels.numba_jit.blocks import int8_products as byte_products
 from accel_logreg.kernels.numba_jit.hessian_int8 import width_for
-from accel_logreg.problem.coordinates import Standardised
+from accel_logreg.problem.coordinates import Coordinates
 from accel_logreg.problem.objective import Objective
-from accel_logreg.solvers.parts.factor import rough_factor
+from accel_logreg.solvers.parts.factor import low_precision_factor
 
 pytestmark = pytest.mark.skipif(
     not byte_products.available(), reason="this processor has no AVX-512 VNNI, and no products of bytes"
@@ -86,9 +86,9 @@ def test_within_half_a_step_of_the_loop(
 ) -> None:
     X, y, centre, scale, W = problem(n, d, rng, dtype)
     s = rng.random(n) + 0.1 if weighted else None
-    rough = load_backend("numba").rows(X, y, s).rough_hessian(W, centre, scale)
+    rough = load_backend("numba").place(X, y, s).low_precision_hessian(W, centre, scale)
     assert rough is not None
-    expected = load_backend("python").rows(X, y, s).hessian(W, centre, scale)
+    expected = load_backend("python").place(X, y, s).hessian(W, centre, scale)
     weights = np.ones(n) if s is None else s
     allowed = largest_error(X, weights, W, centre, scale) + 2e-3 * np.abs(expected) * (dtype == np.float32)
     assert (np.abs(rough.matrix - expected) <= allowed + 1e-6 * np.abs(expected)).all()
@@ -104,7 +104,7 @@ def test_what_it_says_of_its_noise(rng: np.random.Generator) -> None:
     X = rng.standard_normal((n, d))
     y = (rng.random(n) < 0.5).astype(np.int8)
     zero, centre, scale = np.zeros(d + 1), np.zeros(d), np.ones(d)
-    rough = load_backend("numba").rows(X, y, None).rough_hessian(zero, centre, scale)
+    rough = load_backend("numba").place(X, y, None).low_precision_hessian(zero, centre, scale)
     assert rough is not None
     entries = 0.5 * X
     noise = (np.abs(entries).max(axis=0) / 127) ** 2 / 12 / np.square(entries).mean(axis=0)
@@ -114,7 +114,7 @@ def test_what_it_says_of_its_noise(rng: np.random.Generator) -> None:
     spread = np.sqrt(2 * noise.max() * 0.25 / n)  # of a sum of n independent roundings
     assert 0.0 < np.abs(error[np.triu_indices(d + 1, 1)]).max() < 6 * spread
     X[0, 2] = 1e4
-    far = load_backend("numba").rows(X, y, None).rough_hessian(zero, centre, scale)
+    far = load_backend("numba").place(X, y, None).low_precision_hessian(zero, centre, scale)
     assert far is not None
     assert far.noise > 10 * rough.noise
 
@@ -125,10 +125,10 @@ def test_picked_rows_and_their_factors(rng: np.random.Generator) -> None:
     n, d = 3001, 37
     X, y, centre, scale, W = problem(n, d, rng, np.float64)
     picked = RowSample(rng.permutation(n)[:2500].astype(np.intp), rng.random(2500) + 0.5)
-    rows = load_backend("numba").rows(X, y, None)
-    some = rows.rough_hessian(W, centre, scale, picked=picked)
-    alone = load_backend("numba").rows(np.ascontiguousarray(X[picked.rows]), y[picked.rows], picked.factors)
-    all_of_them = alone.rough_hessian(W, centre, scale)
+    rows = load_backend("numba").place(X, y, None)
+    some = rows.low_precision_hessian(W, centre, scale, sample=picked)
+    alone = load_backend("numba").place(np.ascontiguousarray(X[picked.rows]), y[picked.rows], picked.factors)
+    all_of_them = alone.low_precision_hessian(W, centre, scale)
     assert some is not None
     assert all_of_them is not None
     np.testing.assert_allclose(some.matrix, all_of_them.matrix, rtol=1e-6)
@@ -139,7 +139,9 @@ def test_picked_rows_and_their_factors(rng: np.random.Generator) -> None:
 @pytest.mark.usefixtures("any_width")
 def test_the_same_bits_again(rng: np.random.Generator) -> None:
     X, y, centre, scale, W = problem(3001, 37, rng, np.float32)
-    first, second = (load_backend("numba").rows(X, y, None).rough_hessian(W, centre, scale) for _ in range(2))
+    first, second = (
+        load_backend("numba").place(X, y, None).low_precision_hessian(W, centre, scale) for _ in range(2)
+    )
     assert first is not None
     assert second is not None
     assert np.array_equal(first.matrix, second.matrix)
@@ -150,12 +152,12 @@ def test_none_for_few_unknowns_or_an_engine_or_processor_without(
 ) -> None:
     wide = problem(50, 112, rng, np.float64)
     X, y, centre, scale, W = wide
-    assert load_backend("numba").rows(X, y, None).rough_hessian(W, centre, scale) is not None
+    assert load_backend("numba").place(X, y, None).low_precision_hessian(W, centre, scale) is not None
     narrow = np.ascontiguousarray(X[:, :111])
-    rows = load_backend("numba").rows(narrow, y, None)
-    assert rows.rough_hessian(np.zeros(112), centre[:111], scale[:111]) is None
+    rows = load_backend("numba").place(narrow, y, None)
+    assert rows.low_precision_hessian(np.zeros(112), centre[:111], scale[:111]) is None
     for engine in ("python", "numpy"):
-        assert load_backend(engine).rows(X, y, None).rough_hessian(W, centre, scale) is None
+        assert load_backend(engine).place(X, y, None).low_precision_hessian(W, centre, scale) is None
     features = {"avx512f": True}
     monkeypatch.setattr(byte_products.llvm, "get_host_cpu_features", lambda: features)
     assert not byte_products.available()
@@ -177,8 +179,13 @@ def test_a_processor_that_numba_was_told_to_compile_for(
 @pytest.mark.parametrize("scale", [1e-45, 1e300])
 def test_scales_beyond_float32_make_no_factor(scale: float) -> None:
     X = np.random.default_rng(0).standard_normal((40, 3)) * [1.0, scale, 1.0]
-    rows = load_backend("numba").rows(X, np.arange(40) % 2, None)
-    assert rough_factor(rows.rough_hessian(np.zeros(4), np.zeros(3), np.array([1.0, scale, 1.0]))) is None
+    rows = load_backend("numba").place(X, np.arange(40) % 2, None)
+    assert (
+        low_precision_factor(
+            rows.low_precision_hessian(np.zeros(4), np.zeros(3), np.array([1.0, scale, 1.0]))
+        )
+        is None
+    )
 
 
 @pytest.mark.usefixtures("any_width")
@@ -188,12 +195,12 @@ def test_with_the_penalty(fit_intercept: bool, l2: float, rng: np.random.Generat
     X, y, centre, scale, W = problem(500, 7, rng, np.float64)
     if not fit_intercept:
         centre, W = np.zeros(7), np.append(W[:-1], 0.0)
-    rows = load_backend("numba").rows(X, y, None)
-    J = Standardised(Objective(rows, l2=l2, fit_intercept=fit_intercept), centre, scale)
+    rows = load_backend("numba").place(X, y, None)
+    J = Coordinates(Objective(rows, l2=l2, fit_intercept=fit_intercept), centre, scale)
     U = J.coordinates(W)
-    rough = J.rough_hessian(U)
+    rough = J.low_precision_hessian(U)
     assert rough is not None
-    expected = J.hessian(U, precise=True)
+    expected = J.hessian(U, precision="float64")
     if l2 > 1e299:
         assert not np.isfinite(rough.matrix.diagonal()).all()  # and so no factor of it
     else:
@@ -203,11 +210,11 @@ def test_with_the_penalty(fit_intercept: bool, l2: float, rng: np.random.Generat
 
 class Spy:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.rough: list[RoughHessian | None] = []
+        self.rough: list[LowPrecisionHessian | None] = []
         self.exact = 0
-        ask, ask_exactly = NumbaRows.rough_hessian, NumbaRows.hessian
+        ask, ask_exactly = NumbaRows.low_precision_hessian, NumbaRows.hessian
 
-        def rough_hessian(rows: NumbaRows, *args: Any, **kwargs: Any) -> RoughHessian | None:
+        def low_precision_hessian(rows: NumbaRows, *args: Any, **kwargs: Any) -> LowPrecisionHessian | None:
             self.rough.append(ask(rows, *args, **kwargs))
             return self.rough[-1]
 
@@ -215,7 +222,7 @@ class Spy:
             self.exact += 1
             return ask_exactly(rows, *args, **kwargs)
 
-        monkeypatch.setattr(NumbaRows, "rough_hessian", rough_hessian)
+        monkeypatch.setattr(NumbaRows, "low_precision_hessian", low_precision_hessian)
         monkeypatch.setattr(NumbaRows, "hessian", hessian)
 
 

@@ -34,7 +34,7 @@ def problem(n: int, d: int, rng: np.random.Generator, dtype: type[np.floating[An
 
 
 def rough(X: Any, y: Any, s: Any, centre: Any, scale: Any) -> Rough | None:
-    return load_backend("numba").rows(X, y, s).rough(centre, scale)
+    return load_backend("numba").place(X, y, s).quantised(centre, scale)
 
 
 def copied(X: NDArray[Any], centre: Float64, scale: Float64) -> Float64:
@@ -55,7 +55,7 @@ def test_answers_for_a_matrix_within_half_a_step(
     s = rng.random(n) + 0.1 if weighted else None
     model = rough(X, y, s, centre, scale)
     assert model is not None
-    loop = load_backend("python").rows(copied(X, centre, scale), y, s)
+    loop = load_backend("python").place(copied(X, centre, scale), y, s)
     U, V = rng.standard_normal(d + 1), rng.standard_normal(d + 1)
     loss, gradient = model.loss_grad(U)
     expected_loss, expected = loop.loss_grad(U)
@@ -82,7 +82,7 @@ def test_a_column_with_a_far_entry_gets_longer_steps(far: int, rng: np.random.Ge
     X[7, :far] = centre[:far] + 1000.0 * scale[:far]
     model = rough(X, y, None, centre, scale)
     assert model is not None
-    loop = load_backend("python").rows(copied(X, centre, scale), y, None)
+    loop = load_backend("python").place(copied(X, centre, scale), y, None)
     U = rng.standard_normal(21) * 1e-3
     expected = loop.loss_grad(U)[1]
     np.testing.assert_allclose(model.loss_grad(U)[1], expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
@@ -116,8 +116,8 @@ def _plain(made: Any) -> Any:
 
 def test_reads_are_counted_by_bytes(rng: np.random.Generator) -> None:
     X, y, centre, scale = problem(64, 128, rng, np.float32)
-    rows = load_backend("numba").rows(X, y, None)
-    model = rows.rough(centre, scale)
+    rows = load_backend("numba").place(X, y, None)
+    model = rows.quantised(centre, scale)
     assert model is not None
     assert rows.reads == 1.0
     U = rng.standard_normal(129)

@@ -23,7 +23,7 @@ def rows_of(
     y = (rng.random(n) < 1.0 / (1.0 + np.exp(-X[:, 0]))).astype(np.int8)
     y[:2] = 0, 1
     s = rng.random(n) + 0.5 if weighted else None
-    return load_backend("numba").rows(X, y, s)
+    return load_backend("numba").place(X, y, s)
 
 
 @settings(max_examples=60, deadline=None)
@@ -41,8 +41,8 @@ def test_gap_is_what_it_says(
 ) -> None:
     rows = rows_of(n, d, np.float32 if single else np.float64, weighted=weighted, seed=seed)
     objective = Objective(rows, l2=l2, fit_intercept=fit_intercept)
-    rough = rows.newton(l2, fit_intercept, 1e-6, 100)
-    fine = rows.newton(l2, fit_intercept, 1e-12, 100)
+    rough = rows.small_fit(l2, fit_intercept, 1e-6, 100)
+    fine = rows.small_fit(l2, fit_intercept, 1e-12, 100)
     assert rough is not None
     assert fine is not None
     value, gradient = objective.value_grad(rough.W)
@@ -59,13 +59,13 @@ def test_gap_is_what_it_says(
 @pytest.mark.parametrize("shape", [(101, 10), (3, 100_000)])
 def test_larger_problems_are_left_to_the_solvers(shape: tuple[int, int]) -> None:
     d, n = shape
-    assert rows_of(n, d).newton(1e-3, True, 1e-8, 100) is None
+    assert rows_of(n, d).small_fit(1e-3, True, 1e-8, 100) is None
 
 
 def test_what_does_not_converge_is_left_to_the_solvers() -> None:
-    assert rows_of(50, 3).newton(1e-3, True, 1e-8, 1) is None
-    separable = load_backend("numba").rows(np.array([[-1.0], [1.0]]), np.array([0, 1], dtype=np.int8), None)
-    assert separable.newton(0.0, True, 1e-8, 20) is None
+    assert rows_of(50, 3).small_fit(1e-3, True, 1e-8, 1) is None
+    separable = load_backend("numba").place(np.array([[-1.0], [1.0]]), np.array([0, 1], dtype=np.int8), None)
+    assert separable.small_fit(0.0, True, 1e-8, 20) is None
 
 
 def test_history_counts_every_step() -> None:

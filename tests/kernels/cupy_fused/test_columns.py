@@ -20,9 +20,10 @@ from support.cuda_host.host_device import (
 from support.cuda_host.play_engine import PlayedCupyBackend
 from support.cuda_host.played_arrays import CupyLike
 
-from accel_logreg.backends.cupy_fused.columns import CupyColumns, CupyLongColumns, upload_columns
+from accel_logreg.backends.cupy_fused.columns import CupyColumns, upload_columns
 from accel_logreg.backends.python_loop.engine import PythonEngine
-from accel_logreg.interface.columns import column_labels
+from accel_logreg.interface.columns import OneByOne
+from accel_logreg.interface.targets import column_targets
 from accel_logreg.kernels.cupy_fused.columns.launch import plan_questions
 from accel_logreg.kernels.cupy_fused.columns.plan import (
     WIDTHS,
@@ -56,8 +57,8 @@ SHAPES = [
 
 
 def compare(device: HostDevice, X: Any, Y: Any, s: Any, W: Any, V: Any) -> Any:
-    columns = upload_columns(device, X, column_labels(len(X), Y, s))
-    assert_same_answers(columns, PythonEngine().columns(X, Y, s), W, V)
+    columns = upload_columns(device, X, column_targets(len(X), Y, s))
+    assert_same_answers(columns, PythonEngine().place(X, Y, s), W, V)
     return columns
 
 
@@ -126,7 +127,7 @@ def test_rows_too_long_go_column_by_column(
     device.limits = NO_ROOM
     X, Y, s = column_problem(rng, 21, 130, 3, dtype, weights)
     columns = compare(device, X, Y, s, *rng.normal(size=(2, 131, 3)) / 11)
-    assert isinstance(columns, CupyLongColumns)
+    assert isinstance(columns, OneByOne)
     assert columns.reads == 2 * 2 * 3
     assert f"column_sums_{np.dtype(dtype).name}" in device.launched
 
@@ -142,7 +143,7 @@ def test_a_column_of_nan_keeps_it_to_itself(one_device: HostDevice, rng: np.rand
     X, Y, _ = column_problem(rng, 20, 3, 9, np.float64, "none")
     W = rng.standard_normal((4, 9))
     W[1, 2] = np.nan
-    losses, gradient = upload_columns(one_device, X, column_labels(20, Y, None)).loss_grad(W)
+    losses, gradient = upload_columns(one_device, X, column_targets(20, Y, None)).loss_grad(W)
     np.testing.assert_array_equal(np.isnan(losses), np.arange(9) == 2)
     np.testing.assert_array_equal(np.isnan(gradient).all(axis=0), np.arange(9) == 2)
     np.testing.assert_array_equal(np.isnan(gradient).any(axis=0), np.arange(9) == 2)
@@ -154,7 +155,7 @@ def test_order_of_threads_and_copies_changes_no_bit(driver: Driver, rng: np.rand
     answers = []
     for late, descending in [(True, False), (False, True), (True, True)]:
         device = HostDevice(driver, ONE_MULTIPROCESSOR, late, descending)
-        losses, gradient = upload_columns(device, X, column_labels(75, Y, s)).loss_grad(W)
+        losses, gradient = upload_columns(device, X, column_targets(75, Y, s)).loss_grad(W)
         answers.append((losses.tobytes(), gradient.tobytes()))
     assert answers[0] == answers[1] == answers[2]
 
@@ -164,9 +165,9 @@ def test_x_on_the_device_is_read_where_it_lies(
 ) -> None:
     X, Y, s = column_problem(rng, 40, 5, 3, dtype, "shared")
     W = rng.normal(size=(6, 3))
-    columns = played_engine.columns(CupyLike(X, ordinal=1), Y, s)
+    columns = played_engine.place(CupyLike(X, ordinal=1), Y, s)
     losses, gradient = columns.loss_grad(W)
-    expected_losses, expected = PythonEngine().columns(X, Y, s).loss_grad(W)
+    expected_losses, expected = PythonEngine().place(X, Y, s).loss_grad(W)
     np.testing.assert_allclose(losses, expected_losses, rtol=1e-12)
     assert_close(gradient, expected)
     assert played_engine._played[0].launched == []
@@ -180,7 +181,7 @@ def test_no_room_is_named_before_anything_is_copied(
     X, Y, s = column_problem(rng, 40, 5, 3, dtype, "own")
     one_device.memory = X.nbytes
     with pytest.raises(MemoryError, match=r"X of shape \(40, 5\) .* with 3 columns needs .*fewer columns"):
-        upload_columns(one_device, X, column_labels(40, Y, s))
+        upload_columns(one_device, X, column_targets(40, Y, s))
 
 
 def test_the_check_notices_a_pair_that_is_not_aligned(driver: Driver, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from support.csr_problems import assert_same_rows, problem, sparse
 from support.cuda_host.host_device import ONE_MULTIPROCESSOR, Driver, HostDevice
 from support.cuda_host.play_engine import PlayedCupyBackend
-from support.interface_problems import assert_same_answers, assert_same_curvature
+from support.interface_problems import assert_same_answers, assert_same_curvature, precision_of
 
 from accel_logreg import LogisticRegression, backends
 from accel_logreg.backends.cupy_fused.csr import csr_logits, upload_csr_rows
@@ -114,8 +114,8 @@ def test_hessians_of_several_batches(
     W, scale = rng.standard_normal(36), 0.5 + rng.random(35)
     rtol = 1e-12 if precise else 2e-6
     for picked in (None, RowSample(rng.integers(0, 121, 81), 0.5 + rng.random(81))):
-        H = rows.hessian(W, np.zeros(35), scale, picked=picked, precise=precise)
-        assert_same_curvature(H, loop.hessian(W, np.zeros(35), scale, picked=picked), rtol)
+        H = rows.hessian(W, np.zeros(35), scale, sample=picked, precision=precision_of(precise))
+        assert_same_curvature(H, loop.hessian(W, np.zeros(35), scale, sample=picked), rtol)
     assert one_device.launched.count("add_slices") == 4 + 3
 
 
@@ -187,7 +187,7 @@ def test_reads_are_counted_as_they_happen(one_device: HostDevice, rng: np.random
     assert reads(lambda: rows.hessian_diagonal(W)) == 2
     assert reads(lambda: rows.hessian(W, np.zeros(4), scale)) == 1
     half = RowSample(np.arange(3), np.ones(3))
-    assert reads(lambda: rows.hessian(W, np.zeros(4), scale, picked=half)) == 0.5
+    assert reads(lambda: rows.hessian(W, np.zeros(4), scale, sample=half)) == 0.5
     assert reads(lambda: rows.descend(W, 0.1, 0.0, 3, True)) == 6
     assert reads(lambda: rows.hessian(W, np.zeros(4), scale)) == 2
     assert reads(lambda: rows.combination(np.ones(6))) == 1

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.cuda_host.host_device import NO_ROOM, ONE_MULTIPROCESSOR, Driver, HostDevice
-from support.interface_problems import assert_same_curvature
+from support.interface_problems import assert_same_curvature, precision_of
 
 from accel_logreg.backends.cupy_fused.dense import upload_rows
 from accel_logreg.backends.python_loop.dense import PythonRows
@@ -55,8 +55,8 @@ def test_hessian(
     W, centre, scale = rng.normal(size=d + 1) / np.sqrt(d), rng.normal(size=d), 0.5 + rng.random(d)
     picked = RowSample(rng.integers(0, n, m), 0.1 + rng.random(m)) if m else None
     rows = upload_rows(device, X, y, s)
-    found = rows.hessian(W, centre, scale, picked=picked, precise=precise)
-    expected = PythonRows(X, y, s).hessian(W, centre, scale, picked=picked)
+    found = rows.hessian(W, centre, scale, sample=picked, precision=precision_of(precise))
+    expected = PythonRows(X, y, s).hessian(W, centre, scale, sample=picked)
     assert_same_curvature(found, expected, DOUBLE if precise else SINGLE)
     assert rows.reads == pytest.approx(2 * (m or n) / n)
     wide = d >= 32 if precise else d == 99
@@ -89,7 +89,7 @@ def test_long_slices_are_summed_in_spans(
     assert plan_hessian(4, n, precise, one_device.limits).slices == 1
     X, y, s = problem(rng, n, 3, dtype, weighted=True)
     W, centre, scale = rng.normal(size=4), rng.normal(size=3), np.ones(3)
-    H = upload_rows(one_device, X, y, s).hessian(W, centre, scale, precise=precise)
+    H = upload_rows(one_device, X, y, s).hessian(W, centre, scale, precision=precision_of(precise))
     assert "reduce_partials" not in one_device.launched
     assert_same_curvature(H, PythonRows(X, y, s).hessian(W, centre, scale), DOUBLE if precise else SINGLE)
 
@@ -111,7 +111,7 @@ def test_several_slices(device: HostDevice, dtype: Any, rng: np.random.Generator
     assert 1003 % plan.chunk_terms
     X, y, s = problem(rng, 1003, 7, dtype, weighted=True)
     W, centre, scale = rng.normal(size=8), rng.normal(size=7), 0.5 + rng.random(7)
-    H = upload_rows(device, X, y, s).hessian(W, centre, scale, precise=precise)
+    H = upload_rows(device, X, y, s).hessian(W, centre, scale, precision=precision_of(precise))
     assert_same_curvature(H, PythonRows(X, y, s).hessian(W, centre, scale), DOUBLE if precise else SINGLE)
 
 
@@ -125,7 +125,7 @@ def test_large_means_are_taken_off_before_rounding(
     W = rng.normal(size=6) / 4
     W[-1] -= 1e4 * W[:-1].sum()
     centre, scale = X.mean(axis=0, dtype=np.float64), np.full(5, 1.25)
-    H = upload_rows(one_device, X, y, None).hessian(W, centre, scale, precise=precise)
+    H = upload_rows(one_device, X, y, None).hessian(W, centre, scale, precision=precision_of(precise))
     expected = PythonRows(X, y, None).hessian(W, centre, scale)
     # z is a difference of numbers near 1e4 and known to about 1e-11.
     assert_same_curvature(H, expected, 1e-10 if precise else SINGLE)
@@ -136,7 +136,9 @@ def test_large_means_are_taken_off_before_rounding(
 def test_curvatures_far_below_float32(one_device: HostDevice, dtype: Any, z: float, precise: bool) -> None:
     X = np.array([[z], [-z], [z], [-z], [-z]], dtype)
     W, centre, scale = np.array([1.0, 0.0]), np.array([1.0]), np.array([10.0])
-    H = upload_rows(one_device, X, np.ones(5), None).hessian(W, centre, scale, precise=precise)
+    H = upload_rows(one_device, X, np.ones(5), None).hessian(
+        W, centre, scale, precision=precision_of(precise)
+    )
     expected = PythonRows(X, np.ones(5), None).hessian(W, centre, scale)
     np.testing.assert_allclose(H, expected, rtol=DOUBLE if precise else SINGLE, atol=1e-318)
     assert (expected[1, 1] > 0.0) == (z < 800.0)  # e^-800 is no float64
@@ -225,9 +227,9 @@ def test_sample(
     true_loss, true_gradient = loop.loss_grad(W)
     assert loss == pytest.approx(true_loss, rel=1e-13)
     np.testing.assert_allclose(gradient, true_gradient, rtol=1e-12, atol=1e-14)
-    H = sample.hessian(W, np.zeros(d), np.ones(d), picked=RowSample(np.array([m - 1, 0]), np.ones(2)))
+    H = sample.hessian(W, np.zeros(d), np.ones(d), sample=RowSample(np.array([m - 1, 0]), np.ones(2)))
     last_and_first = RowSample(np.array([m - 1, 0]), np.ones(2))
-    assert_same_curvature(H, loop.hessian(W, np.zeros(d), np.ones(d), picked=last_and_first), SINGLE)
+    assert_same_curvature(H, loop.hessian(W, np.zeros(d), np.ones(d), sample=last_and_first), SINGLE)
 
 
 def test_a_sample_takes_weights_only_where_it_needs_them(
@@ -250,6 +252,6 @@ def test_order_of_threads_changes_no_bit(driver: Driver, rng: np.random.Generato
     answers = set()
     for descending in (False, True):
         rows = upload_rows(HostDevice(driver, ONE_MULTIPROCESSOR, descending=descending), X, y, s)
-        H = rows.hessian(W, centre, scale, precise=precise)
+        H = rows.hessian(W, centre, scale, precision=precision_of(precise))
         answers.add((H.tobytes(), rows.hessian_diagonal(W).tobytes(), rows.combination(y).tobytes()))
     assert len(answers) == 1

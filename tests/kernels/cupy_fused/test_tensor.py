@@ -43,12 +43,12 @@ def test_tensor_cores(
     W, centre, scale = rng.normal(size=d + 1) / np.sqrt(d), rng.normal(size=d), 0.5 + rng.random(d)
     picked = RowSample(rng.integers(0, n, m), 0.1 + rng.random(m)) if m else None
     rows = upload_rows(device, X, y, s)
-    found = rows.hessian(W, centre, scale, picked=picked)
-    expected = PythonRows(X, y, s).hessian(W, centre, scale, picked=picked)
+    found = rows.hessian(W, centre, scale, sample=picked)
+    expected = PythonRows(X, y, s).hessian(W, centre, scale, sample=picked)
     assert_same_curvature(found, expected, TENSOR)
     assert np.abs(found - expected).max() > 1e-5 * np.diag(expected).max()  # it was rounded
     assert f"hessian_tensor_{np.dtype(dtype).name}" in device.launched
-    precise = rows.hessian(W, centre, scale, picked=picked, precise=True)
+    precise = rows.hessian(W, centre, scale, sample=picked, precision="float64")
     assert_same_curvature(precise, expected, DOUBLE)
 
 

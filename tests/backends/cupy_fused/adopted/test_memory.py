@@ -34,9 +34,9 @@ def test_memory_is_estimated_first(played_engine: PlayedCupyBackend, small_probl
 def test_x_itself_is_not_counted(played_engine: PlayedCupyBackend, rng: np.random.Generator) -> None:
     X = rng.normal(size=(500, 100))
     played_engine._device.memory = X.nbytes // 2
-    rows = played_engine.rows(CupyLike(X), np.arange(500) % 2, None)
+    rows = played_engine.place(CupyLike(X), np.arange(500) % 2, None)
     assert rows.weight_sum == 500.0
-    assert isinstance(played_engine.rows(X, np.arange(500) % 2, None), StreamedRows)
+    assert isinstance(played_engine.place(X, np.arange(500) % 2, None), StreamedRows)
 
 
 class Watch:

@@ -67,7 +67,7 @@ def questions(rng: np.random.Generator) -> dict[str, Callable[[Rows], bytes]]:
         "hessian_product": lambda rows: rows.hessian_product(W, V).tobytes(),
         "hessian_diagonal": lambda rows: rows.hessian_diagonal(W).tobytes(),
         "hessian": lambda rows: rows.hessian(W, centre, scale).tobytes(),
-        "hessian of picked": lambda rows: rows.hessian(W, centre, scale, picked=picked).tobytes(),
+        "hessian of picked": lambda rows: rows.hessian(W, centre, scale, sample=picked).tobytes(),
         "gram": lambda rows: rows.gram(centre).tobytes(),
         "combination": lambda rows: rows.combination(a).tobytes(),
         "largest_entry": lambda rows: np.float64(rows.largest_entry()).tobytes(),

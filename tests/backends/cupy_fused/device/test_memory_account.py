@@ -90,8 +90,8 @@ def _questions(rows: Rows, rng: np.random.Generator) -> dict[str, Callable[[], o
         "combination": lambda: rows.combination(np.zeros(n)),
         "largest_entry": rows.largest_entry,
         "hessian": lambda: rows.hessian(W, zeros, ones),
-        "precise hessian": lambda: rows.hessian(W, zeros, ones, precise=True),
-        "hessian of picked": lambda: rows.hessian(W, zeros, ones, picked=half),
+        "precise hessian": lambda: rows.hessian(W, zeros, ones, precision="float64"),
+        "hessian of picked": lambda: rows.hessian(W, zeros, ones, sample=half),
         "gram": lambda: rows.gram(zeros),
         "hessian of a sample": lambda: rows.sample(few).hessian(W, zeros, ones),
     }

@@ -5,11 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from accel_logreg.problem.sampling import Sampler as _Sampler
+from accel_logreg.interface.answers import RowSample
+from accel_logreg.interface.sampling import Sampler as _Sampler
 
 
-def Sampler(y: np.ndarray, s: np.ndarray | None, row_bytes: int, random_state: int = 0) -> _Sampler:
-    return _Sampler(y, s, row_bytes, np.random.RandomState(random_state))
+class Sampler:
+    """One that keeps its generator."""
+
+    def __init__(self, y: np.ndarray, s: np.ndarray | None, row_bytes: int, random_state: int = 0) -> None:
+        self._sampler = _Sampler([(y, s)], row_bytes)
+        self._random = np.random.RandomState(random_state)
+
+    def pick(self, size: int) -> RowSample:
+        return self._sampler.pick(size, self._random)
 
 
 def test_uniform_rows_come_in_runs_from_every_part_of_the_file() -> None:
@@ -70,3 +78,18 @@ def test_same_seed_same_rows() -> None:
     np.testing.assert_array_equal(first, second)
     other = Sampler(y, None, 80, random_state=4).pick(100).rows
     assert not np.array_equal(first, other)
+
+
+def test_problems_that_share_rows_are_heard_alike() -> None:
+    """A row is as important as it is to all of them together; a balanced one alone needs no importance."""
+    n = 20_000
+    rare, even = np.zeros(n), np.tile([0.0, 1.0], n // 2)
+    rare[:100] = 1
+    sampler = _Sampler([(rare, None), (even, None)], 80)
+    picked = sampler.pick(2000, np.random.RandomState(0))
+    assert picked.factors.sum() == pytest.approx(n, rel=0.05)
+    assert 60 <= (rare[picked.rows] == 1).sum() <= 100  # a quarter of the draws, among 100 rows
+    both_even = _Sampler([(even, None), (1 - even, None)], 80).pick(400, np.random.RandomState(0))
+    assert (both_even.factors == 1.0).all()
+    one_class = _Sampler([(np.ones(n), None), (rare, None)], 80).pick(400, np.random.RandomState(0))
+    assert np.isfinite(one_class.factors).all()

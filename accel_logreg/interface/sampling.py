@@ -12,11 +12,13 @@ estimates the sum over all rows without bias.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from accel_logreg.interface.answers import RowSample
-from accel_logreg.interface.arrays import Float64, Labels
+from accel_logreg.interface.arrays import Float64
 
 _RARE = 0.1  # share of the weight below which a class is drawn more often than it occurs
 _RUN_BYTES = 1024
@@ -27,46 +29,48 @@ class Sampler:
 
     Parameters
     ----------
-    y : (n,), 0 or 1
-    sample_weight : (n,) float64 or None
+    problems : one (y, s) for each of the problems that share the rows
+        y (n,) of 0 and 1, s (n,) float64 or None. A row is as important as it is to all of them together.
     row_bytes : int
         Bytes of a row of X: short rows are drawn in runs.
     """
 
-    def __init__(
-        self,
-        y: Labels,
-        sample_weight: Float64 | None,
-        row_bytes: int,
-        random: np.random.RandomState,
-    ) -> None:
-        self._random = random
-        self._n = len(y)
-        s = sample_weight
-        positive = float(np.count_nonzero(y) / len(y) if s is None else s @ y / s.sum())
+    def __init__(self, problems: list[tuple[NDArray[Any], Float64 | None]], row_bytes: int) -> None:
+        self._n = len(problems[0][0])
         self._run = int(min(8, max(1, _RUN_BYTES // row_bytes)))
         self._cumulated: Float64 | None = None
-        if s is not None or min(positive, 1.0 - positive) < _RARE:
-            self._importance = np.where(y == 1, 0.5 / positive, 0.5 / (1.0 - positive))
-            if s is not None:
-                self._importance *= s
+        shares = [float(np.count_nonzero(y) / len(y) if s is None else s @ y / s.sum()) for y, s in problems]
+        if any(s is not None for _, s in problems) or min(min(a, 1.0 - a) for a in shares) < _RARE:
+            importance = [_importance(y, s, a) for (y, s), a in zip(problems, shares, strict=True)]
+            self._importance = importance[0] if len(problems) == 1 else np.sum(importance, axis=0)
             self._cumulated = np.cumsum(self._importance)
 
-    def pick(self, size: int) -> RowSample:
+    def pick(self, size: int, random: np.random.RandomState) -> RowSample:
         """About ``size`` rows; fewer where an important row is drawn several times."""
         if self._cumulated is None:
-            return self._runs(size)
+            return self._runs(size, random)
         total = self._cumulated[-1]
-        cells = (np.arange(size) + self._random.random_sample(size)) * (total / size)
+        cells = (np.arange(size) + random.random_sample(size)) * (total / size)
         drawn = np.searchsorted(self._cumulated, cells, side="right")
         rows, times = np.unique(np.minimum(drawn, self._n - 1), return_counts=True)
         return RowSample(rows, times * (total / size) / self._importance[rows])
 
-    def _runs(self, size: int) -> RowSample:
+    def _runs(self, size: int, random: np.random.RandomState) -> RowSample:
         draws = max(1, size // self._run)
         cell = self._n / draws
-        offsets = self._random.random_sample(draws) * (cell - self._run + 1)
+        offsets = random.random_sample(draws) * (cell - self._run + 1)
         starts = (np.arange(draws) * cell + np.maximum(offsets, 0.0)).astype(np.intp)
         starts = np.minimum(starts, self._n - self._run)
         rows: NDArray[np.intp] = (starts[:, np.newaxis] + np.arange(self._run)).ravel()
         return RowSample(rows, np.ones(len(rows)))
+
+
+def _importance(y: NDArray[Any], s: Float64 | None, positive: float) -> Float64:
+    """(n,), with half of the sum in each class."""
+    if 0.0 < positive < 1.0:
+        importance = np.where(y == 1, 0.5 / positive, 0.5 / (1.0 - positive))
+    else:  # a column of one class
+        importance = np.ones(len(y))
+    if s is not None:
+        importance *= s
+    return importance
