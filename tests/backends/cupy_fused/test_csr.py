@@ -71,7 +71,7 @@ def test_rows_that_are_not_there_are_refused(one_device: HostDevice) -> None:
 def test_device_memory_is_given_back_without_the_garbage_collector(one_device: HostDevice) -> None:
     rows = upload_csr_rows(one_device, sparse(np.eye(10, 2)), np.ones(10), None)
     rows.loss_grad(np.zeros(3))
-    gone = weakref.ref(rows._data)
+    gone = weakref.ref(rows.data)
     gc.disable()
     try:
         del rows

@@ -68,7 +68,7 @@ def test_long_rows_and_columns(device: HostDevice, dtype: Any, rng: np.random.Ge
     X[:, 7] = rng.standard_normal(301)
     X[150] = rng.standard_normal(90)
     rows, loop = upload_csr_rows(device, sparse(X), y, s), PythonRows(X, y, s)
-    for runs, most in ((rows._data._by_rows, 91), (rows._data._by_columns, 301)):
+    for runs, most in ((rows.data._by_rows, 91), (rows._data._by_columns, 301)):
         assert runs._targets is not None
         assert np.diff(runs._starts).max() <= runs._lanes < most
     W, V = rng.standard_normal((2, 91))
@@ -148,7 +148,7 @@ def test_a_sample_of_empty_rows(one_device: HostDevice, dtype: Any) -> None:
     X[0, 1] = 2.0
     rows = upload_csr_rows(one_device, sparse(X), np.ones(9), None)
     sample = rows.sample(RowSample(np.array([3, 5]), np.ones(2)))
-    assert sample._data.s is None
+    assert sample.data.s is None
     assert sample.largest_entry() == 0.0
     loss, gradient = sample.loss_grad(np.zeros(5))
     assert loss == pytest.approx(np.log(2.0))

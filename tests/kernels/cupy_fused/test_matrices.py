@@ -219,8 +219,8 @@ def test_sample(
     assert sample.weight_sum == pytest.approx(
         (picked.factors if s is None else picked.factors * s[picked.rows]).sum()
     )
-    np.testing.assert_array_equal(sample._data.X.reshape(m, d), X[picked.rows])
-    np.testing.assert_array_equal(sample._data.y, y[picked.rows])
+    np.testing.assert_array_equal(sample.data.X.reshape(m, d), X[picked.rows])
+    np.testing.assert_array_equal(sample.data.y, y[picked.rows])
     W = rng.normal(size=d + 1) / np.sqrt(d)
     loop = PythonRows(X, y, s).sample(picked)
     loss, gradient = sample.loss_grad(W)
@@ -241,7 +241,7 @@ def test_a_sample_takes_weights_only_where_it_needs_them(
     assert plain.weight_sum == 3.0
     again = plain.sample(RowSample(np.array([2]), np.array([0.5])))
     np.testing.assert_array_equal(again._data.s, [0.5])
-    np.testing.assert_array_equal(again._data.X, rows._data.X[9])
+    np.testing.assert_array_equal(again._data.X, rows.data.X[9])
     assert rows.reads == again.reads == pytest.approx(0.4)
 
 

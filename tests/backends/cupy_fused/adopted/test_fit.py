@@ -40,7 +40,7 @@ def test_every_kind_of_array_is_read_in_place(
 ) -> None:
     X, y = small_problem
     rows = played_engine.place(kind(X), y.astype(np.float64), None)
-    assert np.shares_memory(rows._data.X, X)
+    assert np.shares_memory(rows.data.X, X)
     assert np.shares_memory(played_engine.adopt(kind(X))._array, X)
     sizes = []
     upload = type(played_engine._device).upload
