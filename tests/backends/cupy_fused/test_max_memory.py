@@ -195,5 +195,5 @@ def test_rows_that_arrive_on_the_device(
         assert (found[0], found[1].tobytes()) == (sample[0], sample[1].tobytes())
         found = arriving.loss_grad(W)
         assert (found[0], found[1].tobytes()) == (expected[0], expected[1].tobytes())
-        copied = gpu._device.download(arriving._data.X)
+        copied = gpu._device.download(arriving.data.X)
         assert copied.tobytes() == X.tobytes()

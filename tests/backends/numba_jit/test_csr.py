@@ -28,7 +28,7 @@ def test_chunks_of_rows_add_up(dtype: type[np.floating], rng: np.random.Generato
     _, gradient = rows.loss_grad(W)
     product = rows.hessian_product(W, V)
     sh = np.empty(333)
-    x = rows.data, rows._indices, rows._indptr
+    x = rows._data, rows._indices, rows._indptr
     for bounds in ([0, 333], [0, 100, 100, 200, 333], [0, 0, 1, 2, 63, 64, 330, 333, 333]):
         chunks = np.array(bounds)
         out = kernels.loss_grad(*x, rows._y, rows._s, rows.weight_sum, W, chunks, sh)
@@ -52,7 +52,7 @@ def test_bits_do_not_depend_on_where_arrays_lie(gap: int, rng: np.random.Generat
         memory = np.empty(4000)
         memory[s_at : s_at + 1000] = s
         sh = memory[sh_at : sh_at + 1000]
-        x = rows.data, rows._indices, rows._indptr
+        x = rows._data, rows._indices, rows._indptr
         weights = _frozen(memory[s_at : s_at + 1000])
         out = kernels.loss_grad(*x, rows._y, weights, 1.0, W, bounds, sh)
         return out.tobytes(), kernels.hessian_product(*x, sh, 1.0, V, bounds).tobytes()

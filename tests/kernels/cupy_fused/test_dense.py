@@ -87,7 +87,7 @@ def test_one_stage_where_two_do_not_fit(device: HostDevice, dtype: Any, rng: np.
     room = 8 * (d + 200) + d * np.dtype(dtype).itemsize  # column sums, a little, and one row
     device.limits = Limits(1, room, room + 1024)
     X, y, s = problem(rng, 5, d, dtype, weighted=False)
-    plan = upload_rows(device, X, y, s)._data.plan(GRADIENT)
+    plan = upload_rows(device, X, y, s).data.plan(GRADIENT)
     assert isinstance(plan, TilePlan)
     assert plan.stages == 1
     compare(device, X, y, s, rng.normal(size=d + 1), rng.normal(size=d + 1))
@@ -96,7 +96,7 @@ def test_one_stage_where_two_do_not_fit(device: HostDevice, dtype: Any, rng: np.
 def test_many_tiles_a_block(device: HostDevice, dtype: Any, rng: np.random.Generator) -> None:
     device.limits = Limits(1, 6 << 10, 40 << 10)
     X, y, s = problem(rng, 401, 37, dtype, weighted=True)
-    plan = upload_rows(device, X, y, s)._data.plan(GRADIENT)
+    plan = upload_rows(device, X, y, s).data.plan(GRADIENT)
     assert isinstance(plan, TilePlan)
     assert plan.blocks > 1
     assert plan.chunk_rows > 3 * plan.tile_rows

@@ -237,11 +237,11 @@ def test_a_sample_takes_weights_only_where_it_needs_them(
 ) -> None:
     rows = upload_rows(one_device, *problem(rng, 10, 2, np.float64, weighted=False))
     plain = rows.sample(RowSample(np.array([3, 3, 9]), np.ones(3)))
-    assert plain._data.s is None
+    assert plain.data.s is None
     assert plain.weight_sum == 3.0
     again = plain.sample(RowSample(np.array([2]), np.array([0.5])))
-    np.testing.assert_array_equal(again._data.s, [0.5])
-    np.testing.assert_array_equal(again._data.X, rows.data.X[9])
+    np.testing.assert_array_equal(again.data.s, [0.5])
+    np.testing.assert_array_equal(again.data.X, rows.data.X[9])
     assert rows.reads == again.reads == pytest.approx(0.4)
 
 

@@ -55,7 +55,7 @@ def test_cupy_arrays_are_read_in_place_and_answered_by_cupy_arrays(
     cupy: Any, gpu: Engine, problem: tuple[Any, Any]
 ) -> None:
     X, y = cupy.asarray(problem[0]), cupy.asarray(problem[1])
-    assert gpu.place(X, problem[1].astype(np.float64), None)._data.X is X  # type: ignore[attr-defined]
+    assert gpu.place(X, problem[1].astype(np.float64), None).data.X is X  # type: ignore[attr-defined]
     s = cupy.linspace(0.5, 2.0, len(y))
     model = LogisticRegression().fit(X, y, s)
     for method in METHODS:

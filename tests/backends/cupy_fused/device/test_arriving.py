@@ -168,7 +168,7 @@ def test_the_check_notices_copies_that_do_not_wait_for_kernels(
 
     def earlier_answer() -> Any:
         device = QueueingDevice(driver, SMALL, lagging="kernels")
-        before = upload_rows(device, X + 1.0, y, None)._data
+        before = upload_rows(device, X + 1.0, y, None).data
         w, answer = device.upload(W), device.empty(D + 2)
         before.launch(GRADIENT, w, None, answer)
         upload = Upload(device.copies(), X, before.X.reshape(-1))
