@@ -1,19 +1,19 @@
 """Exact logistic regression: one trainer, four interchangeable engines.
 
-``LogisticRegression(backend="python" | "numpy" | "numba" | "cupy")``. Importing this package
-imports neither numba nor cupy; an engine loads on first use.
+``LogisticRegression(backend="python" | "numpy" | "numba" | "cupy")``. A name of this package loads what it
+needs when it is first used: importing the package loads neither scikit-learn nor numba nor cupy.
 """
 
-from accel_logreg.backends import (
-    BackendUnavailableError,
-    available_backends,
-    backend_status,
-    release_memory,
-)
-from accel_logreg.estimator import LogisticRegression
-from accel_logreg.files.model import ModelFileError, load_model, save_model
-from accel_logreg.gradient_check import check_gradient
-from accel_logreg.solvers.problem import DivergenceError
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from accel_logreg.backends import available_backends, backend_status, release_memory
+    from accel_logreg.estimator import LogisticRegression
+    from accel_logreg.files.model import ModelFileError, load_model, save_model
+    from accel_logreg.gradient_check import check_gradient
+    from accel_logreg.interface.engine import BackendUnavailableError
+    from accel_logreg.solvers.problem import DivergenceError
 
 __all__ = [
     "BackendUnavailableError",
@@ -28,3 +28,28 @@ __all__ = [
     "save_model",
 ]
 __version__ = "0.1.0"
+
+_HOME = {
+    "BackendUnavailableError": "interface.engine",
+    "DivergenceError": "solvers.problem",
+    "LogisticRegression": "estimator",
+    "ModelFileError": "files.model",
+    "available_backends": "backends",
+    "backend_status": "backends",
+    "check_gradient": "gradient_check",
+    "load_model": "files.model",
+    "release_memory": "backends",
+    "save_model": "files.model",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value  # found at once from now on
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -14,7 +14,8 @@ from sklearn.utils import Tags
 
 from accel_logreg.backends import resolve
 from accel_logreg.fitting import Fit
-from accel_logreg.inputs.training import check_parameters, check_training_data
+from accel_logreg.inputs.parameters import check_parameters
+from accel_logreg.inputs.training import check_training_data
 from accel_logreg.interface.arrays import Float64
 from accel_logreg.interface.engine import Engine
 from accel_logreg.prediction import LinearPrediction

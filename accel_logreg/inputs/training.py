@@ -1,28 +1,24 @@
-"""Parameters, X, y and weights checked once, before any engine sees them; labels encoded."""
+"""X, y and weights checked once, before any engine sees them; labels encoded."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
-from sklearn.utils import assert_all_finite, check_random_state
+from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from accel_logreg.backends import load_backend
 from accel_logreg.inputs.device import check_device_data, device_matrix
 from accel_logreg.inputs.labels import encode
-from accel_logreg.inputs.memory_size import memory_bytes
 from accel_logreg.interface.arrays import Csr, Float64, Labels, Matrix, on_gpu, to_host
 from accel_logreg.interface.device_matrix import DeviceMatrix
 from accel_logreg.interface.engine import Engine
-
-SOLVERS = ("auto", "newton", "newton-cg", "newton-gram", "lbfgs", "gradient-descent")
 
 _SMALL = 1_000_000  # entries of X up to which a look at all of them costs nothing that matters
 
@@ -55,59 +51,6 @@ def check_finite(X: Matrix | Csr | DeviceMatrix, estimator_name: str | None = No
             return
         X = row
     assert_all_finite(X.data if isinstance(X, Csr) else X, input_name="X", estimator_name=estimator_name)
-
-
-def check_parameters(parameters: Mapping[str, Any]) -> None:
-    """Raise TypeError or ValueError that names the parameter, its value and what is allowed."""
-    p = parameters
-    _choice(p, "solver", SOLVERS)
-    _positive(p, "C", "C=float('inf') means no penalty")
-    _positive(p, "tol", "it bounds the relative suboptimality (J - J*)/J*")
-    if p["learning_rate"] != "auto":
-        _positive(p, "learning_rate", "'auto' takes 1/L from the data")
-        if math.isinf(p["learning_rate"]):
-            raise ValueError("learning_rate=inf must be finite; 'auto' takes 1/L from the data")
-    if not isinstance(p["l1_ratio"], Real) or p["l1_ratio"] != 0.0:
-        raise ValueError(
-            f"l1_ratio={p['l1_ratio']!r} is not available: only 0.0, the pure L2 penalty, is. "
-            "For L1 or elastic net use sklearn.linear_model.LogisticRegression(solver='saga')"
-        )
-    for name in ("max_iter", "n_threads"):
-        if p[name] is not None:
-            _integer(p, name, 1)
-    _integer(p, "verbose", 0)
-    for name in ("fit_intercept", "warm_start"):
-        if not isinstance(p[name], (bool, np.bool_)):
-            raise TypeError(f"{name}={p[name]!r} must be True or False")
-    if not (
-        p["class_weight"] is None or p["class_weight"] == "balanced" or isinstance(p["class_weight"], Mapping)
-    ):
-        raise ValueError(
-            f"class_weight={p['class_weight']!r} must be None, 'balanced' or a dict {{class label: weight}}"
-        )
-    memory_bytes(p["max_memory"])
-    check_random_state(p["random_state"])
-
-
-def _choice(p: Mapping[str, Any], name: str, allowed: tuple[str, ...]) -> None:
-    if p[name] not in allowed:
-        raise ValueError(f"{name}={p[name]!r} is unknown; allowed: {', '.join(map(repr, allowed))}")
-
-
-def _positive(p: Mapping[str, Any], name: str, hint: str) -> None:
-    value = p[name]
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{name}={value!r} must be a number above 0; {hint}")
-    if not value > 0:
-        raise ValueError(f"{name}={value!r} must be above 0; {hint}")
-
-
-def _integer(p: Mapping[str, Any], name: str, least: int) -> None:
-    value = p[name]
-    if not isinstance(value, Integral):
-        raise TypeError(f"{name}={value!r} must be an integer of at least {least}")
-    if value < least:
-        raise ValueError(f"{name}={value!r} must be at least {least}")
 
 
 def check_training_data(
