@@ -10,13 +10,10 @@ import typer
 from accel_logreg.cli.common import note, out, reports_errors
 from accel_logreg.files.atomic import atomic_write
 from accel_logreg.measure.table import say, show
-from bench.compare import table as comparison_table
-from bench.compare.comparison import Comparison, Thresholds
+from bench.compare.comparison import Comparison, Selection, Thresholds, other_machine
 from bench.compare.comparison import compare as compare_documents
-from bench.compare.context import other_machine
 from bench.compare.revisions import Checkout
 from bench.compare.rounds import Plan
-from bench.compare.selection import Selection
 from bench.compare.study import SUITE, Question, compare_revisions
 from bench.report import document as bench_document
 from bench.report.document import BenchDocument
@@ -97,15 +94,17 @@ def compare(
     thresholds, select = Thresholds(relative, absolute), Selection(pattern)
     _check_file("--json", json_file)
     wrong: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     if revisions is not None:
-        if a is not None:
-            raise ValueError(f"{a} and --revisions: compare two files, or two revisions, not both")
-        if anyway:
-            raise ValueError("--anyway is for files; revisions are measured on one machine")
-        if keep is not None and keep.exists() and not keep.is_dir():
-            raise NotADirectoryError(f"--keep {keep} is a file; name a folder")
-        if n_threads is not None and n_threads < 1:
-            raise ValueError(f"--n-threads {n_threads} must be at least 1")
+        refusals = {
+            f"{a} and --revisions: compare two files, or two revisions, not both": a is not None,
+            "--anyway is for files; revisions are measured on one machine": anyway,
+            f"--keep {keep} is a file; name a folder": keep is not None and keep.is_file(),
+            f"--n-threads {n_threads} must be at least 1": n_threads is not None and n_threads < 1,
+        }
+        for sentence, holds in refusals.items():
+            if holds:
+                raise ValueError(sentence)
         plan = Plan() if rounds is None else Plan(rounds=rounds)
         question = Question(thresholds, select, plan, n_threads, tuple(map(_shape, shape or ())))
         study = compare_revisions(
@@ -118,14 +117,8 @@ def compare(
             study.a.write(keep / "A.json")
             study.b.write(keep / "B.json")
     else:
-        given = {
-            "--rounds": rounds,
-            "--shape": shape,
-            "--n-threads": n_threads,
-            "--install": install,
-            "--keep": keep,
-        }
-        for option, value in given.items():
+        given = {"--rounds": rounds, "--shape": shape, "--n-threads": n_threads, "--install": install}
+        for option, value in (given | {"--keep": keep}).items():
             if value is not None:
                 raise ValueError(
                     f"{option} goes with --revisions BASE HEAD; files have been measured already"
@@ -133,11 +126,10 @@ def compare(
         if a is None or b is None:
             raise ValueError("name two results of 'make bench', A.json B.json, or --revisions BASE HEAD")
         found, title = _compare_files(a, b, thresholds, select, anyway)
-        remarks = ()
     _print(found, title, remarks, wrong, markdown)
     if json_file is not None:
         with atomic_write(json_file) as stream:
-            stream.write(comparison_table.to_json(found, title).encode())
+            stream.write(found.to_json(title).encode())
         note(f"written: {json_file}")
     if wrong:
         raise typer.Exit(WRONG)
@@ -157,10 +149,8 @@ def _compare_files(
         )
     paired = _same_rounds(first, second)
     found = compare_documents(first, second, thresholds, select=select, paired=paired, anyway=anyway)
-    revisions = (document.revision or "no revision" for document in (first, second))
-    return found, "A: {} ({}), B: {} ({})".format(
-        *(x for pair in zip((a, b), revisions, strict=True) for x in pair)
-    )
+    of_a, of_b = (document.revision or "no revision" for document in (first, second))
+    return found, f"A: {a} ({of_a}), B: {b} ({of_b})"
 
 
 def _print(
@@ -168,14 +158,14 @@ def _print(
 ) -> None:
     answers = [f"WRONG ANSWER: {text}" for text in wrong]
     if markdown:
-        typer.echo(comparison_table.to_markdown(found, title, (*remarks, *answers)), nl=False)
+        typer.echo(found.to_markdown(title, (*remarks, *answers)), nl=False)
         return
     for sentence in remarks:
         say(out, sentence)
     for sentence in found.differences:
         say(out, f"Not alike: {sentence}")
-    show(out, comparison_table.table(found, title))
-    for sentence in (*answers, *comparison_table.sentences(found)):
+    show(out, found.table(title))
+    for sentence in (*answers, *found.sentences()):
         say(out, sentence)
 
 

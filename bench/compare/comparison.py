@@ -1,4 +1,4 @@
-"""Whether B is slower or faster than A: the verdicts on two benchmark documents.
+"""Whether B is slower or faster than A: the verdicts on two benchmark documents, and how they are shown.
 
 A slow-down FAILS only if all of this holds, so that a failure can be believed:
 
@@ -15,23 +15,74 @@ by ``relative`` can be excluded. Anything else is "too noisy to say".
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from accel_logreg.measure.clock import in_words
 from accel_logreg.measure.intervals import Interval
+from accel_logreg.measure.table import Table
 from bench.compare import significance
-from bench.compare.context import incomparable, machine_factors, shared_differences
-from bench.compare.selection import Selection
-from bench.report.document import BenchDocument, Record
+from bench.report.document import BenchDocument, Record, finite
 
+FORMAT, VERSION = "accel_logreg comparison", 1
 LEVEL = 0.01  # chance of any false verdict in one comparison, at most
 DOUBT = 0.05  # chance that a slow-down is taken to pass the relative threshold and does not, at most
 VISIBLE = 0.03  # a smaller difference is no news, however certain
 _PROMISED = 1e-8  # the suboptimality that a fit promises unless told otherwise
 _WORSE = 10.0  # answers within the promise differ by this much before it is said
+
+# Of the machine: another one, if any of these differs; and what may differ on the same one.
+_IDENTITY = {
+    "cpu": "processor", "logical_cores": "cores", "usable_cores": "usable cores",
+    "cpu_quota": "limit in cores", "gpus": "GPUs",
+}  # fmt: skip
+_SETTINGS = {
+    "platform": "system", "memory_bytes": "memory in bytes", "cache_bytes": "caches in bytes",
+    "python": "Python", "blas": "BLAS", "driver": "driver", "cuda": "CUDA", "nvrtc": "NVRTC",
+}  # fmt: skip
+# Of a record: it measures something else, if any of these differs.
+_MEASURED = ("engine", "group", "problem", "shape", "dtype", "threads", "seed", "cache")
+
+_TERM = r"(not )?((?<!\S)(?!(?:and|or|not)(?: |$))\S+)"
+_TERMS = rf"{_TERM}(?: (?:and )?{_TERM})*"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Names that hold the words of ``pattern`` in any case, as ``-k`` of pytest; an empty one chooses all.
+
+    Words side by side, or joined by "and", must all occur; "not" turns the next word round; "or" separates
+    alternatives and binds least. There are no parentheses.
+
+    Raises
+    ------
+    ValueError
+        An operator that has nothing to join.
+    """
+
+    pattern: str = ""
+
+    def __post_init__(self) -> None:
+        if self._text and not re.fullmatch(rf"{_TERMS}(?: or {_TERMS})*", self._text):
+            raise ValueError(
+                f"-k {self.pattern!r}: an operator has nothing to join; write words such as 'gradient and "
+                "numba', 'fit or descent', 'not float32'"
+            )
+
+    def __contains__(self, name: str) -> bool:
+        return any(
+            all((word in name.lower()) is not bool(no) for no, word in re.findall(_TERM, words))
+            for words in self._text.split(" or ")
+        )
+
+    @property
+    def _text(self) -> str:
+        return " ".join(self.pattern.lower().split())
 
 
 class Verdict(StrEnum):
@@ -100,6 +151,68 @@ class Comparison:
     def failures(self) -> tuple[Row, ...]:
         return tuple(row for row in self.rows if row.fails)
 
+    def table(self, title: str) -> Table:
+        """The benchmarks of both, those that fail first, then by how much they changed."""
+        order = sorted(self.rows, key=lambda row: (not row.fails, -abs(math.log(row.ratio.value))))
+        relative, absolute = f"{self.thresholds.relative:.0%}", in_words(self.thresholds.absolute)
+        noise = "Both were measured in turns; A, B and B/A are medians of the rounds' least times."
+        if self.scatter is not None:
+            noise = (
+                f"Verdicts allow for runs of the same code that differ by {self.scatter:.1%} "
+                "(standard deviation)."
+            )
+        fails = (
+            f"Too slow: certainly by more than {relative}, and by more than {absolute}. Verdicts allow for "
+            f"{len(self.rows)} benchmarks looked at together; the interval is that of one."
+        )
+        columns = ("benchmark", "A", "B", "B/A", "95 % interval", "verdict")
+        return Table(title, columns, tuple(map(_cells, order)), (fails, noise))
+
+    def sentences(self) -> list[str]:
+        """What is said after the table: what could not be compared, answers, and the conclusion."""
+        said = [f"Only in {side}: {', '.join(only)}" for side, only in self._only() if only]
+        said += [f"Not alike: {name}: {why}" for name, why in self.incomparable.items()]
+        return [*said, *(f"Worse answer in B: {text}" for text in self.worse), self.conclusion()]
+
+    def _only(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        return ("A", self.only_a), ("B", self.only_b)
+
+    def conclusion(self) -> str:
+        """One sentence: what failed, or that nothing did, and how many of each verdict there are."""
+        counts = {verdict: sum(row.verdict is verdict for row in self.rows) for verdict in Verdict}
+        shares = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+        if not self.failures:
+            return f"No slow-down beyond the thresholds among {len(self.rows)}: {shares}."
+        named = ", ".join(f"{row.name} ({row.ratio.value:.2f} times)" for row in self.failures)
+        again = "" if self.paired else " Confirm it with --revisions, which measures both in turns."
+        return f"TOO SLOW: {named}. Among {len(self.rows)}: {shares}.{again}"
+
+    def to_markdown(self, title: str, remarks: Sequence[str] = ()) -> str:
+        """Title, differences, table and sentences, for an issue or a pull request."""
+        shown = self.table(title)
+        cells = [shown.columns, ("---", *["---:"] * 4, "---"), *shown.rows]
+        above = [*remarks, *(f"Not alike: {text}" for text in self.differences)]
+        parts = [
+            [f"### {title}"],
+            [f"- {text}" for text in above],
+            ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in cells],
+            [f"- {text}" for text in (*self.sentences(), *shown.notes)],
+        ]
+        return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
+
+    def to_json(self, title: str) -> str:
+        """All of it, numbers unrounded, times in seconds; what is not known is null."""
+        body = {"format": FORMAT, "version": VERSION, "title": title, "failed": bool(self.failures)}
+        body |= {"level": LEVEL, **asdict(self)}
+        return json.dumps(finite(body), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    interval = f"{row.ratio.low:.3f} to {row.ratio.high:.3f}" if row.ratio.known else "not known"
+    verdict = "TOO SLOW" if row.fails else row.verdict.value
+    times = in_words(row.median_a), in_words(row.median_b), f"{row.ratio.value:.3f}"
+    return (row.name, *times, interval, f"{verdict}: {row.remark}" if row.remark else verdict)
+
 
 def compare(
     a: BenchDocument,
@@ -128,20 +241,21 @@ def compare(
     """
     of_a, of_b = ({record.name: record for record in document.records} for document in (a, b))
     common = [(record, of_b[name]) for name, record in of_a.items() if name in of_b]
-    chosen = select or Selection("")
-    refused = {first.name: why for first, second in common if (why := incomparable(first, second))}
+    chosen = select or Selection()
+    refused = {first.name: why for first, second in common if (why := _incomparable(first, second))}
     pairs = [pair for pair in common if pair[0].name in chosen and (anyway or pair[0].name not in refused)]
     if not pairs:
         raise ValueError(_nothing(of_a.keys(), of_b.keys(), refused, chosen))
     # Of all benchmarks, not of those selected: the scatter of runs is better known so.
     ratios = [(x.engine, y.median_seconds / x.median_seconds) for x, y in common if x.name not in refused]
-    scatter, known_by = significance.scatter_of_runs(ratios, [_noise(a), _noise(b)])
+    noise = [float(document.noise.get("relative") or 0.0) for document in (a, b)]
+    scatter, known_by = significance.scatter_of_runs(ratios, noise)
     evidence: list[significance.Evidence] = []
     for first, second in pairs:
         if paired:
             evidence.append(significance.Paired(first.seconds, second.seconds))
             continue
-        slower, faster = machine_factors(a, b, first, second)
+        slower, faster = _machine_factors(a, b, first, second)
         evidence.append(
             significance.Apart(
                 first.seconds,
@@ -158,7 +272,7 @@ def compare(
         thresholds=thresholds,
         paired=paired,
         scatter=None if paired else scatter,
-        differences=shared_differences(a, b),
+        differences=_differences(a, b),
         only_a=tuple(name for name in of_a if name not in of_b and name in chosen),
         only_b=tuple(name for name in of_b if name not in of_a and name in chosen),
         incomparable={name: why for name, why in refused.items() if name in chosen},
@@ -168,9 +282,9 @@ def compare(
 
 def unsettled(a: Sequence[float], b: Sequence[float], thresholds: Thresholds) -> bool:
     """Whether paired rounds so far leave a change possible, so that more rounds are worth their time."""
-    half = thresholds.margin / 2.0
     so_far = significance.Paired(a, b)
-    return abs(math.log(so_far.interval.value)) > half or not so_far.within(thresholds.margin)
+    changed = abs(math.log(so_far.interval.value)) > thresholds.margin / 2.0
+    return changed or not so_far.within(thresholds.margin)
 
 
 def _rows(
@@ -179,7 +293,6 @@ def _rows(
     thresholds: Thresholds,
     warned: bool,
 ) -> list[Row]:
-    margin = thresholds.margin
     slower = significance.holm(item.above(0.0) for item in evidence)
     faster = significance.holm(item.below(0.0) for item in evidence)
     rows = []
@@ -190,29 +303,23 @@ def _rows(
             verdict = Verdict.SLOWER
         elif faster[i] <= LEVEL and ratio.high < 1.0 and ratio.value <= 1.0 / (1.0 + VISIBLE):
             verdict = Verdict.FASTER
-        elif evidence[i].within(margin):
+        elif evidence[i].within(thresholds.margin):
             verdict = Verdict.SAME
         fails, remark = False, ""
         if warned and verdict in (Verdict.SLOWER, Verdict.FASTER):
             verdict, remark = Verdict.NOISY, f"seen as {verdict}, but a run warns of noise"
         elif verdict is Verdict.SLOWER:
-            certain = evidence[i].above(margin) <= DOUBT and ratio.low > 1.0 + thresholds.relative
-            fails, remark = _judge(second.median_seconds - first.median_seconds, certain, thresholds)
+            more = second.median_seconds - first.median_seconds
+            if ratio.low <= 1.0 + thresholds.relative or evidence[i].above(thresholds.margin) > DOUBT:
+                remark = f"not certainly by more than {thresholds.relative:.0%}"
+            elif more <= thresholds.absolute:
+                remark = f"by {in_words(more)}, no more than {in_words(thresholds.absolute)}"
+            fails = not remark
         elif verdict is Verdict.NOISY and not ratio.known:
             remark = f"{min(len(first.seconds), len(second.seconds))} rounds are too few"
-        rows.append(
-            Row(first.name, first.median_seconds, second.median_seconds, ratio, verdict, fails, remark)
-        )
+        medians = first.median_seconds, second.median_seconds
+        rows.append(Row(first.name, *medians, ratio, verdict, fails, remark))
     return rows
-
-
-def _judge(more: float, certain: bool, thresholds: Thresholds) -> tuple[bool, str]:
-    """Whether a slow-down fails, and what keeps one from it."""
-    if not certain:
-        return False, f"not certainly by more than {thresholds.relative:.0%}"
-    if more <= thresholds.absolute:
-        return False, f"by {in_words(more)}, no more than {in_words(thresholds.absolute)}"
-    return True, ""
 
 
 def _worse(a: Record, b: Record) -> str:
@@ -229,11 +336,6 @@ def _worse(a: Record, b: Record) -> str:
     return ""
 
 
-def _noise(document: BenchDocument) -> float:
-    value = document.noise.get("relative")
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
-
-
 def _nothing(of_a: Collection[str], of_b: Collection[str], refused: dict[str, str], chosen: Selection) -> str:
     """Why there is nothing to compare, and what would help."""
     both = [name for name in of_a if name in of_b]
@@ -248,3 +350,64 @@ def _nothing(of_a: Collection[str], of_b: Collection[str], refused: dict[str, st
     return (
         f"none of {len(named)} benchmarks measures the same in both ({why}); --anyway compares them even so"
     )
+
+
+def other_machine(a: BenchDocument, b: BenchDocument) -> tuple[str, ...]:
+    """In what the machines differ, in sentences; empty for the same one."""
+    return tuple(_unlike(a.machine, b.machine, _IDENTITY))
+
+
+def _differences(a: BenchDocument, b: BenchDocument) -> tuple[str, ...]:
+    """What differs in machine, versions and mode, and what a document says of itself, in sentences."""
+    packages = [document.machine.get("packages") or {} for document in (a, b)]
+    names = {name: name for name in {**packages[0], **packages[1]} if name != "accel_logreg"}
+    told = _unlike(a.machine, b.machine, _IDENTITY | _SETTINGS) + _unlike(*packages, names)
+    if a.mode != b.mode:
+        told.append(f"mode: {a.mode} in A, {b.mode} in B")
+    for side, document in (("A", a), ("B", b)):
+        if warning := document.noise.get("warning"):
+            told.append(f"{side} warns: {warning}")
+    told += [
+        f"{name}: {a.ceilings[name]:.3g} in A, {b.ceilings[name]:.3g} in B, measured in each run"
+        for name in a.ceilings
+        if b.ceilings.get(name) and not 1 / 1.05 < a.ceilings[name] / b.ceilings[name] < 1.05
+    ]
+    return tuple(told)
+
+
+def _incomparable(a: Record, b: Record) -> str:
+    """In what two records of one name differ, so that their times cannot be compared; empty if in nothing."""
+    pairs = ((name, getattr(a, name), getattr(b, name)) for name in _MEASURED)
+    return "; ".join(f"{name} {_shown(x)} in A, {_shown(y)} in B" for name, x, y in pairs if x != y)
+
+
+def _machine_factors(a: BenchDocument, b: BenchDocument, of_a: Record, of_b: Record) -> tuple[float, float]:
+    """By which factor the machine's own limit fell from A to B, and by which it rose: each at least 1.
+
+    The limit measured beside the record where there is one, else the worst and the best of the run's.
+    """
+    if of_a.ceiling and of_b.ceiling and of_a.ceiling_of == of_b.ceiling_of:
+        fallen = [of_a.ceiling / of_b.ceiling]
+    else:
+        fallen = [
+            value / b.ceilings[name] for name, value in a.ceilings.items() if value and b.ceilings.get(name)
+        ]
+    return max([1.0, *fallen]), max([1.0, *(1.0 / factor for factor in fallen)])
+
+
+def _unlike(a: Mapping[str, Any], b: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
+    return [
+        f"{text}: {_shown(a.get(name))} in A, {_shown(b.get(name))} in B"
+        for name, text in names.items()
+        if a.get(name) != b.get(name)
+    ]
+
+
+def _shown(value: Any) -> str:
+    if value is None or value in ("", []):
+        return "none"
+    if isinstance(value, tuple | list):
+        return ("x" if isinstance(value, tuple) else ", ").join(map(_shown, value))
+    if isinstance(value, dict):
+        return " ".join(str(item) for item in (value.get("name"), value.get("version")) if item) or str(value)
+    return str(value)

@@ -10,6 +10,7 @@ installed into an environment of its own, with its own constraints.txt.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -21,11 +22,86 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bench.compare.process import RevisionError, Side
+from bench.harness.process import Process, ProcessEndedError
 
 UNCOMMITTED = ("WORKTREE", ".")
 PACKAGE = "accel_logreg"
 Run = Callable[[Sequence[str | Path]], str]
+
+_WORKER = Path(__file__).with_name("worker.py")
+_LONGEST = 600.0  # seconds for an answer: compiling takes tens, and longer means that it hangs
+
+
+class RevisionError(ValueError):
+    """A revision cannot be exported, installed or measured; the message says why."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """A revision ready to be measured.
+
+    label : what it is called in the table
+    python : the interpreter
+    path : the folder to put on Python's path; None where the package is installed for ``python``
+    package : the folder that ``accel_logreg`` has to come from, or lie under
+    """
+
+    label: str
+    python: Path
+    path: Path | None
+    package: Path
+
+
+class Worker:
+    """The process that measures one side, see ``worker.py``; what it measures is this side and no other."""
+
+    def __init__(self, side: Side, threads: int | None, shapes: Sequence[tuple[int, int]]) -> None:
+        self._side, self._greeted = side, False
+        self._process = Process(
+            f"{_WORKER}:serve",
+            {"threads": threads, "shapes": shapes},
+            environment=_environment(side.path),
+            python=side.python,
+            folder=side.package.parent,
+        )
+
+    def post(self, **request: Any) -> None:
+        """Hand over a request; requests are answered in the order in which they are posted."""
+        if not self._greeted:
+            self._greeted = True
+            self._process.post({"do": "hello"})
+            self._check(self.reply())
+        self._process.post(request)
+
+    def reply(self) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = self._process.reply(_LONGEST)
+        except ProcessEndedError as error:
+            raise RevisionError(
+                f"{self._side.label}: the measuring process gave no answer: {error}"
+            ) from None
+        return answer
+
+    def end(self) -> None:
+        self._process.close()
+
+    def _check(self, hello: dict[str, Any]) -> None:
+        if "package" not in hello:
+            raise RevisionError(f"{self._side.label}: accel_logreg does not load: {hello['unavailable']}")
+        package = Path(hello["package"]).resolve()
+        if not package.is_relative_to(self._side.package.resolve()):
+            raise RevisionError(
+                f"{self._side.label}: accel_logreg came from {package} and not from {self._side.package}, so "
+                "another code would be measured; something puts that folder first on Python's path"
+            )
+
+
+def _environment(path: Path | None) -> dict[str, str]:
+    """Ours, but for what leads to other code, or leaves compiled kernels outside of the revision's folder."""
+    dropped = ("PYTHONPATH", "PYTHONHOME", "NUMBA_CACHE_DIR", "PYTHONSTARTUP")
+    kept = {name: value for name, value in os.environ.items() if name not in dropped}
+    kept["PYTHONHASHSEED"] = "0"
+    return kept if path is None else {**kept, "PYTHONPATH": str(path)}
 
 
 def run(command: Sequence[str | Path]) -> str:
@@ -143,9 +219,7 @@ def other_needs(a: Path, b: Path) -> str:
     """In what the packages that two trees need differ, in words; empty where they need the same."""
     if _needs(a) != _needs(b):
         return "the dependencies in pyproject.toml differ"
-    if _constraints(a) != _constraints(b):
-        return "constraints.txt differs"
-    return ""
+    return "" if _constraints(a) == _constraints(b) else "constraints.txt differs"
 
 
 def uninstalled(label: str, tree: Path) -> Side:

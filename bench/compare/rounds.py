@@ -23,15 +23,26 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from bench.compare.process import Measurer, RevisionError
+from bench.compare.revisions import RevisionError
 from bench.compare.worker import Task
 
 EFFORT = 3  # times the rounds, for what looks changed
 _BATCH = 3e-4  # seconds: many times the clock's grain, far below a time slice of the system
+
+
+class Measurer(Protocol):
+    """One process that measures one revision. Requests are answered in the order in which they are posted."""
+
+    def post(self, **request: Any) -> None: ...
+
+    def reply(self) -> dict[str, Any]: ...
+
+    def end(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -71,6 +82,17 @@ class Outcome:
     wrong: tuple[dict[str, str], dict[str, str]] = field(default_factory=lambda: ({}, {}))
     load_average: float = 0.0
 
+    def trouble(self, name: str, replies: Sequence[dict[str, Any]]) -> bool:
+        """Whether a side could not, or did wrong; such a benchmark is given up."""
+        troubled = False
+        for side, reply in enumerate(replies):
+            for kind, found in (("unavailable", self.unavailable), ("wrong", self.wrong)):
+                if kind in reply:
+                    found[side][name] = reply[kind]
+                    self.taken.pop(name, None)
+                    troubled = True
+        return troubled
+
 
 @dataclass(frozen=True)
 class Conductor:
@@ -85,7 +107,6 @@ class Conductor:
     unsettled: Callable[[Sequence[float], Sequence[float]], bool]
     plan: Plan = Plan()
     report: Callable[[str], None] = lambda _: None
-    sleep: Callable[[float], None] = time.sleep
 
     def run(self, tasks: Sequence[Task]) -> Outcome:
         """Prepare both sides, measure all rounds, and those of what looks changed.
@@ -107,111 +128,81 @@ class Conductor:
         """
         outcome = Outcome(load_average=os.getloadavg()[0])
         self.report(f"compiling and checking {len(tasks)} benchmarks on both sides")
-        self._prepare(tasks, outcome)
+        with self._both() as both:
+            for task in tasks:
+                opened = _ask_both(both, do="open", name=task.name)
+                if outcome.trouble(task.name, opened) or outcome.trouble(
+                    task.name, _ask_both(both, do="close")
+                ):
+                    continue
+                outcome.taken[task.name] = Taken(
+                    task,
+                    threads=(opened[0]["threads"], opened[1]["threads"]),
+                    first_seconds=(opened[0]["first_seconds"], opened[1]["first_seconds"]),
+                )
         if not outcome.taken:
-            whys = [*outcome.unavailable[0].values(), *outcome.unavailable[1].values()]
-            whys += [*outcome.wrong[0].values(), *outcome.wrong[1].values()]
-            raise RevisionError(f"no benchmark can be measured on both sides: {whys[0]}")
+            (why, *_) = [why for side in (*outcome.unavailable, *outcome.wrong) for why in side.values()]
+            raise RevisionError(f"no benchmark can be measured on both sides: {why}")
         return outcome
 
     def measure(self, outcome: Outcome) -> Outcome:
         """All rounds of what was prepared, and more of what looks changed: ``outcome`` with its figures."""
-        rounds, names = self.plan.rounds, list(outcome.taken)
+        rounds, taken = self.plan.rounds, outcome.taken
+        names = list(taken)
         for number in range(EFFORT * rounds):
+            names = [name for name in names if name in taken]
             if number == rounds:
-                names = [n for n in names if n in outcome.taken and self.unsettled(*outcome.taken[n].seconds)]
+                names = [name for name in names if self.unsettled(*taken[name].seconds)]
                 if not names:
                     break
                 self.report(f"more rounds of what may have changed: {', '.join(names)}")
             self.report(f"round {number + 1} of {rounds if number < rounds else EFFORT * rounds}")
-            self._round(number, [name for name in names if name in outcome.taken], outcome)
+            with self._both() as both:
+                for name in names:
+                    self._measure(number, name, both, outcome)
         return outcome
-
-    def _prepare(self, tasks: Sequence[Task], outcome: Outcome) -> None:
-        both = self._begin()
-        try:
-            for task in tasks:
-                name = task.name
-                opened = _ask_both(both, do="open", name=name)
-                if _note_trouble(name, opened, outcome):
-                    continue
-                closed = _ask_both(both, do="close")
-                if not _note_trouble(name, closed, outcome):
-                    outcome.taken[name] = Taken(
-                        task,
-                        threads=(opened[0]["threads"], opened[1]["threads"]),
-                        first_seconds=(opened[0]["first_seconds"], opened[1]["first_seconds"]),
-                    )
-        finally:
-            _end(both)
-
-    def _round(self, number: int, names: Sequence[str], outcome: Outcome) -> None:
-        both = self._begin()
-        try:
-            for name in names:
-                self._measure(number, name, both, outcome)
-        finally:
-            _end(both)
 
     def _measure(self, number: int, name: str, both: Sequence[Measurer], outcome: Outcome) -> None:
         taken, plan = outcome.taken[name], self.plan
         order = (0, 1) if number % 2 == 0 else (1, 0)
         opened = {side: _ask(both[side], do="open", name=name) for side in order}
-        if _note_trouble(name, [opened[0], opened[1]], outcome):
+        if outcome.trouble(name, [opened[0], opened[1]]):
             return
         if not taken.calls:
             taken.calls = _ask(both[0], do="calls", at_least=_BATCH).get("calls", 1)
         samples: tuple[list[float], list[float]] = ([], [])
         for turn in range(plan.turns):
             for side in order if turn % 2 == 0 else order[::-1]:
-                self.sleep(plan.rest)
+                time.sleep(plan.rest)
                 reply = _ask(both[side], do="take", calls=taken.calls, seconds=plan.seconds)
-                if "seconds" not in reply:
-                    _note_trouble(name, [reply, {}] if side == 0 else [{}, reply], outcome)
+                if outcome.trouble(name, [reply, {}] if side == 0 else [{}, reply]):
                     return
                 samples[side].extend(reply["seconds"])
         replies = _ask_both(both, do="close")
-        if _note_trouble(name, replies, outcome):
+        if outcome.trouble(name, replies):
             return
         for side in (0, 1):
             taken.seconds[side].append(min(samples[side]))
             taken.suboptimality[side] = replies[side]["suboptimality"]
 
-    def _begin(self) -> list[Measurer]:
-        started: list[Measurer] = []
-        try:
+    @contextmanager
+    def _both(self) -> Iterator[list[Measurer]]:
+        """A process of each side, ended whatever happens."""
+        with ExitStack() as stack:
+            both = []
             for side in (0, 1):
-                started.append(self.start(side))  # noqa: PERF401 - those before are ended if one fails
-        except BaseException:
-            _end(started)
-            raise
-        return started
+                both.append(self.start(side))
+                stack.callback(both[-1].end)
+            yield both
 
 
 def _ask(measurer: Measurer, **request: Any) -> dict[str, Any]:
-    measurer.post(request)
+    measurer.post(**request)
     return measurer.reply()
 
 
 def _ask_both(both: Sequence[Measurer], **request: Any) -> list[dict[str, Any]]:
     """Both at work at once: for what is not timed."""
     for measurer in both:
-        measurer.post(request)
+        measurer.post(**request)
     return [measurer.reply() for measurer in both]
-
-
-def _note_trouble(name: str, replies: Sequence[dict[str, Any]], outcome: Outcome) -> bool:
-    """Whether a side could not, or did wrong; such a benchmark is given up."""
-    troubled = False
-    for side, reply in enumerate(replies):
-        for kind, found in (("unavailable", outcome.unavailable), ("wrong", outcome.wrong)):
-            if kind in reply:
-                found[side][name] = reply[kind]
-                outcome.taken.pop(name, None)
-                troubled = True
-    return troubled
-
-
-def _end(measurers: Sequence[Measurer]) -> None:
-    for measurer in measurers:
-        measurer.end()

@@ -26,7 +26,6 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
 from accel_logreg.measure.intervals import FEWEST, Interval, median_interval, ratio_interval
@@ -34,8 +33,7 @@ from accel_logreg.measure.intervals import FEWEST, Interval, median_interval, ra
 UNKNOWN_SCATTER = 0.03  # of two runs' ratios, relative, where too few benchmarks tell
 LEAST_SCATTER = 0.01  # no two runs agree better than this, whatever a few benchmarks say
 _FEWEST_RATIOS = 8
-_NORMAL_MIDDLE = 2 * 1.959964  # standard deviations across 95 % of a normal distribution
-_THREE_QUARTERS = 1.150349  # of |z| lie below this
+_NORMAL = stats.norm()
 
 
 class Evidence(Protocol):
@@ -62,19 +60,27 @@ class Paired:
     def __init__(self, a: Sequence[float], b: Sequence[float]) -> None:
         if len(a) != len(b):
             raise ValueError(f"paired samples must be equally many, got {len(a)} and {len(b)}")
-        self._logs: NDArray[np.float64] = np.log(b) - np.log(a)
+        self._logs = np.log(b) - np.log(a)
         # Of the rounds' ratios, and not of the ratio of two medians, which may come from different rounds.
         self.interval = median_interval(np.exp(self._logs).tolist())
 
     def above(self, margin: float) -> float:
-        return _coin(self._logs - margin)
+        return self._coin(self._logs > margin, self._logs != margin)
 
     def below(self, margin: float) -> float:
-        return _coin(margin - self._logs)
+        return self._coin(self._logs < margin, self._logs != margin)
 
     def within(self, margin: float) -> bool:
         low, high = self.interval.low, self.interval.high
         return self.interval.known and -margin < math.log(low) and math.log(high) < margin
+
+    @staticmethod
+    def _coin(heads: np.ndarray, decided: np.ndarray) -> float:
+        """Chance of as many heads as there are, or more, among the rounds that decide anything."""
+        tosses = int(decided.sum())
+        if tosses < FEWEST:
+            return 1.0
+        return float(stats.binomtest(int(heads.sum()), tosses, alternative="greater").pvalue)
 
 
 class Apart:
@@ -102,43 +108,40 @@ class Apart:
         faster_machine: float = 1.0,
     ) -> None:
         self.interval = interval = ratio_interval(b, a)
-        centre = math.log(interval.value)
-        quarter = math.log(np.quantile(b, 0.25) / np.quantile(a, 0.25))
+        said = math.log(interval.value), math.log(np.quantile(b, 0.25) / np.quantile(a, 0.25))
         # What the median and the fastest quarter both say, less what the machine itself explains.
-        self._at_least = min(centre, quarter) - math.log(slower_machine)
-        self._at_most = max(centre, quarter) + math.log(faster_machine)
-        own = math.log(interval.high / interval.low) / _NORMAL_MIDDLE if interval.known else math.inf
-        self._deviation = math.hypot(own, scatter)
+        self._at_least = min(said) - math.log(slower_machine)
+        self._at_most = max(said) + math.log(faster_machine)
+        if not interval.known:
+            return
+        own = math.log(interval.high / interval.low) / (2.0 * float(_NORMAL.ppf(0.975)))
+        deviation = math.hypot(own, scatter)
         # Welch and Satterthwaite: how many degrees of freedom a sum of two estimated variances has.
-        share = (own / self._deviation) ** 2 if interval.known else 1.0
-        fewest = min(len(a), len(b)) - 1
-        self._degrees = 1.0 / (share**2 / max(fewest, 1) + (1.0 - share) ** 2 / max(known_by - 1, 1))
+        share = (own / deviation) ** 2
+        fewest = max(min(len(a), len(b)) - 1, 1)
+        degrees = 1.0 / (share**2 / fewest + (1.0 - share) ** 2 / max(known_by - 1, 1))
+        self._noise = stats.t(degrees, scale=deviation)
 
     def above(self, margin: float) -> float:
-        return self._tail(self._at_least - margin)
+        return float(self._noise.sf(self._at_least - margin)) if self.interval.known else 1.0
 
     def below(self, margin: float) -> float:
-        return self._tail(margin - self._at_most)
+        return float(self._noise.sf(margin - self._at_most)) if self.interval.known else 1.0
 
     def within(self, margin: float) -> bool:
         if not self.interval.known:
             return False
-        reach = float(stats.t.ppf(0.975, self._degrees)) * self._deviation
+        reach = float(self._noise.ppf(0.975))
         return max(abs(self._at_least), abs(self._at_most)) + reach < margin
-
-    def _tail(self, distance: float) -> float:
-        return float(stats.t.sf(distance / self._deviation, self._degrees)) if self.interval.known else 1.0
 
 
 def holm(chances: Iterable[float]) -> list[float]:
     """The chances, adjusted for being looked at together; each at least as large as it was."""
-    given = list(chances)
-    adjusted = [1.0] * len(given)
-    largest = 0.0
-    for place, index in enumerate(sorted(range(len(given)), key=given.__getitem__)):
-        largest = max(largest, min(1.0, (len(given) - place) * given[index]))
-        adjusted[index] = largest
-    return adjusted
+    given = np.fromiter(chances, dtype=np.float64)
+    order = np.argsort(given)
+    adjusted = np.empty_like(given)
+    adjusted[order] = np.maximum.accumulate(np.minimum(1.0, np.arange(len(given), 0, -1) * given[order]))
+    return adjusted.tolist()
 
 
 def rounds_needed(benchmarks: int, level: float) -> int:
@@ -161,14 +164,4 @@ def scatter_of_runs(ratios: Iterable[tuple[str, float]], noise: Sequence[float])
     floor = max(LEAST_SCATTER, *noise)
     if len(apart) < _FEWEST_RATIOS:
         return max(UNKNOWN_SCATTER, floor), _FEWEST_RATIOS
-    return max(float(np.quantile(apart, 0.75)) / _THREE_QUARTERS, floor), len(apart)
-
-
-def _coin(logs: NDArray[np.float64]) -> float:
-    """Chance of as many rounds above zero as there are, if each were so with a chance of one half."""
-    decided = int(np.count_nonzero(logs))
-    if decided < FEWEST:
-        return 1.0
-    above = int(np.count_nonzero(logs > 0.0))
-    ways = sum(math.comb(decided, k) for k in range(above, decided + 1))
-    return float(ways / 2**decided)
+    return max(float(np.quantile(apart, 0.75) / _NORMAL.ppf(0.875)), floor), len(apart)

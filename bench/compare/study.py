@@ -16,13 +16,11 @@ from types import FrameType
 from accel_logreg.measure import machine
 from accel_logreg.measure.intervals import median_interval
 from bench.compare import revisions, significance
-from bench.compare.comparison import LEVEL, Comparison, Thresholds, compare, unsettled
-from bench.compare.process import RevisionError, Side, WorkerProcess
-from bench.compare.revisions import Checkout
+from bench.compare.comparison import LEVEL, Comparison, Selection, Thresholds, compare, unsettled
+from bench.compare.revisions import Checkout, RevisionError, Side, Worker
 from bench.compare.rounds import EFFORT, Conductor, Outcome, Plan
-from bench.compare.selection import Selection
 from bench.compare.worker import SEED, Task, tasks
-from bench.report.document import BenchDocument, Record
+from bench.report.document import BenchDocument, Record, by_reason
 
 SUITE = "compare"
 _HEAVY = 0.5  # processes a core, before we start, above which results will be noisy
@@ -37,7 +35,7 @@ class Question:
     """
 
     thresholds: Thresholds = field(default_factory=Thresholds)
-    select: Selection = field(default_factory=lambda: Selection(""))
+    select: Selection = field(default_factory=Selection)
     plan: Plan = field(default_factory=Plan)
     threads: int | None = None
     shapes: tuple[tuple[int, int], ...] = ()
@@ -123,14 +121,17 @@ def compare_sides(
     a: Side, b: Side, question: Question, *, report: Callable[[str], None] = lambda _: None
 ) -> Study:
     """Measure two trees that are ready."""
-    thresholds, sides = question.thresholds, (a, b)
-    conductor = Conductor(
-        start=lambda side: WorkerProcess(sides[side], question.threads, question.shapes),
-        unsettled=lambda first, second: unsettled(first, second, thresholds),
+    return conclude(conductor(a, b, question, report).run(question.tasks()), (a.label, b.label), question)
+
+
+def conductor(a: Side, b: Side, question: Question, report: Callable[[str], None]) -> Conductor:
+    """What measures these two."""
+    return Conductor(
+        start=lambda side: Worker((a, b)[side], question.threads, question.shapes),
+        unsettled=lambda first, second: unsettled(first, second, question.thresholds),
         plan=question.plan,
         report=report,
     )
-    return conclude(conductor.run(question.tasks()), (a.label, b.label), question)
 
 
 def conclude(outcome: Outcome, labels: tuple[str, str], question: Question) -> Study:
@@ -161,7 +162,7 @@ def conclude(outcome: Outcome, labels: tuple[str, str], question: Question) -> S
             f"{machine.usable_cores()} cores): it will take larger differences to be seen."
         )
     skipped = {name: why for name, why in missing[0].items() if name in missing[1]}
-    remarks += [f"Not measured: {', '.join(names)}: {why}" for why, names in _by_reason(skipped).items()]
+    remarks += [f"Not measured: {', '.join(names)}: {why}" for why, names in by_reason(skipped).items()]
     found = replace(
         found,
         only_a=tuple(name for name in missing[1] if name not in skipped),
@@ -212,13 +213,6 @@ def _document(
         records=tuple(records),
         skipped=dict(outcome.unavailable[side]),
     )
-
-
-def _by_reason(skipped: dict[str, str]) -> dict[str, list[str]]:
-    reasons: dict[str, list[str]] = {}
-    for name, why in skipped.items():
-        reasons.setdefault(why, []).append(name)
-    return reasons
 
 
 @contextmanager

@@ -27,13 +27,10 @@ import numpy as np
 from accel_logreg.backends import load_backend
 from accel_logreg.measure.table import Table, show
 from accel_logreg.measure.terminal import terminal
-from bench.compare.comparison import Thresholds, unsettled
-from bench.compare.process import Side, WorkerProcess
+from bench.compare.comparison import Selection
 from bench.compare.revisions import Checkout, uninstalled
-from bench.compare.rounds import Conductor, Outcome, Plan
-from bench.compare.selection import Selection
-from bench.compare.study import Question, Study, conclude, ended_by_signals
-from bench.compare.table import conclusion
+from bench.compare.rounds import Plan
+from bench.compare.study import Question, Study, compare_sides, conclude, conductor, ended_by_signals
 from bench.compare.worker import Task, problem
 
 SHAPE = (40_000, 28)  # a few MB: neighbours take the memory's pace away, less so the caches'
@@ -70,7 +67,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--n-threads", type=int, help="of the engines; all cores if not given")
     options = parser.parse_args(arguments)
     question = Question(
-        thresholds=Thresholds(),
         select=Selection("gradient and not cupy"),
         plan=Plan(rounds=options.rounds, turns=3, seconds=0.02, rest=0.03),
         threads=options.n_threads,
@@ -85,7 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         shutil.copytree(plain, slow, symlinks=True)
         shares = {task: share_of_rows(task, options.n_threads) for task in question.tasks()}
         plant(slow, shares)
-        rows = [_planted(_study(plain, slow, question), time.perf_counter() - began)]
+        sides = uninstalled("plain", plain), uninstalled("planted", slow)
+        rows = [_planted(compare_sides(*sides, question, report=_report), time.perf_counter() - began)]
         print("; ".join(rows[0]), file=sys.stderr, flush=True)  # the rest takes minutes
         rows += _reruns(plain, same, question, options.tries)
     good = all(row[-1] == "as it should be" for row in rows)
@@ -137,38 +134,22 @@ def _least(call: Callable[[], object], seconds: float = 1.0) -> float:
     return float(least)
 
 
-def _conductor(a: Path, b: Path, question: Question) -> Conductor:
-    sides = (Side("plain", *_where(a)), Side("other", *_where(b)))
-    return Conductor(
-        start=lambda side: WorkerProcess(sides[side], question.threads, question.shapes),
-        unsettled=lambda first, second: unsettled(first, second, question.thresholds),
-        plan=question.plan,
-        report=lambda line: print(f"  {line}", file=sys.stderr, flush=True),
-    )
-
-
-def _where(tree: Path) -> tuple[Path, Path | None, Path]:
-    side = uninstalled("", tree)
-    return side.python, side.path, side.package
-
-
-def _study(a: Path, b: Path, question: Question) -> Study:
-    return conclude(_conductor(a, b, question).run(question.tasks()), ("plain", "planted"), question)
+def _report(line: str) -> None:
+    print(f"  {line}", file=sys.stderr, flush=True)
 
 
 def _reruns(a: Path, b: Path, question: Question, tries: int) -> list[tuple[str, ...]]:
     """One row for all tries; a row more for every try that flagged something."""
-    conductor = _conductor(a, b, question)
-    prepared = conductor.prepare(question.tasks())
+    measuring = conductor(uninstalled("plain", a), uninstalled("the same", b), question, _report)
+    prepared = measuring.prepare(question.tasks())
     began, ratios, flagged, false = time.perf_counter(), [], 0, []
     for number in range(tries):
         print(f"the same tree, {number + 1} of {tries}", file=sys.stderr, flush=True)
-        outcome: Outcome = conductor.measure(copy.deepcopy(prepared))
-        study = conclude(outcome, ("plain", "the same"), question)
+        study = conclude(measuring.measure(copy.deepcopy(prepared)), ("plain", "the same"), question)
         ratios += [row.ratio.value for row in study.comparison.rows]
         failures = study.comparison.failures
         flagged += bool(failures)
-        print(f"  {conclusion(study.comparison)}", file=sys.stderr, flush=True)
+        _report(study.comparison.conclusion())
         false += [
             (f"try {number + 1}: {row.name}", "1", f"{row.ratio.value:.3f}", "", "FALSE") for row in failures
         ]

@@ -5,16 +5,11 @@ put to a revision that never heard of them. It therefore imports nothing of this
 revision has: the estimator, and the door to the engines (``load_backend``, ``rows``, ``loss_grad``, …). A
 benchmark that the revision cannot do is an answer ("unavailable"), and so is a wrong result: every result is
 checked by NumPy's formulas in float64, before anything is timed and after the last timed call of a process.
-
-Requests and replies are lines of JSON on standard input and output; the end of the input ends the process.
 """
 
 from __future__ import annotations
 
 import gc
-import json
-import os
-import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -279,15 +274,6 @@ class Desk:
         return {"suboptimality": opened.close()}
 
 
-def main() -> None:
-    """Serve until standard input ends. Arguments: one JSON object with "threads" and "shapes"."""
-    options = json.loads(sys.argv[1])
-    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a library prints must not get among the replies
-    desk = Desk(options["threads"], options["shapes"])
-    for line in sys.stdin:
-        print(json.dumps(desk.answer(json.loads(line))), file=replies, flush=True)
-
-
-if __name__ == "__main__":
-    main()
+def serve(options: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """What ``bench/harness/process.py`` asks; ``options``: "threads" and "shapes"."""
+    return Desk(options["threads"], options["shapes"]).answer

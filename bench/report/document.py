@@ -7,6 +7,7 @@ Times are seconds, rates per second, sizes bytes. What does not apply to a bench
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -137,9 +138,9 @@ class BenchDocument:
         """One record a line: small, and what changed from run to run is seen."""
         body = {"format": FORMAT, "version": VERSION, **asdict(self)}
         del body["records"]
-        head = json.dumps(_finite(body), indent=1, ensure_ascii=False, allow_nan=False).removesuffix("\n}")
+        head = json.dumps(finite(body), indent=1, ensure_ascii=False, allow_nan=False).removesuffix("\n}")
         lines = [
-            json.dumps(_finite(_without_defaults(record)), ensure_ascii=False, allow_nan=False)
+            json.dumps(finite(_without_defaults(record)), ensure_ascii=False, allow_nan=False)
             for record in self.records
         ]
         return "".join((head, ',\n "records": [\n', ",\n".join(lines), "\n ]\n}\n"))
@@ -203,16 +204,24 @@ def _without_defaults(record: Record) -> dict[str, Any]:
     }
 
 
+def by_reason(skipped: Mapping[str, str]) -> dict[str, list[str]]:
+    """Reason → the benchmarks that were left out for it."""
+    reasons: dict[str, list[str]] = {}
+    for name, why in skipped.items():
+        reasons.setdefault(why, []).append(name)
+    return reasons
+
+
 def _says_nothing(value: Any) -> bool:
     return value is None or value is False or value == "" or value == {}
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """NaN as null: JSON has no other."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     if isinstance(value, float) and value != value:
         return None
     return value

@@ -16,8 +16,7 @@ from support.rounds_player import conduct
 
 from bench.compare import revisions
 from bench.compare import study as revision_study
-from bench.compare.process import RevisionError, Side
-from bench.compare.revisions import Checkout, Revision
+from bench.compare.revisions import Checkout, Revision, RevisionError, Side
 from bench.compare.study import Question, compare_revisions, conclude
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -128,11 +127,9 @@ def test_a_revision_is_installed_with_its_own_constraints(tmp_path: Path) -> Non
 
 
 @needs_git
-@pytest.mark.parametrize(
-    "error", [None, KeyboardInterrupt(), RevisionError("died")], ids=["well", "Ctrl-C", "dead"]
-)
+@pytest.mark.parametrize("end", ["well", "Ctrl-C", "dead", "SIGTERM"])
 def test_temporary_folders_go_whatever_happens(
-    checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException | None
+    checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
     folder = tmp_path / "temporary"
     folder.mkdir()
@@ -142,34 +139,24 @@ def test_temporary_folders_go_whatever_happens(
     def measured(a: Side, b: Side, question: Question, *, report: Any) -> Any:  # noqa: ARG001
         seen.extend((a.package, b.package))
         assert all(package.is_dir() for package in seen)
-        if error is not None:
-            raise error
-        return conclude(conduct({})[0], (a.label, b.label), question)
+        match end:
+            case "Ctrl-C":
+                raise KeyboardInterrupt
+            case "dead":
+                raise RevisionError("died")
+            case "SIGTERM":
+                os.kill(os.getpid(), signal.SIGTERM)
+        return conclude(conduct(), (a.label, b.label), question)
 
     monkeypatch.setattr(revision_study, "compare_sides", measured)
-    if error is None:
+    before = signal.getsignal(signal.SIGTERM)
+    if end == "well":
         study = compare_revisions(checkout, "HEAD~1", "WORKTREE", Question())
         assert study.b.revision == "uncommitted tree"
         assert study.remarks[0] == "Both with this interpreter and its packages: they need the same packages."
     else:
-        with pytest.raises(type(error)):
+        with pytest.raises(RevisionError if end == "dead" else KeyboardInterrupt):
             compare_revisions(checkout, "HEAD~1", "WORKTREE", Question())
     assert len(seen) == 2
-    assert list(folder.iterdir()) == []
-
-
-@needs_git
-def test_a_signal_is_as_good_as_ctrl_c(
-    checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
-    monkeypatch.setattr(
-        revision_study, "compare_sides", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)
-    )
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt):
-        compare_revisions(checkout, "HEAD~1", "WORKTREE", Question())
     assert list(folder.iterdir()) == []
     assert signal.getsignal(signal.SIGTERM) is before

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.rounds_player import LABELS, TASKS, Fake, conduct, run_with, with_faults
+from support.rounds_player import LABELS, TASKS, Fake, conduct
 
-from bench.compare.comparison import Thresholds, Verdict
-from bench.compare.process import RevisionError
+from bench.compare.comparison import Selection, Verdict
+from bench.compare.revisions import RevisionError
 from bench.compare.rounds import EFFORT, Conductor, Plan
-from bench.compare.selection import Selection
 from bench.compare.study import Question, conclude
 from bench.compare.worker import tasks
 
 
 def test_sides_take_turns_and_the_order_turns_round_by_round() -> None:
-    _, log = conduct({})
+    log: list[Any] = []
+    conduct(log=log)
     turns = "".join(side for side, what in log if what == "take")
     assert turns == "ABBA ABBA BAAB BAAB ABBA ABBA BAAB BAAB ABBA ABBA".replace(" ", "")
     starts = [what for _, what in log].count("end")
@@ -24,14 +24,14 @@ def test_sides_take_turns_and_the_order_turns_round_by_round() -> None:
 
 
 def test_what_looks_changed_gets_more_rounds_and_the_least_time_counts() -> None:
-    outcome, _ = conduct({TASKS[1].name: 1.2})
+    outcome = conduct({TASKS[1].name: 1.2})
     assert outcome.taken[TASKS[0].name].seconds == ([1.0] * 5, [1.0] * 5)
     assert outcome.taken[TASKS[1].name].seconds == ([1.0] * 5 * EFFORT, [1.2] * 5 * EFFORT)
 
 
 def test_a_slow_down_of_a_revision_fails() -> None:
-    outcome, _ = conduct({TASKS[1].name: 1.2})
-    study = conclude(outcome, LABELS, Question(Thresholds()))
+    outcome = conduct({TASKS[1].name: 1.2})
+    study = conclude(outcome, LABELS, Question())
     assert [row.name for row in study.comparison.failures] == [TASKS[1].name]
     assert study.comparison.rows[0].verdict is Verdict.SAME
     assert study.a.records[1].interleaved
@@ -40,11 +40,11 @@ def test_a_slow_down_of_a_revision_fails() -> None:
 
 def test_what_one_revision_cannot_do_or_does_wrong_is_told() -> None:
     old = {("A", "open", "gradient"): {"unavailable": "AttributeError: no such thing"}}
-    study = conclude(run_with(old), LABELS, Question())
+    study = conclude(conduct(faults=old), LABELS, Question())
     assert study.wrong == ()
     assert study.comparison.only_b == (TASKS[0].name,)
     wrong = {("B", "close", "gradient"): {"wrong": "gradient is wrong"}}
-    study = conclude(run_with(wrong), LABELS, Question())
+    study = conclude(conduct(faults=wrong), LABELS, Question())
     assert study.wrong == (f"head: {TASKS[0].name}: gradient is wrong",)
     assert [row.name for row in study.comparison.rows] == [TASKS[1].name]
 
@@ -52,7 +52,7 @@ def test_what_one_revision_cannot_do_or_does_wrong_is_told() -> None:
 def test_nothing_that_runs_on_both_is_an_error() -> None:
     faults = {("A", "open", what): {"unavailable": "no engine"} for what in ("gradient", "fit")}
     with pytest.raises(RevisionError, match="no benchmark can be measured on both sides: no engine"):
-        run_with(faults)
+        conduct(faults=faults)
 
 
 @pytest.mark.parametrize(
@@ -60,14 +60,9 @@ def test_nothing_that_runs_on_both_is_an_error() -> None:
 )
 def test_processes_are_ended_whatever_happens(error: BaseException) -> None:
     log: list[Any] = []
-    conductor = Conductor(
-        start=lambda side: with_faults(side, {("B", "take", "gradient"): error}, log),
-        unsettled=lambda *_: False,
-        sleep=lambda _: None,
-    )
     with pytest.raises(type(error)):
-        conductor.run(TASKS)
-    assert log[-2:] == [("A", "end"), ("B", "end")]
+        conduct(faults={("B", "take", "gradient"): error}, log=log)
+    assert log[-2:] == [("B", "end"), ("A", "end")]
 
 
 def test_a_first_process_is_ended_if_the_second_does_not_start() -> None:
@@ -76,7 +71,7 @@ def test_a_first_process_is_ended_if_the_second_does_not_start() -> None:
     def start(side: int) -> Fake:
         if side:
             raise OSError("no more processes")
-        return Fake(side, log, {})
+        return Fake(side, log, {}, {})
 
     with pytest.raises(OSError, match="no more processes"):
         Conductor(start=start, unsettled=lambda *_: False).run(TASKS)

@@ -11,23 +11,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.compare import revisions
-from bench.compare.process import RevisionError, Side, WorkerProcess
+from bench.compare.revisions import RevisionError, Side, Worker, uninstalled
 from bench.compare.worker import Opened, Task
 
 ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def worker() -> Iterator[WorkerProcess]:
-    process = WorkerProcess(revisions.uninstalled("this tree", ROOT), 1, [(200, 5)])
+def worker() -> Iterator[Worker]:
+    process = Worker(uninstalled("this tree", ROOT), 1, [(200, 5)])
     yield process
     process.end()
 
 
-def test_a_worker_measures_this_tree(worker: WorkerProcess) -> None:
+def test_a_worker_measures_this_tree(worker: Worker) -> None:
     def ask(**request: Any) -> dict[str, Any]:
-        worker.post(request)
+        worker.post(**request)
         return worker.reply()
 
     for what in ("gradient", "fit"):
@@ -42,10 +41,10 @@ def test_a_worker_measures_this_tree(worker: WorkerProcess) -> None:
 
 def test_a_worker_that_would_measure_another_tree_is_refused(tmp_path: Path) -> None:
     side = Side("base", Path(sys.executable), ROOT, tmp_path / "accel_logreg")
-    process = WorkerProcess(side, 1, [])
+    process = Worker(side, 1, [])
     try:
         with pytest.raises(RevisionError, match="base: accel_logreg came from"):
-            process.post({"do": "open", "name": "fit"})
+            process.post(do="open", name="fit")
     finally:
         process.end()
 
@@ -55,10 +54,13 @@ def test_a_worker_that_dies_is_told_with_what_it_wrote(tmp_path: Path) -> None:
     (tmp_path / "accel_logreg" / "__init__.py").write_text(
         "import os\nos.write(2, b'last words')\nos._exit(7)\n"
     )
-    process = WorkerProcess(revisions.uninstalled("base", tmp_path), 1, [])
+    process = Worker(uninstalled("base", tmp_path), 1, [])
     try:
-        with pytest.raises(RevisionError, match=r"base: the measuring process ended \(7\): last words"):
-            process.post({"do": "open", "name": "fit"})
+        with pytest.raises(
+            RevisionError,
+            match=r"base: the measuring process died: .* status 7: last words",
+        ):
+            process.post(do="open", name="fit")
     finally:
         process.end()
 
@@ -74,12 +76,12 @@ def test_a_wrong_answer_is_no_time(tmp_path: Path) -> None:
             "\n_right = NumpyRows.loss_grad\n"
             "NumpyRows.loss_grad = lambda self, W: (_right(self, W)[0], 1.001 * _right(self, W)[1])\n"
         )
-    process = WorkerProcess(revisions.uninstalled("this tree", tree), 1, [(200, 5)])
+    process = Worker(uninstalled("this tree", tree), 1, [(200, 5)])
     try:
-        for request in ({"do": "open", "name": "gradient[numpy-200x5-float64]"}, {"do": "close"}):
-            process.post(request)
-            answer = process.reply()
-        assert answer == {"wrong": "gradient is wrong"}
+        process.post(do="open", name="gradient[numpy-200x5-float64]")
+        process.post(do="close")
+        assert "unavailable" not in process.reply()
+        assert process.reply() == {"wrong": "gradient is wrong"}
     finally:
         process.end()
 
