@@ -24,8 +24,7 @@ from accel_logreg.interface.engine import Engine
 from accel_logreg.measure import machine
 from accel_logreg.profile.ceilings import Ceilings, best_of, device_ceilings, host_ceilings
 from bench.report import gpu_targets, table
-from bench.report.document import BenchDocument
-from bench.report.record import named, record
+from bench.report.document import BenchDocument, named_ceilings, record
 
 BENCH = Path(__file__).parent
 ROOT = BENCH.parent
@@ -54,7 +53,7 @@ def main() -> int:
         print("no benchmark finished; nothing was written", file=sys.stderr)
         return status or 1
     after = before if pytest_arguments else ceilings(gpu=options.gpu)
-    limits = named(*map(_best, before, after))
+    limits = named_ceilings(*map(_best, before, after))
     document = BenchDocument(
         command=" ".join(["python -m bench.run", *sys.argv[1:]]),
         mode="full" if options.full else "quick",

@@ -92,17 +92,6 @@ class Noise:
             "warning": self.warning(),
         }
 
-    @classmethod
-    def verdict(cls, noise: Mapping[str, Any]) -> str:
-        """One sentence for people, from ``to_dict``."""
-        if noise["warning"]:
-            return f"WARNING: {noise['warning']}"
-        return (
-            f"quiet enough: fixed work varied by {noise['relative']:.1%} during the run "
-            f"(a warning comes above {TOO_NOISY:.0%}), and was {abs(noise['drift']):.1%} "
-            f"{'slower' if noise['drift'] > 0 else 'faster'} at its end"
-        )
-
 
 class NoiseMeter:
     """Takes the samples.

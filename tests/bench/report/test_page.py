@@ -20,13 +20,11 @@ from support.bench_samples import NO_GPU, document, only  # noqa: E402
 from accel_logreg.lesson.speedups import factor  # noqa: E402
 from bench.report import document as bench_document  # noqa: E402
 from bench.report import page as bench_report  # noqa: E402
+from bench.report import peers as bench_peers  # noqa: E402
 from bench.report import plots as bench_plots  # noqa: E402
-from bench.report import plots_peers as bench_plots_peers  # noqa: E402
 from bench.report.document import BenchDocument, Record  # noqa: E402
-from bench.report.facts import facts, verdict  # noqa: E402
-from bench.report.sections import sections  # noqa: E402
-from bench.report.tables import suite_table, suites  # noqa: E402
-from bench.report.ways import faster  # noqa: E402
+from bench.report.page import sections  # noqa: E402
+from bench.report.table import facts, faster, suite_table, suites, verdict  # noqa: E402
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -58,7 +56,7 @@ def test_one_file_whole_from_a_document_that_went_through_a_file(
 def test_a_report_that_fails_leaves_the_old_one(sample: BenchDocument, tmp_path: Path) -> None:
     (tmp_path / "bench.html").write_text("old")
     (tmp_path / "peers.json").write_text("{}")
-    with pytest.raises(bench_plots_peers.PeersError, match="its format is not 'accel_logreg peers'"):
+    with pytest.raises(bench_peers.PeersError, match="its format is not 'accel_logreg peers'"):
         bench_report.write_report(sample, tmp_path, tmp_path / "peers.json")
     assert (tmp_path / "bench.html").read_text() == "old"
 
@@ -178,9 +176,9 @@ def peers_file(folder: Path, **changes: Any) -> Path:
 
 
 def test_suboptimality_against_time(sample: BenchDocument, tmp_path: Path) -> None:
-    (shape,) = bench_plots_peers.read(peers_file(tmp_path))
+    (shape,) = bench_peers.read(peers_file(tmp_path))
     assert shape.lines == {"accel_logreg": [(0.015, 1e-9)], "another lbfgs": [(0.1, 1e-7)]}
-    words = " ".join(ET.fromstring(bench_plots_peers.panel(shape)).itertext())
+    words = " ".join(ET.fromstring(bench_peers.panel(shape)).itertext())
     assert "10x2: 6.67 times as fast as" in words
     assert "Suboptimality against time, beside other libraries" in titles(sample, tmp_path / "peers.json")
     assert "Suboptimality against time, beside other libraries" not in titles(sample)
@@ -191,14 +189,14 @@ def test_suboptimality_against_time(sample: BenchDocument, tmp_path: Path) -> No
     [({"format": "other"}, "its format is not"), ({"shapes": [{}]}, "is not a whole file of 'make peers'")],
 )
 def test_what_is_not_of_make_peers_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(bench_plots_peers.PeersError, match=message):
-        bench_plots_peers.read(peers_file(tmp_path, **changes))
+    with pytest.raises(bench_peers.PeersError, match=message):
+        bench_peers.read(peers_file(tmp_path, **changes))
 
 
 def test_what_is_not_json_is_refused(tmp_path: Path) -> None:
     (tmp_path / "peers.json").write_text("{")
-    with pytest.raises(bench_plots_peers.PeersError, match="is not JSON"):
-        bench_plots_peers.read(tmp_path / "peers.json")
+    with pytest.raises(bench_peers.PeersError, match="is not JSON"):
+        bench_peers.read(tmp_path / "peers.json")
 
 
 def test_the_sample_is_what_a_suite_could_write(sample: BenchDocument) -> None:

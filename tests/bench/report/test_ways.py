@@ -16,9 +16,9 @@ from accel_logreg.lesson.speedups import Timed, crossings, leads  # noqa: E402
 from accel_logreg.measure.intervals import Interval  # noqa: E402
 from bench.report import plots as bench_plots  # noqa: E402
 from bench.report.document import BenchDocument  # noqa: E402
-from bench.report.scaling import curves  # noqa: E402
-from bench.report.sections import sections  # noqa: E402
-from bench.report.ways import base_of, dot_crossings, dot_ways, share_of_X, staircase_steps  # noqa: E402
+from bench.report.page import sections  # noqa: E402
+from bench.report.plots import curves, dot_crossings, dot_ways, staircase_steps  # noqa: E402
+from bench.report.table import base_of, share_of_X  # noqa: E402
 
 
 @pytest.fixture(scope="module")
