@@ -359,9 +359,9 @@ def other_machine(a: BenchDocument, b: BenchDocument) -> tuple[str, ...]:
 
 def _differences(a: BenchDocument, b: BenchDocument) -> tuple[str, ...]:
     """What differs in machine, versions and mode, and what a document says of itself, in sentences."""
-    packages = [document.machine.get("packages") or {} for document in (a, b)]
-    names = {name: name for name in {**packages[0], **packages[1]} if name != "accel_logreg"}
-    told = _unlike(a.machine, b.machine, _IDENTITY | _SETTINGS) + _unlike(*packages, names)
+    of_a, of_b = (document.machine.get("packages") or {} for document in (a, b))
+    names = {name: name for name in {**of_a, **of_b} if name != "accel_logreg"}
+    told = _unlike(a.machine, b.machine, _IDENTITY | _SETTINGS) + _unlike(of_a, of_b, names)
     if a.mode != b.mode:
         told.append(f"mode: {a.mode} in A, {b.mode} in B")
     for side, document in (("A", a), ("B", b)):

@@ -77,9 +77,7 @@ class Worker:
         try:
             answer: dict[str, Any] = self._process.reply(_LONGEST)
         except ProcessEndedError as error:
-            raise RevisionError(
-                f"{self._side.label}: the measuring process gave no answer: {error}"
-            ) from None
+            raise RevisionError(f"{self._side.label}: the measuring process died: {error}") from None
         return answer
 
     def end(self) -> None:

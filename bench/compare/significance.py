@@ -26,6 +26,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from accel_logreg.measure.intervals import FEWEST, Interval, median_interval, ratio_interval
@@ -34,6 +35,8 @@ UNKNOWN_SCATTER = 0.03  # of two runs' ratios, relative, where too few benchmark
 LEAST_SCATTER = 0.01  # no two runs agree better than this, whatever a few benchmarks say
 _FEWEST_RATIOS = 8
 _NORMAL = stats.norm()
+
+Mask = NDArray[np.bool_]
 
 
 class Evidence(Protocol):
@@ -75,7 +78,7 @@ class Paired:
         return self.interval.known and -margin < math.log(low) and math.log(high) < margin
 
     @staticmethod
-    def _coin(heads: np.ndarray, decided: np.ndarray) -> float:
+    def _coin(heads: Mask, decided: Mask) -> float:
         """Chance of as many heads as there are, or more, among the rounds that decide anything."""
         tosses = int(decided.sum())
         if tosses < FEWEST:
@@ -141,7 +144,7 @@ def holm(chances: Iterable[float]) -> list[float]:
     order = np.argsort(given)
     adjusted = np.empty_like(given)
     adjusted[order] = np.maximum.accumulate(np.minimum(1.0, np.arange(len(given), 0, -1) * given[order]))
-    return adjusted.tolist()
+    return [float(chance) for chance in adjusted]
 
 
 def rounds_needed(benchmarks: int, level: float) -> int:

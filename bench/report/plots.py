@@ -155,7 +155,7 @@ def _roofline(
         points = [_point(record) for record in passes]
         for number, (record, (x, y)) in enumerate(zip(passes, points, strict=True)):
             look = _look(record.engine)
-            hollow = {"mfc": "none"} if record.cache == "hot" else {}
+            hollow: dict[str, Any] = {"mfc": "none"} if record.cache == "hot" else {}
             (mark,) = axes.plot(x, y, ls="none", ms=6.5, alpha=0.9, zorder=3, mew=1.1, **look, **hollow)
             mark.set_gid(f"point{number}")
             titles[f"point{number}"] = _title(record)
@@ -337,7 +337,8 @@ def _lines(axes: Axes, curves: Sequence[Curve], values: Sequence[Sequence[tuple[
         axes.plot(sizes, heights, color=colour, marker=marker, ls=dash, ms=5, label=curve.name)
         known = [(size, one.low, one.high) for size, one in points if one.known]
         if known:
-            axes.fill_between(*zip(*known, strict=True), color=colour, alpha=0.22, lw=0)
+            at, low, high = zip(*known, strict=True)
+            axes.fill_between(at, low, high, color=colour, alpha=0.22, lw=0)
 
 
 def memory(document: BenchDocument) -> bytes | None:

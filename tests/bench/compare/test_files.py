@@ -44,6 +44,11 @@ def pair(
     return write("a.json", a), write("b.json", document([*STEADY, slower], **changed))
 
 
+def words(result: Any) -> str:
+    """Its standard output, wherever a console has broken the lines."""
+    return " ".join(result.stdout.split())
+
+
 def test_a_slow_down_fails_and_is_named_first(write: Write) -> None:
     result = run("compare", *pair(write, 1.3))
     assert result.exit_code == 1
@@ -53,8 +58,8 @@ def test_a_slow_down_fails_and_is_named_first(write: Write) -> None:
     assert "1.31 ms" in first
     assert "1.300" in first
     assert "TOO SLOW" in first
-    assert lines.index(first) == 2
-    assert "TOO SLOW: fit[numba] (1.30 times). Among 13: 1 slower, 12 no difference seen." in result.stdout
+    assert lines[lines.index(first) - 1].startswith("benchmark")
+    assert "TOO SLOW: fit[numba] (1.30 times). Among 13: 1 slower, 12 no difference seen." in words(result)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +68,7 @@ def test_a_slow_down_fails_and_is_named_first(write: Write) -> None:
 def test_no_change_and_an_improvement_pass(write: Write, factor: float, said: str) -> None:
     result = run("compare", *pair(write, factor))
     assert result.exit_code == 0
-    assert f"No slow-down beyond the thresholds among 13: {said}" in result.stdout
+    assert f"No slow-down beyond the thresholds among 13: {said}" in words(result)
 
 
 def test_thresholds_and_selection_are_the_users(write: Write) -> None:
@@ -80,8 +85,8 @@ def test_what_only_one_has_is_listed(write: Write) -> None:
     b = write("b.json", document([*STEADY, record("new1", SECONDS), record("new2", SECONDS)]))
     result = run("compare", a, b)
     assert result.exit_code == 0
-    assert "Only in A: old\n" in result.stdout
-    assert "Only in B: new1, new2\n" in result.stdout
+    assert "Only in A: old" in words(result)
+    assert "Only in B: new1, new2" in words(result)
 
 
 def test_another_machine_is_refused_unless_told_to(write: Write) -> None:
@@ -91,7 +96,7 @@ def test_another_machine_is_refused_unless_told_to(write: Write) -> None:
     assert "--anyway" in message
     result = run("compare", *files, "--anyway")
     assert result.exit_code == 0
-    assert "Not alike: processor: a processor in A, another processor in B" in result.stdout
+    assert "Not alike: processor: a processor in A, another processor in B" in words(result)
 
 
 def test_other_versions_and_modes_are_told_above_the_table(write: Write) -> None:
@@ -119,7 +124,7 @@ def test_what_measures_something_else_is_left_out_and_told(
     files = pair(write, 3.0, of_b=changed)
     result = run("compare", *files)
     assert result.exit_code == 0
-    assert f"Not alike: fit[numba]: {said}" in result.stdout
+    assert f"Not alike: fit[numba]: {said}" in words(result)
     assert run("compare", *files, "--anyway").exit_code == 1
     assert said in refused("compare", *files, "-k", "fit")
 
@@ -138,7 +143,7 @@ def test_worse_answers_are_told(write: Write, before: float, after: float, said:
     b = write("b.json", document([*STEADY, record("fit", SECONDS, suboptimality=after)]))
     result = run("compare", a, b)
     assert result.exit_code == 0
-    assert ("Worse answer in B: fit: " + said in result.stdout) if said else ("Worse" not in result.stdout)
+    assert ("Worse answer in B: fit: " + said in words(result)) if said else ("Worse" not in words(result))
 
 
 def test_markdown_and_json_say_the_same(write: Write, tmp_path: Path) -> None:
@@ -146,7 +151,7 @@ def test_markdown_and_json_say_the_same(write: Write, tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert result.stdout.startswith("### A: ")
     assert "| benchmark | A | B | B/A | 95 % interval | verdict |\n| --- |" in result.stdout
-    assert "| fit[numba] | 1.01 ms | 1.31 ms | 1.300 |" in result.stdout
+    assert "| fit[numba] | 1.01 ms | 1.31 ms | 1.300 |" in words(result)
     found = json.loads((tmp_path / "out.json").read_text())
     assert found["failed"] is True
     (row,) = (row for row in found["rows"] if row["fails"])
@@ -209,4 +214,4 @@ def test_it_works_without_rich(write: Write) -> None:
         env={**os.environ, "TYPER_USE_RICH": "0"},
     )
     assert result.returncode == 1, result.stderr
-    assert "TOO SLOW: fit[numba]" in result.stdout
+    assert "TOO SLOW: fit[numba]" in words(result)
