@@ -1,22 +1,20 @@
-"""``python -m bench.harness.child TASK``: one thing in a fresh process, its answer as JSON on the last line.
+"""One thing in a fresh process, and what it took there.
 
 A process has one first call and one peak of memory, so what asks for those runs here, one process a
-sample, and is timed here: the start of Python itself is nobody's.
+sample, and is timed here: the start of Python itself is nobody's. This file imports nothing that costs time.
 """
 
 from __future__ import annotations
 
 import importlib
-import json
-import os
-import subprocess
-import sys
 import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+from bench.harness.process import Process, inherited
+
+LONGEST = 1800.0  # seconds; beyond that it hangs
 
 
 @dataclass(frozen=True)
@@ -41,27 +39,18 @@ def ask(task: Task, environment: dict[str, str] | None = None) -> dict[str, Any]
 
     Raises
     ------
-    RuntimeError
+    ProcessEndedError
         It failed; the message ends with what it printed.
     """
-    result = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "bench.harness.child", json.dumps(asdict(task))],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | (environment or {}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if result.returncode != 0:
-        raise RuntimeError(f"{task} failed in its process: {result.stderr[-2000:]}")
-    answer: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+    variables = inherited(**(environment or {}))
+    with Process(f"{__name__}:serve", environment=variables, options=("-W", "ignore")) as process:
+        answer: dict[str, Any] = process.ask(task, LONGEST)
     return answer
 
 
-def main() -> None:
-    task = Task(**json.loads(sys.argv[1]))
-    answer = {"import": _import, "first": _first, "memory": _memory}[task.what](task)
-    print(json.dumps(answer))
+def serve(_: None) -> Callable[[Task], dict[str, Any]]:
+    """The other end."""
+    return lambda task: {"import": _import, "first": _first, "memory": _memory}[task.what](task)
 
 
 def _import(_task: Task) -> dict[str, Any]:
@@ -88,19 +77,13 @@ def _memory(task: Task) -> dict[str, Any]:
     """After a fit of a few of the rows, so that libraries, threads and compiled code are not counted."""
     problem = task.build()
     from accel_logreg import LogisticRegression
+    from bench.harness.device_memory import DevicePeak
     from bench.harness.memory import Peak
 
     model = LogisticRegression(backend=task.engine)
     few = len(problem.y) // 4
     model.fit(problem.X[:few], problem.y[:few])
-    if task.engine == "cupy":
-        import cupy
-
-        from bench.harness.device_memory import DevicePeak
-
-        peak: Any = DevicePeak(cupy)
-    else:
-        peak = Peak()
+    peak: Any = DevicePeak(importlib.import_module("cupy")) if task.engine == "cupy" else Peak()
     began = time.perf_counter()
     model.fit(problem.X, problem.y)
     seconds = time.perf_counter() - began
@@ -115,7 +98,3 @@ def _fitted(model: Any) -> dict[str, Any]:
         "gap": float(model.gap_),
         "gap_kind": model.gap_kind_,
     }
-
-
-if __name__ == "__main__":
-    main()

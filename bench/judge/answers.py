@@ -1,10 +1,11 @@
 """Independent answers to check an engine's with: whole arrays, NumPy and SciPy, float64; nothing of ours.
 
-The gradient and descents are beside their problems, in problems.py and problems_sparse.py.
+The gradient and descents are beside their problems, in bench/problems/.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,26 @@ from bench.judge.data import Data
 from bench.problems.dense import Float64, Problem
 from bench.problems.sparse import SparseProblem
 
+# An independent optimum is itself rounded; a fit below it by more would mean that it is no optimum.
+BELOW = 1e-11
 _ROWS = 20_000  # in a block of a Hessian: its scaled copy stays small
+
+
+def close(expected: Any, relative: float = 1e-8, of_largest: float = 1e-11) -> Callable[[Any], None]:
+    """A check: every number of an answer is right, but for ``relative`` and a share of the largest."""
+    within = of_largest * np.abs(expected).max()
+    return lambda answer: np.testing.assert_allclose(answer, expected, rtol=relative, atol=within)
+
+
+def close_gradient(loss: Any, gradient: Float64) -> Callable[[tuple[Any, Float64]], None]:
+    """A check of a (loss, gradient) pair."""
+    near = close(gradient)
+
+    def check(answer: tuple[Any, Float64]) -> None:
+        np.testing.assert_allclose(answer[0], loss, rtol=1e-11)
+        near(answer[1])
+
+    return check
 
 
 def curvatures(problem: Problem, W: Float64) -> Float64:
@@ -47,23 +67,25 @@ def hessian_product(problem: Problem, W: Float64, V: Float64) -> Float64:
 
 
 def data_of(problem: Problem | SparseProblem) -> Data:
-    """The problem as the evaluator of bench/peers takes it."""
+    """The problem as the evaluator takes it."""
     if isinstance(problem, Problem):
         return Data(problem.X, problem.y)
     X = problem.X
     return Data(csr_matrix((X.data, X.indices, X.indptr), shape=X.shape), problem.y)
 
 
-def best(problem: Problem | SparseProblem) -> optimum.Optimum:
-    """J* at C = 1, by Newton's method in float64, with a bound on how far it may be off."""
-    return optimum.solve(data_of(problem))
+class Judge:
+    """``judge(w, b)``: the relative suboptimality, from J* of a Newton's method in float64 at C = 1.
 
+    bound : how far J* may be off, relative; it must be certified to be within BELOW
+    """
 
-def value(problem: Problem | SparseProblem, w: Any, b: float) -> float:
-    """J(w, b) at C = 1, in float64."""
-    return score.objective(data_of(problem), np.asarray(w, dtype=np.float64), b)
+    def __init__(self, problem: Problem | SparseProblem) -> None:
+        self._data = data_of(problem)
+        best = optimum.solve(self._data)
+        self._least, self.bound = best.value, best.bound
+        assert best.bound <= BELOW, f"J* is only known within {best.bound:.1e}: too little to judge by"
 
-
-def objective(problem: Problem | SparseProblem, model: Any) -> float:
-    """J of a fitted estimator."""
-    return value(problem, model.coef_[0], float(model.intercept_[0]))
+    def __call__(self, w: Any, b: float) -> float:
+        value = score.objective(self._data, np.asarray(w, dtype=np.float64), b)
+        return (value - self._least) / self._least

@@ -20,6 +20,7 @@ from scipy.special import expit
 
 from accel_logreg.interface.engine import Engine
 from bench.harness.work import Work
+from bench.judge.answers import close_gradient
 from bench.problems.dense import SEED, Problem, correlated
 
 Float64 = NDArray[np.float64]
@@ -106,17 +107,11 @@ def columns(engine: Engine, way: str, shape: str, K: int, dtype: str) -> Work:
         pytest.skip(f"the Python loop takes seconds a column on {shape}; it runs on {FOR_THE_LOOP}")
     problem = build(shape, dtype)
     Y, W = labels(problem, K), points(problem, K)
-    losses, gradient = losses_and_gradients(problem, Y, W)
-
-    def check(answer: tuple[Float64, Float64]) -> None:
-        np.testing.assert_allclose(answer[0], losses, rtol=1e-11)
-        np.testing.assert_allclose(answer[1], gradient, rtol=1e-8, atol=1e-11 * np.abs(gradient).max())
-
     with engine.threads(None):
         ask = WAYS[way](engine, problem, Y)
     return Work(
         lambda: ask(W),
-        check,
+        close_gradient(*losses_and_gradients(problem, Y, W)),
         engine,
         problem.X,
         f"{K} columns {problem.shape} {dtype}",

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from accel_logreg.interface.arrays import Csr
 from accel_logreg.interface.engine import Engine
+from bench.harness.questions import ask
 from bench.harness.work import Work
-from bench.problems.dense import Float64
+from bench.judge.answers import close, close_gradient
 from bench.problems.sparse import SparseProblem, hessian_product, loss_grad, sparse_zipf
 
 # The loop takes about 80 ns a nonzero; it joins where that is a fraction of a second.
@@ -31,39 +31,23 @@ def build(engine: Engine, size: str, dtype: str) -> SparseProblem:
     return sparse_zipf(*SIZES[size], dtype)
 
 
-def close(expected: Float64) -> Any:
-    def check(answer: Float64) -> None:
-        np.testing.assert_allclose(answer, expected, rtol=1e-8, atol=1e-11 * np.abs(expected).max())
-
-    return check
-
-
-def info(X: Csr, flops_a_nonzero: int) -> dict[str, Any]:
-    return {"problem": "sparse Zipf", "nonzeros": X.data.size, "flops": flops_a_nonzero * X.data.size}
+def facts(problem: SparseProblem, flops_a_nonzero: int) -> dict[str, Any]:
+    nonzeros = problem.X.data.size
+    return {"problem": "sparse Zipf", "nonzeros": nonzeros, "flops": flops_a_nonzero * nonzeros}
 
 
 def gradient(engine: Engine, size: str, dtype: str) -> Work:
+    """Reads are counted: one by rows; by columns as well on a GPU."""
     problem = build(engine, size, dtype)
     W = problem.weights
-    loss, expected = loss_grad(problem, W)
-    with engine.threads(None):
-        rows = engine.place(problem.X, problem.y, None)
-
-    def check(answer: tuple[float, Float64]) -> None:
-        np.testing.assert_allclose(answer[0], loss, rtol=1e-11)
-        close(expected)(answer[1])
-
-    return Work(
-        lambda: rows.loss_grad(W),
-        check,
+    return ask(
         engine,
-        problem.X,
+        problem,
+        lambda rows: rows.loss_grad(W),
+        close_gradient(*loss_grad(problem, W)),
         f"sparse gradient {problem.shape} {dtype}",
-        reads=0,  # one by rows; by columns as well on a GPU
-        counter=lambda: rows.reads,
-        around=partial(engine.threads, None),
         same=lambda answer: np.append(answer[1], answer[0]),
-        info=info(problem.X, 4),
+        **facts(problem, 4),
     )
 
 
@@ -75,22 +59,15 @@ def bench_sparse_gradient(contest: Any, engine: Engine, size: str, dtype: str) -
 
 def product(engine: Engine, size: str, dtype: str) -> Work:
     problem = build(engine, size, dtype)
-    W = problem.weights
-    V = np.roll(W, 1)
-    expected = hessian_product(problem, W, V)
-    with engine.threads(None):
-        rows = engine.place(problem.X, problem.y, None)
-    return Work(
-        lambda: rows.hessian_product(W, V),
-        close(expected),
+    W, V = problem.weights, np.roll(problem.weights, 1)
+    return ask(
         engine,
-        problem.X,
+        problem,
+        lambda rows: rows.hessian_product(W, V),
+        close(hessian_product(problem, W, V)),
         f"sparse Hessian product {problem.shape} {dtype}",
-        reads=0,
-        counter=lambda: rows.reads,
-        around=partial(engine.threads, None),
         same=lambda answer: answer,
-        info=info(problem.X, 6),
+        **facts(problem, 6),
     )
 
 

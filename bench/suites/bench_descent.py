@@ -11,6 +11,7 @@ import pytest
 from accel_logreg.interface.answers import Descent
 from accel_logreg.interface.engine import Engine
 from accel_logreg.profile.work import flops
+from bench.harness.questions import ask
 from bench.harness.work import Work
 from bench.problems.dense import Float64, Problem, correlated, descend, pixels
 from bench.problems.real import crops
@@ -36,6 +37,7 @@ def expected(name: str, dtype: str, steps: int) -> tuple[Float64, Float64]:
 
 
 def descent(engine: Engine, name: str, dtype: str, full: bool) -> Work:
+    """Reads are counted: one a step, or fewer where X stays beside the arithmetic."""
     if engine.name == "python" and dtype == "float32":
         pytest.skip("the Python loop computes in float64 whatever the storage; timed once, as float64")
     if engine.name == "python" and name != FOR_THE_LOOP and not full:
@@ -49,23 +51,16 @@ def descent(engine: Engine, name: str, dtype: str, full: bool) -> Work:
         np.testing.assert_allclose(answer.costs, costs, rtol=1e-9)
         np.testing.assert_allclose(answer.W, W, rtol=1e-6, atol=1e-9 * np.abs(W).max())
 
-    with engine.threads(None):
-        rows = engine.place(problem.X, problem.y, None)
-    return Work(
-        lambda: rows.descend(np.zeros_like(W), RATES[name], 0.0, steps, True),
-        check,
+    return ask(
         engine,
-        problem.X,
+        problem,
+        lambda rows: rows.descend(np.zeros_like(W), RATES[name], 0.0, steps, True),
+        check,
         f"{steps} descent steps {name} {dtype}",
-        reads=0,  # one a step, or fewer where X stays beside the arithmetic
-        counter=lambda: rows.reads,
-        around=partial(engine.threads, None),
         same=lambda answer: answer.costs,  # as many, and equal: the same steps
-        info={
-            "problem": name.partition(" ")[0],
-            "steps": steps,
-            "flops": flops("descend", n, d, {"steps": steps}, None),
-        },
+        problem=name.partition(" ")[0],
+        steps=steps,
+        flops=flops("descend", n, d, {"steps": steps}, None),
     )
 
 

@@ -9,13 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_matrix
 
-from accel_logreg import LogisticRegression
 from accel_logreg.interface.engine import Engine
+from bench.harness import questions
 from bench.harness.work import Work
-from bench.judge import answers
-from bench.judge.optimum import Optimum
+from bench.judge.answers import Judge
 from bench.problems.dense import (
     Problem,
     breast_cancer,
@@ -28,9 +26,6 @@ from bench.problems.dense import (
 from bench.problems.real import crops, digits
 from bench.problems.sparse import SparseProblem, sparse_zipf
 
-TOL = 1e-8
-# An independent optimum is itself rounded; a fit below it by more would mean that it is no optimum.
-BELOW = 1e-11
 SOLVERS = ("auto", "newton", "newton-cg", "newton-gram", "lbfgs")
 FOR_THE_LOOP = "569x30"
 _GRAM_ROWS = 600  # an n×n matrix, and its factor in every step
@@ -77,11 +72,8 @@ def build(name: str, dtype: str) -> Problem | SparseProblem:
 
 
 @cache
-def best(name: str, dtype: str) -> Optimum:
-    """J*, by a Newton's method that shares no code with ours, and certified to be within 1e-11."""
-    found = answers.best(build(name, dtype))
-    assert found.bound <= BELOW, f"J* is only known within {found.bound:.1e}: too little to judge by"
-    return found
+def judge(name: str, dtype: str) -> Judge:
+    return Judge(build(name, dtype))
 
 
 def refused(engine: str, solver: str, name: str, full: bool) -> str:
@@ -104,39 +96,17 @@ def refused(engine: str, solver: str, name: str, full: bool) -> str:
 def fit(engine: Engine, solver: str, name: str, dtype: str, full: bool) -> Work:
     if reason := refused(engine.name, solver, name, full):
         pytest.skip(reason)
-    problem, optimum = build(name, dtype), best(name, dtype)
-    model = LogisticRegression(backend=engine.name, solver=solver, tol=TOL)
-    X: Any = problem.X
-    if isinstance(problem, SparseProblem):
-        X = csr_matrix((problem.X.data, problem.X.indices, problem.X.indptr), shape=problem.X.shape)
-
-    def check(fitted: LogisticRegression) -> dict[str, Any]:
-        suboptimality = (answers.objective(problem, fitted) - optimum.value) / optimum.value
-        assert -BELOW <= suboptimality <= TOL, f"suboptimality {suboptimality:.3g}, allowed {TOL:g}"
-        if fitted.gap_kind_ == "certified":  # an upper bound, where an estimate is none
-            assert suboptimality <= fitted.gap_ + BELOW, f"{fitted.gap_=:.3g}, found {suboptimality:.3g}"
-        return {
-            "suboptimality": suboptimality,
-            "gap": fitted.gap_,
-            "gap_kind": fitted.gap_kind_,
-            "solver": fitted.solver_,
-            "reads": float(fitted.history_["reads"][-1]),
-            "iterations": int(fitted.n_iter_[0]),
-        }
-
-    return Work(
-        lambda: model.fit(X, problem.y),
-        check,
+    problem = build(name, dtype)
+    return questions.fit(
         engine,
-        problem.X,
+        problem,
+        judge(name, dtype),
         f"fit {name} {dtype}",
-        reads=0,
-        info={
-            "problem": CASES[name].kind,
-            "version": solver,
-            "reference_bound": optimum.bound,
-            "positives": int(np.sum(problem.y)),
-        },
+        solver=solver,
+        reference_bound=judge(name, dtype).bound,
+        version=solver,
+        positives=int(np.sum(problem.y)),
+        problem=CASES[name].kind,
     )
 
 

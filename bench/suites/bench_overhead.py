@@ -8,15 +8,13 @@ from typing import Any
 
 import pytest
 
-from accel_logreg import LogisticRegression
 from accel_logreg.backends import load_backend
 from accel_logreg.interface.engine import Engine
-from bench.harness import child
+from bench.harness import child, questions
 from bench.harness.work import Work
-from bench.judge import answers
+from bench.judge.answers import Judge
 from bench.problems.dense import Problem, breast_cancer, correlated
 
-TOL = 1e-8
 TINY = {"569x30": partial(breast_cancer, "float64"), "1000x20": partial(correlated, 1_000, 20, "float64")}
 CACHES = {
     "compiled before": "first fit in a fresh process, compiled code on the disk",
@@ -30,16 +28,8 @@ def build(name: str) -> Problem:
 
 
 @cache
-def best(name: str) -> float:
-    return answers.best(build(name)).value
-
-
-def judged(name: str, w: Any, b: float) -> float:
-    """Relative suboptimality, which has to be within the tolerance."""
-    value = answers.value(build(name), w, b)
-    suboptimality = (value - best(name)) / best(name)
-    assert suboptimality <= TOL, f"suboptimality {suboptimality:.3g}, allowed {TOL:g}"
-    return suboptimality
+def judge(name: str) -> Judge:
+    return Judge(build(name))
 
 
 def bench_import(measure: Any) -> None:
@@ -74,7 +64,8 @@ def first_fit(engine: Engine, state: str) -> Work:
         facts = {name: answer[name] for name in ("solver", "gap", "gap_kind", "second_seconds")}
         if state == "nothing compiled" and engine.name in ("numba", "cupy"):
             facts["compile_seconds"] = answer["seconds"] - answer["second_seconds"]
-        return facts | {"suboptimality": judged("569x30", answer["coef"], answer["intercept"])}
+        found = questions.judged(judge("569x30"), answer["coef"], answer["intercept"])
+        return facts | {"suboptimality": found}
 
     if state == "compiled before":
         child.ask(task)  # leaves compiled code on the disk, where an engine compiles at all
@@ -99,27 +90,8 @@ def bench_first_fit(contest: Any, engine: Engine, state: str) -> None:
 
 def tiny_fit(engine: Engine, name: str) -> Work:
     """Here what comes around the arithmetic takes longer than the arithmetic."""
-    problem = build(name)
-    model = LogisticRegression(backend=engine.name, tol=TOL)
-
-    def check(fitted: LogisticRegression) -> dict[str, Any]:
-        return {
-            "suboptimality": judged(name, fitted.coef_[0], float(fitted.intercept_[0])),
-            "gap": fitted.gap_,
-            "gap_kind": fitted.gap_kind_,
-            "solver": fitted.solver_,
-            "reads": float(fitted.history_["reads"][-1]),
-        }
-
-    return Work(
-        lambda: model.fit(problem.X, problem.y),
-        check,
-        engine,
-        problem.X,
-        f"tiny fit {name}, called again and again",
-        reads=0,
-        info={"problem": problem.name.rpartition(" ")[0]},
-    )
+    problem, group = build(name), f"tiny fit {name}, called again and again"
+    return questions.fit(engine, problem, judge(name), group, problem=problem.name.rpartition(" ")[0])
 
 
 @pytest.mark.parametrize("name", TINY)

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 from accel_logreg.interface.engine import Engine
+from accel_logreg.interface.rows import Rows
 from accel_logreg.profile.work import flops
+from bench.harness.questions import ask
 from bench.harness.work import Work
 from bench.judge import answers
+from bench.judge.answers import close, close_gradient
 from bench.problems.dense import Float64, Problem, correlated, loss_grad, pixels
 
 # The loop takes about 80 ns an entry; it joins where that is a fraction of a second.
@@ -65,6 +68,11 @@ def coordinates(problem: Problem) -> tuple[Float64, Float64]:
     return X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
 
 
+def flops_of(question: str, problem: Problem) -> float:
+    n, d = problem.X.shape
+    return flops(question, n, d, {}, None)
+
+
 def skip_the_loop(engine: Engine, shape: str) -> None:
     if engine.name == "python" and shape not in ("20x3", FOR_THE_LOOP):
         pytest.skip(f"the Python loop takes seconds a pass on {shape}; it runs on {FOR_THE_LOOP}")
@@ -78,31 +86,17 @@ def due(engine: Engine) -> int:
 def gradient(engine: Engine, shape: str, dtype: str, cold: bool) -> Work:
     skip_the_loop(engine, shape)
     problem = build(shape, dtype)
-    W = problem.weights
-    loss, expected = expected_gradient(shape, dtype)
-    n, d = problem.X.shape
-
-    def check(answer: tuple[float, Float64]) -> None:
-        np.testing.assert_allclose(answer[0], loss, rtol=1e-11)
-        np.testing.assert_allclose(answer[1], expected, rtol=1e-8, atol=1e-11 * np.abs(expected).max())
-
-    with engine.threads(None):
-        rows = engine.place(problem.X, problem.y, None)
-    return Work(
-        lambda: rows.loss_grad(W),
-        check,
+    return ask(
         engine,
-        problem.X,
+        problem,
+        lambda rows: rows.loss_grad(problem.weights),
+        close_gradient(*expected_gradient(shape, dtype)),
         f"gradient {problem.shape} {dtype}{', cold' if cold else ''}",
         reads=due(engine),
-        counter=lambda: rows.reads,
-        around=partial(engine.threads, None),
         cold=cold,
         same=lambda answer: np.append(answer[1], answer[0]),
-        info={
-            "problem": problem.name.partition(" ")[0],
-            "flops": flops("loss_grad", n, d, {}, None),
-        },
+        problem=problem.name.partition(" ")[0],
+        flops=flops_of("loss_grad", problem),
     )
 
 
@@ -121,25 +115,17 @@ def bench_gradient_cold(contest: Any, engine: Engine, shape: str) -> None:
 def hessian_product(engine: Engine, shape: str, dtype: str) -> Work:
     skip_the_loop(engine, shape)
     problem = build(shape, dtype)
-    W = problem.weights
-    V = np.roll(W, 1)
-    expected = expected_product(shape, dtype)
-    n, d = problem.X.shape
-    with engine.threads(None):
-        rows = engine.place(problem.X, problem.y, None)
-    return Work(
-        lambda: rows.hessian_product(W, V),
-        lambda product: np.testing.assert_allclose(
-            product, expected, rtol=1e-8, atol=1e-11 * np.abs(expected).max()
-        ),
+    W, V = problem.weights, np.roll(problem.weights, 1)
+    return ask(
         engine,
-        problem.X,
+        problem,
+        lambda rows: rows.hessian_product(W, V),
+        close(expected_product(shape, dtype)),
         f"Hessian product {problem.shape} {dtype}",
         reads=due(engine),
-        counter=lambda: rows.reads,
-        around=partial(engine.threads, None),
         same=lambda product: product,
-        info={"problem": "correlated", "flops": flops("hessian_product", n, d, {}, None)},
+        problem="correlated",
+        flops=flops_of("hessian_product", problem),
     )
 
 
@@ -156,30 +142,17 @@ def hessian(engine: Engine, shape: str, dtype: str, precise: bool) -> Work:
     """
     skip_the_loop(engine, shape)
     problem = build(shape, dtype)
-    W, d = problem.weights, problem.X.shape[1]
     centre, scale = coordinates(problem)
-    expected = expected_hessian(shape, dtype)
     allowed = 1e-10 if precise else 3e-3 if engine.name == "cupy" else 1e-5
-
-    def check(H: Float64) -> None:
-        np.testing.assert_allclose(H, expected, rtol=0, atol=allowed * np.abs(expected).max())
-
-    with engine.threads(None):
-        rows = engine.place(problem.X, problem.y, None)
-    return Work(
-        lambda: rows.hessian(W, centre, scale, precision="float64" if precise else "float32"),
-        check,
+    return ask(
         engine,
-        problem.X,
+        problem,
+        lambda rows: rows.hessian(problem.weights, centre, scale, precision="float64" if precise else "float32"),
+        close(expected_hessian(shape, dtype), 0.0, allowed),
         f"Hessian {problem.shape} {dtype}{', precise' if precise else ''}",
-        reads=0,
-        counter=lambda: rows.reads,
-        around=partial(engine.threads, None),
-        info={
-            "problem": "correlated",
-            "flops": flops("hessian", len(problem.y), d, {}, None),
-            "arithmetic": "float64" if precise else "float32",
-        },
+        problem="correlated",
+        flops=flops_of("hessian", problem),
+        arithmetic="float64" if precise else "float32",
     )
 
 
@@ -196,17 +169,13 @@ def bench_hessian_precise(contest: Any, engine: Engine) -> None:
 def hessian_by_way(engine: Engine, shape: str, dtype: str, way: str) -> Work:
     """The preconditioner of a fit with hundreds of features, and what it would cost in float32."""
     problem = build(shape, dtype)
-    W, d = problem.weights, problem.X.shape[1]
+    W, few_bits = problem.weights, way == "8 bits"
     centre, scale = coordinates(problem)
-    expected = expected_hessian(shape, dtype)
     with engine.threads(None):
-        rows = engine.place(problem.X, problem.y, None)
-        rough = rows.low_precision_hessian(W, centre, scale)
-    if rough is None:
-        pytest.skip("this processor has no products of bytes (AVX-512 VNNI)")
-    few_bits = way == "8 bits"
+        if engine.place(problem.X, problem.y, None).low_precision_hessian(W, centre, scale) is None:
+            pytest.skip("this processor has no products of bytes (AVX-512 VNNI)")
 
-    def ask() -> Any:
+    def question(rows: Rows) -> Any:
         if not few_bits:
             return rows.hessian(W, centre, scale)
         answer = rows.low_precision_hessian(W, centre, scale)
@@ -214,22 +183,16 @@ def hessian_by_way(engine: Engine, shape: str, dtype: str, way: str) -> Work:
         return answer.matrix
 
     # A 127th of the largest entry is a step: half of one in each of two factors, and thousands of rows.
-    allowed = 2e-3 if few_bits else 1e-5
-    return Work(
-        ask,
-        lambda H: np.testing.assert_allclose(H, expected, rtol=0, atol=allowed * np.abs(expected).max()),
+    return ask(
         engine,
-        problem.X,
+        problem,
+        question,
+        close(expected_hessian(shape, dtype), 0.0, 2e-3 if few_bits else 1e-5),
         f"Hessian by way {problem.shape} {dtype}",
-        reads=0,
-        counter=lambda: rows.reads,
-        around=partial(engine.threads, None),
-        info={
-            "problem": "correlated",
-            "version": way,
-            "flops": flops("hessian", len(problem.y), d, {}, None),
-            "arithmetic": "int8" if few_bits else "float32",
-        },
+        problem="correlated",
+        version=way,
+        flops=flops_of("hessian", problem),
+        arithmetic="int8" if few_bits else "float32",
     )
 
 
@@ -239,5 +202,5 @@ def hessian_by_way(engine: Engine, shape: str, dtype: str, way: str) -> Work:
 def bench_hessian_by_way(
     contest: Any, require: Callable[[str], Engine], shape: str, dtype: str, way: str
 ) -> None:
-    """``hessian`` and ``rough_hessian`` of the Numba engine, in turns."""
+    """``hessian`` and ``low_precision_hessian`` of the Numba engine, in turns."""
     contest(lambda way: hessian_by_way(require("numba"), shape, dtype, way), way=way)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
-import numpy as np
 import pytest
 
-from accel_logreg import LogisticRegression
 from accel_logreg.interface.engine import Engine
 from accel_logreg.measure.machine import usable_cores
 from accel_logreg.profile.work import flops
+from bench.harness import questions
 from bench.harness.work import Work
-from bench.judge import answers
+from bench.judge.answers import Judge, close_gradient
 from bench.problems.dense import Float64, Problem, correlated, loss_grad
 
-TOL = 1e-8
 LOOP = "the Python loop is as slow an entry at every size; bench_pass has it"
 QUICK_ROWS, FULL_ROWS = (1_000, 10_000, 100_000), (300, 3_000, 30_000, 300_000, 1_000_000)
 QUICK_COLUMNS, FULL_COLUMNS = (10, 100), (30, 300, 1_000)
@@ -44,8 +43,8 @@ def build(n: int, d: int) -> Problem:
 
 
 @cache
-def best(n: int, d: int) -> float:
-    return answers.best(build(n, d)).value
+def judge(n: int, d: int) -> Judge:
+    return Judge(build(n, d))
 
 
 @cache
@@ -60,63 +59,27 @@ def _forget() -> Any:
 
 
 def gradient(engine: Engine, n: int, d: int, threads: int | None, group: str, version: str) -> Work:
-    problem = build(n, d)
-    W = problem.weights
-    loss, slope = expected(n, d)
-
-    def check(answer: tuple[float, Float64]) -> None:
-        np.testing.assert_allclose(answer[0], loss, rtol=1e-11)
-        np.testing.assert_allclose(answer[1], slope, rtol=1e-8, atol=1e-11 * np.abs(slope).max())
-
-    with engine.threads(threads):
-        rows = engine.place(problem.X, problem.y, None)
-    return Work(
-        lambda: rows.loss_grad(W),
-        check,
+    problem, info = build(n, d), _info(engine, threads, version)
+    work = questions.ask(
         engine,
-        problem.X,
+        problem,
+        lambda rows: rows.loss_grad(problem.weights),
+        close_gradient(*expected(n, d)),
         f"gradient float64 {group}",
         reads=1,
-        counter=lambda: rows.reads,
-        around=partial(engine.threads, threads),
-        info={
-            "problem": "correlated",
-            "version": version,
-            "flops": flops("loss_grad", n, d, {}, None),
-            "threads": _used(engine, threads),
-        },
+        threads=threads,
     )
+    return replace(work, info=info | {"flops": flops("loss_grad", n, d, {}, None)})
 
 
 def fit(engine: Engine, n: int, d: int, threads: int | None, group: str, version: str) -> Work:
-    problem, optimum = build(n, d), best(n, d)
-    model = LogisticRegression(backend=engine.name, tol=TOL, n_threads=threads)
-
-    def check(fitted: LogisticRegression) -> dict[str, Any]:
-        suboptimality = (answers.objective(problem, fitted) - optimum) / optimum
-        assert suboptimality <= TOL, f"suboptimality {suboptimality:.3g}, allowed {TOL:g}"
-        return {
-            "suboptimality": suboptimality,
-            "gap": fitted.gap_,
-            "gap_kind": fitted.gap_kind_,
-            "solver": fitted.solver_,
-            "reads": float(fitted.history_["reads"][-1]),
-        }
-
-    return Work(
-        lambda: model.fit(problem.X, problem.y),
-        check,
-        engine,
-        problem.X,
-        f"fit float64 {group}",
-        reads=0,
-        info={"problem": "correlated", "version": version, "threads": _used(engine, threads)},
-    )
+    work = questions.fit(engine, build(n, d), judge(n, d), f"fit float64 {group}", threads=threads)
+    return replace(work, info=_info(engine, threads, version))
 
 
-def _used(engine: Engine, threads: int | None) -> int:
+def _info(engine: Engine, threads: int | None, version: str) -> dict[str, Any]:
     with engine.threads(threads):
-        return engine.n_threads(threads)
+        return {"problem": "correlated", "version": version, "threads": engine.n_threads(threads)}
 
 
 WHAT = {"gradient": gradient, "fit": fit}

@@ -28,7 +28,7 @@ from bench.judge.gpu import Judge
 from bench.problems.dense import Problem, correlated, descend, loss_grad
 from bench.problems.gpu import correlated_on
 from bench.report import gpu_targets
-from bench.report.record import record
+from bench.report.document import record
 from bench.rivals import RivalUnavailableError, cuml_fits, expressions, torch_fits, way_of
 from bench.suites import bench_gpu_descent, bench_gpu_fit, bench_gpu_gradient, bench_gpu_host
 from bench.suites.bench_gpu_fit import loosest
