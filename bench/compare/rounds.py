@@ -28,6 +28,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from bench.compare import answers
 from bench.compare.revisions import RevisionError
 from bench.compare.worker import Task
 
@@ -100,12 +101,14 @@ class Conductor:
 
     start : makes the process of side 0 (A) or 1 (B)
     unsettled : of A's and B's figures so far, whether more rounds are worth their time
+    check : of a task and its answer; the suboptimality of a fit, or ArithmeticError where it is wrong
     report : told what is being done, in a line
     """
 
     start: Callable[[int], Measurer]
     unsettled: Callable[[Sequence[float], Sequence[float]], bool]
     plan: Plan = Plan()
+    check: Callable[[Task, Any], float | None] = answers.check
     report: Callable[[str], None] = lambda _: None
 
     def run(self, tasks: Sequence[Task]) -> Outcome:
@@ -131,9 +134,7 @@ class Conductor:
         with self._both() as both:
             for task in tasks:
                 opened = _ask_both(both, do="open", name=task.name)
-                if outcome.trouble(task.name, opened) or outcome.trouble(
-                    task.name, _ask_both(both, do="close")
-                ):
+                if outcome.trouble(task.name, opened) or self._closed(task, both, outcome) is None:
                     continue
                 outcome.taken[task.name] = Taken(
                     task,
@@ -178,12 +179,20 @@ class Conductor:
                 if outcome.trouble(name, [reply, {}] if side == 0 else [{}, reply]):
                     return
                 samples[side].extend(reply["seconds"])
-        replies = _ask_both(both, do="close")
-        if outcome.trouble(name, replies):
-            return
-        for side in (0, 1):
+        closed = self._closed(taken.task, both, outcome)
+        for side, suboptimality in enumerate(closed or ()):
             taken.seconds[side].append(min(samples[side]))
-            taken.suboptimality[side] = replies[side]["suboptimality"]
+            taken.suboptimality[side] = suboptimality
+
+    def _closed(self, task: Task, both: Sequence[Measurer], outcome: Outcome) -> list[float | None] | None:
+        """Of fits, how far the last answers are from the optimum; None where one of both is wrong."""
+        replies, found = _ask_both(both, do="close"), []
+        for reply in replies:
+            try:
+                found.append(self.check(task, reply["answer"]) if "answer" in reply else None)
+            except ArithmeticError as error:
+                reply["wrong"] = str(error)
+        return None if outcome.trouble(task.name, replies) else found
 
     @contextmanager
     def _both(self) -> Iterator[list[Measurer]]:

@@ -36,7 +36,7 @@ class Fake:
             "open": {"first_seconds": 0.1, "threads": 2},
             "calls": {"calls": 3},
             "take": {"seconds": [1.5 * factor, 1.0 * factor]},
-            "close": {"suboptimality": None},
+            "close": {"answer": "right"},
         }
         self.answers.append(fault or usual[request["do"]])
 
@@ -45,6 +45,11 @@ class Fake:
 
     def end(self) -> None:
         self.log.append((self.side, "end"))
+
+
+def checked(task: Task, answer: Any) -> None:
+    if answer != "right":
+        raise ArithmeticError(f"{task.what} is {answer}")
 
 
 def conduct(
@@ -58,4 +63,5 @@ def conduct(
         start=lambda side: Fake(side, written, factors or {}, faults or {}),
         unsettled=lambda a, b: max(b) > max(a),
         plan=Plan(rounds=5, turns=2, rest=0.0),
+        check=checked,
     ).run(TASKS)

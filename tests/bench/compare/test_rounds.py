@@ -43,7 +43,7 @@ def test_what_one_revision_cannot_do_or_does_wrong_is_told() -> None:
     study = conclude(conduct(faults=old), LABELS, Question())
     assert study.wrong == ()
     assert study.comparison.only_b == (TASKS[0].name,)
-    wrong = {("B", "close", "gradient"): {"wrong": "gradient is wrong"}}
+    wrong = {("B", "close", "gradient"): {"answer": "wrong"}}
     study = conclude(conduct(faults=wrong), LABELS, Question())
     assert study.wrong == (f"head: {TASKS[0].name}: gradient is wrong",)
     assert [row.name for row in study.comparison.rows] == [TASKS[1].name]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
+from bench.compare.answers import check
 from bench.compare.revisions import RevisionError, Side, Worker, uninstalled
 from bench.compare.worker import Opened, Task
 
@@ -34,8 +33,8 @@ def test_a_worker_measures_this_tree(worker: Worker) -> None:
         calls = ask(do="calls", at_least=1e-4)["calls"]
         assert calls >= 1
         assert all(seconds > 0.0 for seconds in ask(do="take", calls=calls, seconds=1e-3)["seconds"])
-        closed = ask(do="close")
-        assert what == "gradient" or 0.0 <= closed["suboptimality"] < 1e-7
+        found = check(Task(what, "numpy", 200, 5), ask(do="close")["answer"])
+        assert found is None if what == "gradient" else 0.0 <= found < 1e-7
     assert "unavailable" in ask(do="open", name="no_such")
 
 
@@ -65,44 +64,18 @@ def test_a_worker_that_dies_is_told_with_what_it_wrote(tmp_path: Path) -> None:
         process.end()
 
 
-def test_a_wrong_answer_is_no_time(tmp_path: Path) -> None:
-    """A tree whose gradient is wrong by a thousandth: named, and not timed."""
-    tree = tmp_path / "tree"
-    tree.mkdir()
-    for name in ("accel_logreg", "kernels"):
-        shutil.copytree(ROOT / name, tree / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-    with (tree / "accel_logreg" / "backends" / "numpy_vectorised/dense.py").open("a") as stream:
-        stream.write(
-            "\n_right = NumpyRows.loss_grad\n"
-            "NumpyRows.loss_grad = lambda self, W: (_right(self, W)[0], 1.001 * _right(self, W)[1])\n"
-        )
-    process = Worker(uninstalled("this tree", tree), 1, [(200, 5)])
-    try:
-        process.post(do="open", name="gradient[numpy-200x5-float64]")
-        process.post(do="close")
-        assert "unavailable" not in process.reply()
-        assert process.reply() == {"wrong": "gradient is wrong"}
-    finally:
-        process.end()
-
-
-@pytest.mark.parametrize("shape", [(60, 9), (30, 29), (20, 40), (5, 200)])
-def test_how_far_a_fit_is_from_the_optimum(shape: tuple[int, int]) -> None:
-    """½ gᵀH⁻¹g against J itself at a point near the minimum, for tall X and for wide X."""
-    from accel_logreg import LogisticRegression
-
-    rng = np.random.default_rng(7)
-    n, d = shape
-    task = Task("fit", "numpy", n, d)
+@pytest.mark.parametrize(
+    ("what", "problem"),
+    [
+        *((what, "correlated") for what in ("gradient", "hessian-product", "descent", "predict")),
+        *(("fit", problem) for problem in ("correlated", "sparse")),
+    ],
+)
+def test_right_answers_pass_and_wrong_ones_are_named(what: str, problem: str) -> None:
+    task = Task(what, "numpy", 300, 7, problem=problem)
     opened = Opened(task, 1)
-    fitted = LogisticRegression(backend="numpy", tol=1e-13).fit(opened.X, opened.y)
-    best = np.append(fitted.coef_[0], fitted.intercept_)
-    near = best + 1e-4 * rng.standard_normal(d + 1)
-
-    def J(W: Any) -> float:
-        return opened.loss_grad(W)[0] + float(W[:-1] @ W[:-1]) / (2 * n)
-
-    true = (J(near) - J(best)) / J(best)
-    assert opened._suboptimality(near) == pytest.approx(true, rel=1e-2)
-    assert opened._suboptimality(best) < 1e-12
-    opened.close()
+    answer = opened.close()
+    suboptimality = check(task, answer)
+    assert suboptimality is None if what != "fit" else 0.0 <= suboptimality < 1e-8
+    with pytest.raises(ArithmeticError, match="is wrong"):
+        check(task, [1.01 * number for number in answer])
