@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from accel_logreg import LogisticRegression
 from accel_logreg.backends import stand_in
 from accel_logreg.interface.engine import Engine
 from accel_logreg.interface.rows import Rows
@@ -20,6 +21,8 @@ from accel_logreg.profile.device import profiled_device
 from accel_logreg.profile.record import KERNELS, STAGES, Recorder, Watch
 from accel_logreg.profile.rows import ProfiledBackend
 from accel_logreg.profile.summary import FIT, breakdown
+from bench.harness import questions
+from bench.harness.work import Work
 from bench.judge.gpu import Judge
 from bench.problems.gpu import GpuProblem, correlated_on
 
@@ -71,6 +74,23 @@ class Place:
             if span.track == KERNELS and span.part:
                 seconds[int(span.part.removeprefix("call "))] += span.seconds
         return statistics.median(seconds)
+
+    def fit(self, problem: GpuProblem, judge: Judge, X: Any, group: str, version: str) -> Work:
+        """Our fit of X, with where its time goes; the evaluator looks for the optimum from where it ends."""
+        model = LogisticRegression(backend=self.engine.name, tol=questions.TOL).fit(X, problem.y)
+        near = np.append(model.coef_[0], model.intercept_)
+        work = questions.fit(
+            self.engine,
+            problem,
+            lambda w, b: judge.suboptimality(np.append(w, b), near),
+            group,
+            X=X,
+            version=version,
+            problem=problem.name,
+            seconds_of_parts=self.parts_of_fit(lambda: model.fit(X, problem.y)),
+            **questions.told(model),
+        )
+        return replace(work, reads=float(model.history_["reads"][-1]))
 
     def parts_of_fit(self, fit: Callable[[], object]) -> dict[str, float]:
         """Where one fit's time goes, in seconds: checks, taking the rows, questions, the solver."""

@@ -14,8 +14,9 @@ from accel_logreg.interface.arrays import Csr
 from accel_logreg.interface.engine import Engine
 from accel_logreg.interface.rows import Rows
 from bench.harness.work import Work
-from bench.judge.answers import BELOW, Judge
+from bench.judge.answers import BELOW
 from bench.problems.dense import Problem
+from bench.problems.gpu import GpuProblem
 from bench.problems.sparse import SparseProblem
 
 TOL = 1e-8
@@ -55,20 +56,24 @@ def ask(
 
 def fit(
     engine: Engine,
-    problem: Problem | SparseProblem,
-    judge: Judge,
+    problem: Problem | SparseProblem | GpuProblem,
+    judge: Callable[[Any, float], float],
     group: str,
     /,
     *,
+    X: Any = None,
     solver: str = "auto",
     threads: int | None = None,
     **info: Any,
 ) -> Work:
-    """A whole fit to TOL: ``judge(w, b)`` must find it within, and an upper bound of its own must be one."""
+    """A whole fit to TOL: ``judge(w, b)`` must find it within, and an upper bound of its own must be one.
+
+    X : what ``fit`` is given; None for the problem's own.
+    """
     model = LogisticRegression(backend=engine.name, solver=solver, tol=TOL, n_threads=threads)
-    X: Any = problem.X
-    if isinstance(X, Csr):
-        X = csr_matrix((X.data, X.indices, X.indptr), shape=X.shape)
+    given = problem.X if X is None else X
+    if isinstance(given, Csr):
+        given = csr_matrix((given.data, given.indices, given.indptr), shape=given.shape)
 
     def check(fitted: LogisticRegression) -> dict[str, Any]:
         suboptimality = judged(judge, fitted.coef_[0], float(fitted.intercept_[0]))
@@ -77,10 +82,10 @@ def fit(
         reads, iterations = float(fitted.history_["reads"][-1]), int(fitted.n_iter_[0])
         return {"suboptimality": suboptimality, **told(fitted), "reads": reads, "iterations": iterations}
 
-    return Work(lambda: model.fit(X, problem.y), check, engine, problem.X, group, reads=0, info=info)
+    return Work(lambda: model.fit(given, problem.y), check, engine, problem.X, group, reads=0, info=info)
 
 
-def judged(judge: Judge, w: Any, b: float) -> float:
+def judged(judge: Callable[[Any, float], float], w: Any, b: float) -> float:
     """Relative suboptimality, which has to be within the tolerance."""
     found = judge(np.asarray(w), b)
     assert -BELOW <= found <= TOL, f"suboptimality {found:.3g}, allowed {TOL:g}"

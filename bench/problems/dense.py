@@ -107,7 +107,7 @@ def _labels(rng: np.random.Generator, z: Float64) -> Float64:
 
 def loss_grad(problem: Problem, W: Float64) -> tuple[float, Float64]:
     """Mean loss and its gradient, whole arrays in float64."""
-    X = problem.X.astype(np.float64)
+    X = problem.X.astype(np.float64, copy=False)
     z = X @ W[:-1] + W[-1]
     residual = (expit(z) - problem.y) / len(z)
     loss = float(np.mean(np.logaddexp(0.0, z) - problem.y * z))

@@ -8,17 +8,17 @@ the lesson's, number by number.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 import pytest
-from scipy.special import expit
 
 from accel_logreg.backends import load_backend
 from bench.harness.gpu_place import Place
 from bench.harness.work import Work
-from bench.problems.dense import SEED, Problem, pixels
+from bench.problems.dense import SEED, Problem, descend, pixels
 from bench.rivals import RivalUnavailableError, expressions, require_right
 
 pytest_plugins = ["bench.harness.gpu_fixture"]
@@ -47,13 +47,7 @@ def pictures(dtype: str, rows: int = ROWS) -> Problem:
 def expected(dtype: str, steps: int, rows: int) -> tuple[Any, Any]:
     """Weights and the cost before each step, by NumPy in float64, X widened once."""
     problem = pictures(dtype, rows)
-    X, W, costs = problem.X.astype(np.float64), np.zeros(problem.X.shape[1] + 1), np.empty(steps)
-    for step in range(steps):
-        z = X @ W[:-1] + W[-1]
-        costs[step] = np.mean(np.logaddexp(0.0, z) - problem.y * z)
-        residual = (expit(z) - problem.y) / len(z)
-        W -= RATE * np.append(residual @ X, residual.sum())
-    return W, costs
+    return descend(replace(problem, X=problem.X.astype(np.float64)), RATE, steps)
 
 
 def prepare(place: Place, rival: str, dtype: str, steps: int | None = None, rows: int = ROWS) -> Work:
@@ -83,11 +77,11 @@ def prepare(place: Place, rival: str, dtype: str, steps: int | None = None, rows
         engine = place.engine if rival == "ours" else load_backend("python")
         data = engine.place(problem.X, problem.y, None)
 
-        def descend() -> tuple[Any, Any]:
+        def in_the_engine() -> tuple[Any, Any]:
             run = data.descend(np.zeros_like(W), RATE, 0.0, count, True)
             return run.W, run.costs
 
-        call = descend
+        call = in_the_engine
 
     return Work(
         call,

@@ -33,7 +33,7 @@ def prepare(place: Place, rival: str, case: str) -> Work:
     shape, dtype = case.split("-")
     problem, judge = problem_at(place, shape, dtype)
     if rival == OURS:
-        return _ours(place, problem, judge, dtype)
+        return place.fit(problem, judge, place.give(problem.X), _group(problem, dtype), OURS)
     try:
         way, tolerances = way_of(rival, place.xp)
         fit = way(problem.X, problem.labels_there(), problem.l2)
@@ -84,35 +84,6 @@ def _near(place: Place, problem: GpuProblem) -> Any:
     """Where the evaluator starts to look for the optimum: our own fit. It ends where J does."""
     model = LogisticRegression(backend=place.engine.name, tol=TOL).fit(place.give(problem.X), problem.y)
     return np.append(model.coef_[0], model.intercept_)
-
-
-def _ours(place: Place, problem: GpuProblem, judge: Judge, dtype: str) -> Work:
-    X = place.give(problem.X)
-    model = LogisticRegression(backend=place.engine.name, tol=TOL).fit(X, problem.y)
-    near = np.append(model.coef_[0], model.intercept_)
-    parts = place.parts_of_fit(lambda: model.fit(X, problem.y))
-
-    def check(fitted: Any) -> dict[str, float]:
-        suboptimality = judge.suboptimality(np.append(fitted.coef_[0], fitted.intercept_), near)
-        assert suboptimality <= TOL, suboptimality
-        return {"suboptimality": suboptimality}
-
-    return Work(
-        lambda: model.fit(X, problem.y),
-        check,
-        place.engine,
-        problem.X,
-        _group(problem, dtype),
-        float(model.history_["reads"][-1]),
-        info={
-            "version": OURS,
-            "problem": problem.name,
-            "solver": model.solver_,
-            "gap": model.gap_,
-            "gap_kind": model.gap_kind_,
-            "seconds_of_parts": parts,
-        },
-    )
 
 
 def _group(problem: GpuProblem, dtype: str) -> str:

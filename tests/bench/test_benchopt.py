@@ -111,7 +111,7 @@ def test_sparse_and_single_precision_are_the_same_problem(load: Any, rng: np.ran
     X = X.astype(np.float32).astype(np.float64)
     values = []
     for given in (X, X.astype(np.float32), sparse.csc_matrix(X), sparse.coo_array(X), np.asfortranarray(X)):
-        solver = load("solvers/accel_logreg.py", "Solver", backend="numba", solver="auto")
+        solver = load("solvers/accel_logreg.py", "Solver", backend="numpy", solver="auto")
         solver.set_objective(given, y, 0.1, True)
         solver.run(1e-10)
         values.append(value(X, y, 0.1, True, solver.get_result()["beta"]))
