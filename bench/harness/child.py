@@ -77,8 +77,7 @@ def _memory(task: Task) -> dict[str, Any]:
     """After a fit of a few of the rows, so that libraries, threads and compiled code are not counted."""
     problem = task.build()
     from accel_logreg import LogisticRegression
-    from bench.harness.device_memory import DevicePeak
-    from bench.harness.memory import Peak
+    from bench.harness.memory import DevicePeak, Peak
 
     model = LogisticRegression(backend=task.engine)
     few = len(problem.y) // 4
