@@ -38,14 +38,6 @@ def point(d: int) -> Float64:
     return W
 
 
-def iid(n: int, d: int, dtype: str) -> Problem:
-    """Independent standard normal entries; labels drawn from the model."""
-    rng = np.random.default_rng(SEED)
-    X = rng.standard_normal((n, d))
-    y = _labels(rng, X @ rng.standard_normal(d) / np.sqrt(d))
-    return Problem(f"iid {n}x{d}", X.astype(dtype), y)
-
-
 def correlated(n: int, d: int, dtype: str) -> Problem:
     """Neighbouring columns correlate at 0.5, scales run from 0.5 to 2; labels drawn from the model."""
     rng = np.random.default_rng(SEED)

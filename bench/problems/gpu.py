@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.problems.dense import SEED, Float64, point
 from bench.rivals.expressions import to_host
@@ -63,9 +62,3 @@ def correlated_on(xp: Any, n: int, d: int, dtype: str, seed: int = SEED) -> GpuP
         X[some] = block
         y[some] = to_host(rng.random(count, dtype=kind) < 1.0 / (1.0 + xp.exp(-z)))
     return GpuProblem(f"correlated {n}x{d}", xp, X, y)
-
-
-def on_host(problem: GpuProblem) -> NDArray[Any]:
-    """X in ordinary host memory."""
-    X: NDArray[Any] = to_host(problem.X)
-    return X

@@ -6,8 +6,7 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits, load_wine
-from sklearn.preprocessing import scale
+from sklearn.datasets import load_digits
 
 from bench.problems.dense import SEED, Problem
 
@@ -16,12 +15,6 @@ def digits(dtype: str) -> Problem:
     """scikit-learn's 1797 handwritten digits of 8x8 pixels from 0 to 16, as a binary task: is it odd?"""
     X, y = load_digits(return_X_y=True)
     return Problem("digits 1797x64", (X / 16.0).astype(dtype), (y % 2).astype(np.float64))
-
-
-def wine(dtype: str) -> Problem:
-    """scikit-learn's 178 x 13, standardised: is it of the second cultivar?"""
-    X, y = load_wine(return_X_y=True)
-    return Problem("wine 178x13", scale(X).astype(dtype), (y == 1).astype(np.float64))
 
 
 def crops(n: int, dtype: str) -> Problem:
