@@ -1,10 +1,8 @@
-"""The engines as parameters, and two ways to measure: ``measure`` one thing, or a ``contest`` of a group."""
+"""The engines as parameters, and how a benchmark is measured: in a ``contest`` with those of its group."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
-from functools import partial
 from typing import Any
 
 import pytest
@@ -14,10 +12,7 @@ from accel_logreg.interface.engine import Engine
 from bench.harness.laboratory import Kept, Laboratory, Replay
 from bench.harness.work import Work
 
-Measure = Callable[..., None]
 Contest = Callable[..., None]
-
-_OF_WORK = {item.name for item in fields(Work)} - {"info"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -77,38 +72,6 @@ def laboratory(request: pytest.FixtureRequest) -> Laboratory:
 
 
 @pytest.fixture
-def measure(request: pytest.FixtureRequest, benchmark: Any, laboratory: Laboratory) -> Measure:
-    """``measure(call, check, engine=, X=, group=, reads=)`` times ``call`` and records what it took.
-
-    The first call is timed alone (it may compile) and its answer checked; the answer of the last timed
-    call is checked too, and nothing is recorded if either is wrong. ``reads`` counts the reads of X that
-    one call needs at least. Further keywords are those of ``bench.harness.work.Work`` (``cold``, ``told``,
-    ``synchronise``, …) and fields of a record (``version``, ``problem``, ``flops``, ``solver``, …).
-
-    A call on a GPU has to be over when it returns, or say ``synchronise=True``: one that is not raises
-    ``UnsynchronisedError``.
-    """
-
-    def run(
-        call: Callable[[], Any],
-        check: Callable[[Any], Any],
-        *,
-        engine: Engine,
-        X: Any,
-        group: str,
-        reads: float,
-        **more: Any,
-    ) -> None:
-        options = {"around": partial(engine.threads, None)}
-        options |= {name: more.pop(name) for name in list(more) if name in _OF_WORK}
-        work = Work(call, check, engine, X, group, reads, **options, info=more)  # type: ignore[arg-type]
-        name = request.node.name
-        laboratory.keep(request.node, benchmark, laboratory.run({name: work})[name])
-
-    return run
-
-
-@pytest.fixture
 def contest(
     request: pytest.FixtureRequest,
     benchmark: Any,
@@ -120,7 +83,11 @@ def contest(
     ``prepare(engine=...)`` gives the ``Work`` of a member. The keywords say in which parameters the members
     differ; all else of the parameters is what they share. Whichever member runs first has all that were
     selected prepared and timed together, round after round; the others find their samples taken. One
-    that skips or fails does so in its own name.
+    that skips or fails does so in its own name. Without keywords it is measured alone.
+
+    The first call is timed alone (it may compile) and its answer checked; the answer of the last timed
+    call is checked too, and nothing is recorded if either is wrong. A call on a GPU has to be over when it
+    returns, or say ``synchronise=True``: one that is not raises ``UnsynchronisedError``.
     """
 
     def run(prepare: Callable[..., Work], **member: Any) -> None:

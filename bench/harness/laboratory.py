@@ -130,7 +130,7 @@ class Laboratory:
     @staticmethod
     def key(node: Any, names: Sequence[str]) -> tuple[Any, ...]:
         """What the members of a contest share: the function, and the parameters that are not named."""
-        shared = {name: value for name, value in node.callspec.params.items() if name not in names}
+        shared = {name: value for name, value in _parameters(node).items() if name not in names}
         return node.path, node.originalname, tuple(sorted(shared.items()))
 
     def siblings(
@@ -140,7 +140,7 @@ class Laboratory:
         key = self.key(node, names)
         for item in items:
             if item.originalname == node.originalname and self.key(item, names) == key:
-                yield item, {name: item.callspec.params[name] for name in names}
+                yield item, {name: _parameters(item)[name] for name in names}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: Any) -> None:
@@ -156,6 +156,10 @@ class Laboratory:
     def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:
         self.meter.sample()
         output_json["laboratory"] = {"noise": self.meter.noise.to_dict(), "skipped": self.skipped}
+
+
+def _parameters(node: Any) -> dict[str, Any]:
+    return node.callspec.params if hasattr(node, "callspec") else {}
 
 
 def _cupy() -> Any:

@@ -16,7 +16,7 @@ Facts = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Work:
-    """What ``measure`` and ``contest`` time.
+    """What a ``contest`` times.
 
     Attributes
     ----------

@@ -32,23 +32,23 @@ def judge(name: str) -> Judge:
     return Judge(build(name))
 
 
-def bench_import(measure: Any) -> None:
+def bench_import(contest: Any) -> None:
     """``import accel_logreg`` in a fresh process, with NumPy, SciPy and scikit-learn, which it needs."""
 
     def check(answer: dict[str, Any]) -> None:
         assert answer["version"], "the package was not imported"
 
-    measure(
+    work = Work(
         lambda: child.ask(child.Task("import")),
         check,
-        engine=load_backend("numpy"),
-        X=build("569x30").X[:0],
-        group="import accel_logreg in a fresh process",
+        load_backend("numpy"),
+        build("569x30").X[:0],
+        "import accel_logreg in a fresh process",
         reads=0,
-        told=lambda answer: answer["seconds"],
-        threads=1,
-        version="import alone",
+        told=lambda answer: float(answer["seconds"]),
+        info={"threads": 1, "version": "import alone"},
     )
+    contest(lambda: work)
 
 
 def first_fit(engine: Engine, state: str) -> Work:
