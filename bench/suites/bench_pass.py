@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from accel_logreg.interface.engine import Engine
-from accel_logreg.interface.rows import Rows
+from accel_logreg.interface.rows import Precision, Rows
 from accel_logreg.profile.work import flops
 from bench.harness.questions import ask
 from bench.harness.work import Work
@@ -143,16 +143,17 @@ def hessian(engine: Engine, shape: str, dtype: str, precise: bool) -> Work:
     skip_the_loop(engine, shape)
     problem = build(shape, dtype)
     centre, scale = coordinates(problem)
+    arithmetic: Precision = "float64" if precise else "float32"
     allowed = 1e-10 if precise else 3e-3 if engine.name == "cupy" else 1e-5
     return ask(
         engine,
         problem,
-        lambda rows: rows.hessian(problem.weights, centre, scale, precision="float64" if precise else "float32"),
+        lambda rows: rows.hessian(problem.weights, centre, scale, precision=arithmetic),
         close(expected_hessian(shape, dtype), 0.0, allowed),
         f"Hessian {problem.shape} {dtype}{', precise' if precise else ''}",
         problem="correlated",
         flops=flops_of("hessian", problem),
-        arithmetic="float64" if precise else "float32",
+        arithmetic=arithmetic,
     )
 
 
