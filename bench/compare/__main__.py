@@ -15,8 +15,7 @@ from bench.compare.comparison import compare as compare_documents
 from bench.compare.revisions import Checkout
 from bench.compare.rounds import Plan
 from bench.compare.study import SUITE, Question, compare_revisions
-from bench.report import document as bench_document
-from bench.report.document import BenchDocument
+from bench.report.document import BenchDocument, read
 
 TOO_SLOW = 1
 WRONG = 2
@@ -140,7 +139,7 @@ def compare(
 def _compare_files(
     a: Path, b: Path, thresholds: Thresholds, select: Selection, anyway: bool
 ) -> tuple[Comparison, str]:
-    first, second = bench_document.read(a), bench_document.read(b)
+    first, second = read(a), read(b)
     others = other_machine(first, second)
     if others and not anyway:
         raise ValueError(

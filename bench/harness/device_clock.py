@@ -22,7 +22,7 @@ class UnsynchronisedError(RuntimeError):
 
 
 class CudaDevice:
-    """The device of CuPy, as ``lab.clock.Clock`` asks it.
+    """The device of CuPy, as ``accel_logreg.measure.clock.Clock`` asks it.
 
     Parameters
     ----------

@@ -48,7 +48,7 @@ class Work:
         For a GPU call that does not wait for its answer: the clock waits for the device, inside the
         timed span. Without it such a call is refused.
     info : mapping
-        Fields of ``lab.bench_document.Record`` by name, and whatever else belongs into its ``extra``.
+        Fields of ``bench.report.document.Record`` by name, and whatever else belongs into its ``extra``.
     """
 
     call: Callable[[], Any]

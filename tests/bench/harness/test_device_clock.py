@@ -29,7 +29,7 @@ class PlayedStream:
 
 
 class PlayedGpu:
-    """What ``lab.device_clock`` uses of CuPy, and a clock that moves when the device works."""
+    """What ``bench.harness.device_clock`` uses of CuPy, and a clock that moves when the device works."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
