@@ -1,15 +1,20 @@
-# demo · test · lint · bench · peers · gpu: the only commands a person must know.
+# demo · test · quick · lint · bench · peers · gpu: the only commands a person must know.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# A process a core, where threads that wait must not spin: the other process needs the core. BLAS takes one
+# thread, unless a test asks for more.
+PYTEST := OMP_WAIT_POLICY=passive OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest \
+	--numprocesses auto --maxprocesses 4 --dist worksteal --durations 10
 
-.PHONY: help demo test lint bench peers gpu clean
+.PHONY: help demo test quick style lint bench peers gpu clean
 
 help:
 	@echo "make demo    the lesson's task on every engine here, an HTML report in report/ (about 3 minutes)"
-	@echo "make test    everything that must pass: pytest, ruff, mypy (installs the pinned development set)"
+	@echo "make test    everything that must pass: pytest, ruff, mypy (installs the pinned development set; 5 minutes)"
+	@echo "make quick   ruff, and the tests of the interface, the problem and the solvers: after every edit (1 minute)"
 	@echo "make lint    ruff and mypy alone"
 	@echo "make bench   pytest-benchmark suites, JSON under bench/results/, a page in report/ (5 minutes; FULL=1: all)"
 	@echo "make peers   our fits beside other libraries', in .venv-peers (about 15 minutes; QUICK=1: about 4)"
@@ -31,13 +36,20 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 demo: $(VENV)/.demo
 	$(BIN)/accel-logreg speedup --output report
 
-lint: $(VENV)/.dev
+style: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+lint: style
 	$(BIN)/mypy
 
-test: lint
-	$(BIN)/python -m pytest
+# mypy beside pytest; what it says stands at the end.
+test: style
+	@$(BIN)/mypy > $(VENV)/mypy.log 2>&1 & mypy=$$!; $(PYTEST); tests=$$?; \
+		wait $$mypy; types=$$?; cat $(VENV)/mypy.log; [ $$tests$$types = 00 ]
+
+quick: style
+	$(PYTEST) -m 'not slow' tests/house tests/interface tests/problem tests/solvers tests/test_estimator.py
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench.run $(if $(FULL),--full)

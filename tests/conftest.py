@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from importlib.util import find_spec
 
 import numpy as np
@@ -33,6 +34,17 @@ def pytest_report_header() -> list[str]:
         f"{package} is not installed, so these are left out: {', '.join(_NEEDED_BY[package])}"
         for package in _missing
     ]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.option.reportchars = config.option.reportchars.replace("a", "fExX")  # skips: see below
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Every reason to skip once, with its number of tests: a missing GPU skips hundreds for one reason."""
+    reasons = Counter(report.longrepr[2] for report in terminalreporter.getreports("skipped"))
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"{count} skipped: {reason.removeprefix('Skipped: ')}")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
