@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 from support.hard_problems import (
-    CASES,
     INF,
     ONLY_FLOAT64,
     SINGLE,
+    SMALL,
+    alternating,
+    changed,
     problem,
     separable,
-    simple,
-    tiny,
+    separable_by_a_column,
     wide_weights,
 )
 from support.reference import Problem, assert_promise_kept, excess
@@ -34,8 +35,8 @@ BEYOND_LBFGS = ("means of 1e4, no intercept", "means of 1e4, no intercept, C=inf
 
 
 def combinations() -> Iterator[tuple[str, str, str, str]]:
-    for case in CASES:
-        entries = CASES[case]().X.size
+    for case in SMALL:
+        entries = problem(case).X.size
         for solver in ("auto", "newton", "newton-cg", "lbfgs"):
             if solver == "lbfgs" and case in BEYOND_LBFGS:
                 continue
@@ -56,7 +57,7 @@ def test_reaches_what_tol_promises(case: str, engine: str, solver: str, dtype: s
 
 
 @pytest.mark.parametrize("dtype", ["float64", SINGLE])
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", SMALL)
 def test_newton_question_by_question(case: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Problems this small are solved inside the Numba engine; here by the solver that larger ones meet."""
     if case in ONLY_FLOAT64:
@@ -68,7 +69,7 @@ def test_newton_question_by_question(case: str, dtype: str, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("dtype", ["float64", SINGLE])
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", SMALL)
 def test_newton_cg_by_a_copy_in_8_bits(case: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Problems this small get no such copy; here they do."""
     monkeypatch.setattr(tuning, "LEAST_FOR_ROUGH", 1)
@@ -81,7 +82,7 @@ def test_newton_cg_by_a_copy_in_8_bits(case: str, dtype: str, monkeypatch: pytes
 @pytest.mark.skipif(not byte_products.available(), reason="this processor has no AVX-512 VNNI")
 @pytest.mark.parametrize("solver", ["newton", "newton-cg"])
 @pytest.mark.parametrize("dtype", ["float64", SINGLE])
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", SMALL)
 def test_newton_by_products_of_8_bits(
     case: str, dtype: str, solver: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,11 +131,11 @@ def test_a_tolerance_near_rounding(case: str, engine: str, solver: str) -> None:
 @pytest.mark.parametrize(
     "this",
     [
-        tiny(4, 1, C=INF),
-        tiny(30, 60, C=INF),
-        simple(separable, C=INF),
-        simple(lambda X, y: (np.c_[X, 2 * y - 1], y), C=INF, fit_intercept=False),
-        simple(lambda X, y: (*separable(X, y), wide_weights(X, y)[2]), C=INF),
+        changed(alternating(4, 1), "C=inf"),
+        changed(alternating(30, 60), "C=inf"),
+        changed(separable, "C=inf"),
+        changed(separable_by_a_column, "no intercept, C=inf"),
+        changed(lambda X, y: wide_weights(*separable(X, y)), "C=inf"),
     ],
     ids=["d = 1", "n < d", "plain", "no intercept", "weights 1e-6 to 1e6"],
 )
