@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections import Counter
 from importlib.util import find_spec
 
@@ -23,6 +25,9 @@ _NEEDED_BY = {
     ],
     "mpmath": ["kernels/test_lesson.py", "robustness/test_reference.py"],
 }
+_COMPILES = re.compile(
+    r"tests/(backends/numba_jit|interface|kernels/numba_jit|problem|robustness|solvers|test_)"
+)
 _missing = [package for package in _NEEDED_BY if not find_spec(package)]
 collect_ignore = [name for package in _missing for name in _NEEDED_BY[package]]
 if not find_spec("hypothesis"):
@@ -38,6 +43,16 @@ def pytest_report_header() -> list[str]:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.option.reportchars = config.option.reportchars.replace("a", "fExX")  # skips: see below
+    os.environ.pop("PYTEST_XDIST_WORKER", None)  # a pytest that a test starts is no worker of ours
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What compiles most for Numba comes last.
+
+    Two processes start at the two ends of the first and of the second half, so one of them compiles for
+    Numba while the other emulates CUDA and draws pages, instead of both compiling the same kernels.
+    """
+    items.sort(key=lambda item: bool(_COMPILES.match(item.nodeid)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

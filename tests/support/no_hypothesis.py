@@ -11,7 +11,7 @@ import pytest
 
 
 class _Anything(ModuleType):
-    """Any attribute, and any call of one, is another of these."""
+    """Any attribute, call or union of these is another of them."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -19,6 +19,9 @@ class _Anything(ModuleType):
         return _Anything(name)
 
     def __call__(self, *_arguments: Any, **_options: Any) -> Any:
+        return self
+
+    def __or__(self, _other: Any) -> Any:
         return self
 
 
