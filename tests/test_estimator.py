@@ -242,7 +242,8 @@ def test_interrupted_fit_leaves_the_estimator_as_it_was(
         calls += 1
         raise KeyboardInterrupt
 
-    for question in ("loss_grad", "descend", "newton", "gram"):
+    monkeypatch.setattr(type(backend), "small_fit", interrupted)
+    for question in ("loss_grad", "descend", "gram"):
         monkeypatch.setattr(rows_type, question, interrupted)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X[:, :3], y)

@@ -26,12 +26,16 @@ from support.hard_problems import (
 )
 from support.reference import Problem, assert_promise_kept, excess
 
-from accel_logreg.backends import load_backend
 from accel_logreg.backends.numba_jit import tuning
+from accel_logreg.backends.numba_jit.dense import NumbaRows
 from accel_logreg.kernels.numba_jit.blocks import int8_products as byte_products
 
 # L-BFGS asks for a decrease of J that rounding hides, and says so: see below.
 BEYOND_LBFGS = ("means of 1e4, no intercept", "means of 1e4, no intercept, C=inf")
+IN_EVERY_TYPE = pytest.mark.parametrize(
+    ("case", "dtype"),
+    [*((case, "float64") for case in SMALL), *((case, SINGLE) for case in SMALL if case not in ONLY_FLOAT64)],
+)
 
 
 def combinations() -> Iterator[tuple[str, str, str, str]]:
@@ -56,42 +60,32 @@ def test_reaches_what_tol_promises(case: str, engine: str, solver: str, dtype: s
     assert_promise_kept(this, this.fit(dtype, backend=engine, solver=solver))
 
 
-@pytest.mark.parametrize("dtype", ["float64", SINGLE])
-@pytest.mark.parametrize("case", SMALL)
+@IN_EVERY_TYPE
 def test_newton_question_by_question(case: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Problems this small are solved inside the Numba engine; here by the solver that larger ones meet."""
-    if case in ONLY_FLOAT64:
-        dtype = "float64"
+    monkeypatch.setattr(NumbaRows, "small_fit", lambda *_arguments: None)
     this = problem(case)
-    rows = type(load_backend("numba").place(this.X, this.y, None))
-    monkeypatch.setattr(rows, "newton", lambda *_arguments: None)
     assert_promise_kept(this, this.fit(dtype, backend="numba", solver="newton"))
 
 
-@pytest.mark.parametrize("dtype", ["float64", SINGLE])
-@pytest.mark.parametrize("case", SMALL)
+@IN_EVERY_TYPE
 def test_newton_cg_by_a_copy_in_8_bits(case: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Problems this small get no such copy; here they do."""
     monkeypatch.setattr(tuning, "LEAST_FOR_ROUGH", 1)
     this = problem(case)
-    assert_promise_kept(
-        this, this.fit("float64" if case in ONLY_FLOAT64 else dtype, backend="numba", solver="newton-cg")
-    )
+    assert_promise_kept(this, this.fit(dtype, backend="numba", solver="newton-cg"))
 
 
 @pytest.mark.skipif(not byte_products.available(), reason="this processor has no AVX-512 VNNI")
 @pytest.mark.parametrize("solver", ["newton", "newton-cg"])
-@pytest.mark.parametrize("dtype", ["float64", SINGLE])
-@pytest.mark.parametrize("case", SMALL)
+@IN_EVERY_TYPE
 def test_newton_by_products_of_8_bits(
     case: str, dtype: str, solver: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Hessians with so few unknowns are made in float32; here they are tried in 8 bits first."""
     monkeypatch.setattr(tuning, "RATES", replace(tuning.RATES, rough_from=1.0))
+    monkeypatch.setattr(NumbaRows, "small_fit", lambda *_arguments: None)
     this = problem(case)
-    rows = type(load_backend("numba").place(this.X, this.y, None))
-    monkeypatch.setattr(rows, "newton", lambda *_arguments: None)
-    dtype = "float64" if case in ONLY_FLOAT64 else dtype
     assert_promise_kept(this, this.fit(dtype, backend="numba", solver=solver))
 
 
