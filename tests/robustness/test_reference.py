@@ -21,28 +21,19 @@ def by_fifty_digits(problem: Problem) -> Any:
     """J* by Newton in mpmath, from next to the optimum that is being checked."""
     mp = mpmath.mp.clone()
     mp.dps = 50
-    rows = [[*map(mp.mpf, row), mp.mpf(1)] for row in problem.X.tolist()]
-    y = [mp.mpf(int(label)) for label in problem.y]
-    s = [mp.mpf(weight) for weight in (np.ones(len(y)) if problem.s is None else problem.s).tolist()]
-    p = len(rows[0])
-    l2 = 1 / (mp.mpf(problem.C) * mp.fsum(s))
-    penalty = [l2] * (p - 1) + [mp.mpf(0)]
+    X = mp.matrix(np.c_[problem.X, np.ones(len(problem.X))].tolist())
+    y = [*map(int, problem.y)]
+    s = [*map(mp.mpf, (np.ones(len(y)) if problem.s is None else problem.s).tolist())]
+    S = mp.fsum(s)
+    penalty = mp.diag([1 / (mp.mpf(problem.C) * S)] * (X.cols - 1) + [0])
     u = mp.matrix([mp.mpf(float(value)) for value in [*problem.optimum[0], problem.optimum[1]]])
     for _ in range(6):
-        z = [mp.fdot(row, u) for row in rows]
-        a = [1 / (1 + mp.exp(-value)) for value in z]
-        g = mp.matrix(p, 1)
-        H = mp.matrix(p, p)
-        for j in range(p):
-            terms = (s[i] * (a[i] - y[i]) * rows[i][j] for i in range(len(y)))
-            g[j] = mp.fsum(terms) / mp.fsum(s) + penalty[j] * u[j]
-            for k in range(p):
-                terms = (s[i] * a[i] * (1 - a[i]) * rows[i][j] * rows[i][k] for i in range(len(y)))
-                H[j, k] = mp.fsum(terms) / mp.fsum(s) + (penalty[j] if j == k else 0)
-        u -= mp.lu_solve(H, g)
-    z = [mp.fdot(row, u) for row in rows]
-    losses = (s[i] * (mp.log1p(mp.exp(z[i])) - y[i] * z[i]) for i in range(len(y)))
-    return mp.fsum(losses) / mp.fsum(s) + mp.fsum(penalty[j] * u[j] ** 2 for j in range(p)) / 2
+        a = [1 / (1 + mp.exp(-z)) for z in X * u]
+        residual = mp.matrix([s_i * (a_i - y_i) for s_i, a_i, y_i in zip(s, a, y, strict=True)])
+        curvature = mp.diag([s_i * a_i * (1 - a_i) for s_i, a_i in zip(s, a, strict=True)])
+        u -= mp.lu_solve(X.T * curvature * X / S + penalty, X.T * residual / S + penalty * u)
+    losses = (s_i * (mp.log1p(mp.exp(z)) - y_i * z) for s_i, y_i, z in zip(s, y, X * u, strict=True))
+    return mp.fsum(losses) / S + (u.T * penalty * u)[0] / 2
 
 
 TINY = {
