@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from accel_logreg import LogisticRegression
 from accel_logreg.backends import load_backend
 from accel_logreg.backends.numba_jit import tuning
-from accel_logreg.interface.rows import Rough
+from accel_logreg.interface.rows import Quantised
 from accel_logreg.kernels.numba_jit.quantised import LARGEST
 from accel_logreg.solvers.newton_cg import newton_cg
 from accel_logreg.solvers.problem import Float64
@@ -33,7 +33,7 @@ def problem(n: int, d: int, rng: np.random.Generator, dtype: type[np.floating[An
     return X, (rng.random(n) < 0.4).astype(np.int8), np.linspace(-50, 50, d), scale
 
 
-def rough(X: Any, y: Any, s: Any, centre: Any, scale: Any) -> Rough | None:
+def rough(X: Any, y: Any, s: Any, centre: Any, scale: Any) -> Quantised | None:
     return load_backend("numba").place(X, y, s).quantised(centre, scale)
 
 
