@@ -37,13 +37,11 @@ __device__ __forceinline__ void columns_pass(const T* __restrict__ X, const sign
     const int before_dots = (panels * WIDTH * (slots + 2 * warps) + 1) / 2 * 2;
     double* const dots = sums + before_dots;
     const int before_stages = (before_dots + DOTS * parts * tile_rows * WIDTH + 1) / 2 * 2;
-    char* const stage_bytes = reinterpret_cast<char*>(sums + before_stages);
-    const int stage_size = (tile_rows * d * static_cast<int>(sizeof(T)) + 16 + 15) / 16 * 16;
-    expect_shared_bytes(before_stages * 8 + stages * stage_size);
+    char* const place = reinterpret_cast<char*>(sums + before_stages);
+    expect_shared_bytes(before_stages * 8 + stages * stage_bytes<T>(tile_rows, d));
 
     const int64 first = blockIdx.x * chunk_rows;
     const int64 last = min(n, first + chunk_rows);
-    const int64 tiles = (last - first + tile_rows - 1) / tile_rows;
     const int k = thread % WIDTH;  // of the link; the tails' owners are the first WIDTH lanes of a warp
 
     // Each slot and each tail has one owner.
@@ -55,27 +53,11 @@ __device__ __forceinline__ void columns_pass(const T* __restrict__ X, const sign
                 tails[((panel * warps + thread / WARP) * WIDTH + k) * 2 + kind] = 0.0;
     }
 
-    const auto stage_of = [&](int64 tile) { return reinterpret_cast<T*>(stage_bytes + tile % stages * stage_size); };
-    const auto rows_of = [&](int64 tile) {
-        return static_cast<int>(min(static_cast<int64>(tile_rows), last - first - tile * tile_rows));
-    };
-    const auto source_of = [&](int64 tile) { return X + (first + tile * tile_rows) * d; };
-    const auto start_copy = [&](int64 tile) {
-        if (tile < tiles) start_tile_copy(stage_of(tile), source_of(tile), rows_of(tile) * d);
-        close_copy_group();  // also when empty: the wait below counts groups
-    };
-
-    for (int tile = 0; tile < stages - 1; ++tile) start_copy(tile);
-    for (int64 tile = 0; tile < tiles; ++tile) {
-        start_copy(tile + stages - 1);
-        if (stages == 2)
-            wait_for_copies_but<1>();
-        else
-            wait_for_copies_but<0>();
-        __syncthreads();
-
-        const T* const x = stage_of(tile) + misalignment(source_of(tile));
-        const int rows = rows_of(tile);
+    const Tiles<T> tiles{X, first, last, tile_rows, d, stages, place};
+    tiles.start();
+    for (int64 tile = 0; tiles.has(tile); ++tile) {
+        const T* const x = tiles.arrived(tile);
+        const int rows = tiles.rows(tile);
         for (int panel = 0; panel < panels; ++panel) {
             const int64 offset = static_cast<int64>(panel) * WIDTH * (d + 1);
             const auto vectors = vectors_of<Question>(W + offset, V + (DOTS == 2 ? offset : 0));

@@ -1,5 +1,5 @@
-// One row tile: into shared memory, times the vectors, and into the column sums. The whole block
-// works on each of the three; dense/passes.cu puts the barriers between them.
+// A block's rows, tile by tile through shared memory; and one tile times the vectors, and into the column
+// sums. The whole block works on each; dense/passes.cu puts the barriers between them.
 
 constexpr int ROWS_AT_ONCE = 4;  // rows that share a load of w
 
@@ -23,6 +23,54 @@ __device__ __forceinline__ void start_tile_copy(T* stage, const T* from, int cou
     if (thread < head) start_async_copy<sizeof(T)>(to + thread, from + thread);
     if (wide_end + thread < count) start_async_copy<sizeof(T)>(to + wide_end + thread, from + wide_end + thread);
 }
+
+// Bytes of one stage: a tile, and 16 for its shift, to a multiple of 16.
+template <typename T>
+__device__ __forceinline__ int stage_bytes(int tile_rows, int d)
+{
+    return (tile_rows * d * static_cast<int>(sizeof(T)) + 16 + 15) / 16 * 16;
+}
+
+// Rows first to last of X (n, d), a tile at a time in shared memory at `place`, which holds `stages` of
+// them: with two, the next one arrives while one is used.
+template <typename T>
+struct Tiles {
+    const T* X;
+    int64 first, last;
+    int tile_rows, d, stages;
+    char* place;
+
+    __device__ __forceinline__ bool has(int64 tile) const { return tile * tile_rows < last - first; }
+    __device__ __forceinline__ int rows(int64 tile) const
+    {
+        return static_cast<int>(min(static_cast<int64>(tile_rows), last - first - tile * tile_rows));
+    }
+    __device__ __forceinline__ const T* source(int64 tile) const { return X + (first + tile * tile_rows) * d; }
+    __device__ __forceinline__ T* stage(int64 tile) const
+    {
+        return reinterpret_cast<T*>(place + tile % stages * stage_bytes<T>(tile_rows, d));
+    }
+    __device__ __forceinline__ void start_copy(int64 tile) const
+    {
+        if (has(tile)) start_tile_copy(stage(tile), source(tile), rows(tile) * d);
+        close_copy_group();  // also when empty: the wait below counts groups
+    }
+    __device__ __forceinline__ void start() const
+    {
+        for (int tile = 0; tile < stages - 1; ++tile) start_copy(tile);
+    }
+    // Where a tile lies, once it is there. A barrier must be between the use of the one before and this.
+    __device__ __forceinline__ const T* arrived(int64 tile) const
+    {
+        start_copy(tile + stages - 1);
+        if (stages == 2)
+            wait_for_copies_but<1>();
+        else
+            wait_for_copies_but<0>();
+        __syncthreads();
+        return stage(tile) + misalignment(source(tile));
+    }
+};
 
 // dots[(k · warps_per_row + part) · tile_rows + row] = part of Σⱼ xⱼ vectorₖⱼ, one part per warp of a row.
 template <typename T, int DOTS>

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gc
 import weakref
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
 from support.csr_problems import sparse
-from support.cuda_host.host_device import Driver, HostDevice
+from support.cuda_host.host_device import NO_DRIVER, HostDevice
 from support.interface_problems import precision_of
 
 from accel_logreg import LogisticRegression
@@ -28,7 +27,7 @@ LIMITS = Limits(2, 100 << 10, 100 << 10)
 
 
 def test_rows_larger_than_the_device_are_refused_before_copying() -> None:
-    device = HostDevice(Driver(Path("never launched")), LIMITS, memory=1000)
+    device = HostDevice(NO_DRIVER, LIMITS, memory=1000)
     message = r"shape \(100, 10\) with 1000 nonzeros of dtype float64.*float32, fewer rows.*'numba'"
     with pytest.raises(MemoryError, match=message):
         upload_csr_rows(device, sparse(np.ones((100, 10))), np.ones(100), None)
@@ -49,7 +48,7 @@ def test_answers_larger_than_the_device_are_refused(one_device: HostDevice) -> N
 
 
 def test_more_columns_than_32_bits_number_are_refused() -> None:
-    device = HostDevice(Driver(Path("never launched")), LIMITS)
+    device = HostDevice(NO_DRIVER, LIMITS)
     X = Csr(np.ones(1), np.array([2**31], np.int64), np.array([0, 1], np.int64), (1, 2**31 + 1))
     with pytest.raises(
         ValueError, match=r"\(1, 2147483649\).*at most 2147483647 of each. Use backend='numba'"

@@ -5,14 +5,13 @@ from __future__ import annotations
 import gc
 import weakref
 from contextlib import nullcontext
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
-from support.cuda_host.host_device import Driver, HostDevice
+from support.cuda_host.host_device import NO_DRIVER, HostDevice
 from support.interface_problems import precision_of
 
 from accel_logreg.backends import load_backend
@@ -126,7 +125,7 @@ def test_arrays_are_cupys_own_around_memory_of_the_pool(cupy: Any, monkeypatch: 
 
 
 def test_rows_larger_than_the_device_are_refused_before_copying() -> None:
-    device = HostDevice(Driver(Path("never launched")), LIMITS, memory=1000)
+    device = HostDevice(NO_DRIVER, LIMITS, memory=1000)
     with pytest.raises(MemoryError, match=r"shape \(100, 10\).*float64.*float32 \(half the bytes\).*'numba'"):
         upload_rows(device, np.ones((100, 10)), np.ones(100), None)
     with pytest.raises(MemoryError, match=r"Pass fewer rows"):
@@ -134,7 +133,7 @@ def test_rows_larger_than_the_device_are_refused_before_copying() -> None:
 
 
 def test_answers_larger_than_the_device_are_refused() -> None:
-    device = HostDevice(Driver(Path("never launched")), LIMITS)
+    device = HostDevice(NO_DRIVER, LIMITS)
     rows = upload_rows(device, np.ones((100, 10)), np.ones(100), None)
     device.memory = 1000
     with pytest.raises(MemoryError, match=r"Hessian of 11 parameters over 100 rows.*fewer features.*'numba'"):
@@ -158,9 +157,7 @@ def test_answers_larger_than_the_device_are_refused() -> None:
 def test_rows_that_are_not_there_are_refused(
     rows: list[int], factors: list[float], error: type[Exception], message: str
 ) -> None:
-    resident = upload_rows(
-        HostDevice(Driver(Path("never launched")), LIMITS), np.ones((10, 2)), np.ones(10), None
-    )
+    resident = upload_rows(HostDevice(NO_DRIVER, LIMITS), np.ones((10, 2)), np.ones(10), None)
     picked = RowSample(np.array(rows, np.intp), np.array(factors))
     with pytest.raises(error, match=message):
         resident.sample(picked)
@@ -169,9 +166,7 @@ def test_rows_that_are_not_there_are_refused(
 
 
 def test_device_memory_is_given_back_without_the_garbage_collector() -> None:
-    rows = Resident.upload(
-        HostDevice(Driver(Path("never launched")), LIMITS), np.ones((4, 2)), np.ones(4), None
-    )
+    rows = Resident.upload(HostDevice(NO_DRIVER, LIMITS), np.ones((4, 2)), np.ones(4), None)
     gone = weakref.ref(rows)
     gc.disable()
     try:

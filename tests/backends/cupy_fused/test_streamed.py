@@ -170,8 +170,8 @@ def test_samples_stay_where_they_fit(
     kind: type,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cupy_fused_gather, "PIECE_BYTES", 64)  # through pinned memory
-    monkeypatch.setattr(cupy_fused_staging, "PIECE_BYTES", 64)
+    monkeypatch.setattr(cupy_fused_gather, "PIECE_BYTES", 600)  # through pinned memory
+    monkeypatch.setattr(cupy_fused_staging, "PIECE_BYTES", 600)
     X, y, s = problem(rng, 401, 7, dtype, weighted)
     device = small_device(driver, X, s, 2.0)
     rows, loop = StreamedRows(device, HostRows.of(X, y, s)), PythonRows(X, y, s)

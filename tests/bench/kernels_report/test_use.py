@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from accel_logreg.kernels.cupy_fused.programs import ARCHITECTURES, PASSES, PROGRAMS, Program
+from accel_logreg.kernels.cupy_fused.programs import ARCHITECTURES, Program
 from bench.kernels_report import use as kernel_use
 from bench.kernels_report.use import KernelUse, kernel_uses, read_report, use_table
 
@@ -119,17 +119,6 @@ def test_a_kernel_whose_use_is_known(nvrtc: Any, architecture: int, tmp_path: Pa
     assert 412 <= use.constant <= 412 + 1200  # the table and 12 bytes of parameters, and the driver's own
     assert use.spills == 0
     assert 8 <= use.registers <= 128
-
-
-def test_every_kernel_of_ours_is_reported_and_passes_keep_to_their_registers(nvrtc: Any) -> None:
-    """The plan of a fused pass counts on 1024 threads a multiprocessor, so on 64 registers a thread."""
-    from accel_logreg.kernels.cupy_fused.dense.plan import THREADS_PER_MULTIPROCESSOR
-
-    assert 90 in nvrtc.getSupportedArchs()
-    uses = {use.kernel: use for use in kernel_uses([90])}
-    assert tuple(uses) == tuple(name for program in PROGRAMS for name in program.kernels)
-    for name in PASSES.large_shared_memory:
-        assert uses[name].threads >= THREADS_PER_MULTIPROCESSOR
 
 
 def test_an_architecture_that_nvrtc_does_not_know(nvrtc: Any) -> None:

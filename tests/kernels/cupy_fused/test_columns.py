@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,6 @@ from support.cuda_host.host_device import (
     ONE_MULTIPROCESSOR,
     Driver,
     HostDevice,
-    compiler,
-    sanitizers_work,
 )
 from support.cuda_host.play_engine import PlayedCupyBackend
 from support.cuda_host.played_arrays import CupyLike
@@ -34,7 +31,6 @@ from accel_logreg.kernels.cupy_fused.columns.plan import (
 )
 from accel_logreg.kernels.cupy_fused.dense.plan import Limits
 from accel_logreg.kernels.cupy_fused.dense.resident import GRADIENT, HESSIAN_PRODUCT
-from accel_logreg.kernels.cupy_fused.programs import COLUMNS
 
 pytest_plugins = ["support.cuda_host.fixtures"]
 
@@ -184,26 +180,6 @@ def test_no_room_is_named_before_anything_is_copied(
         upload_columns(one_device, X, column_targets(40, Y, s))
 
 
-def test_the_check_notices_a_pair_that_is_not_aligned(driver: Driver, tmp_path: Path) -> None:
-    """A device would end the kernel with a misaligned address; most hosts read on in silence."""
-    cxx = compiler()
-    if cxx is None or not sanitizers_work(cxx, tmp_path):
-        pytest.skip("the C++ compiler has no sanitizers, so misaligned loads go unnoticed on this machine")
-    with pytest.raises(RuntimeError, match="misaligned"):
-        HostDevice(driver, ONE_MULTIPROCESSOR).launch("misaligned_pair", (1,), 64, 8 * 128, (np.zeros(64),))
-
-
-def test_the_check_notices_factors_that_are_overwritten(driver: Driver) -> None:
-    """A barrier left out between the column sums and the next panel's dot products."""
-    answers = []
-    for descending in (False, True):
-        out = np.zeros(64)
-        device = HostDevice(driver, ONE_MULTIPROCESSOR, descending=descending)
-        device.launch("overwritten_factors", (1,), 64, 8 * 128, (out,))
-        answers.append(out)
-    assert not np.array_equal(*answers)
-
-
 # ---- plans: numbers only ----------------------------------------------------------------------------------
 
 
@@ -267,22 +243,3 @@ def test_the_memory_is_the_data_and_a_small_workspace() -> None:
     assert data < columns_bytes((10**6, 28), 10, 4, 0, plans.all()) < 1.01 * data
     weighted = columns_bytes((10**6, 28), 10, 4, 10**7, plans.all())
     assert weighted == columns_bytes((10**6, 28), 10, 4, 0, plans.all()) + 8 * 10**7
-
-
-def test_registers_leave_room_for_the_threads_that_the_plan_counts_on() -> None:
-    """Without spills: a panel's sums are to stay in registers."""
-    nvrtc = pytest.importorskip(
-        "cupy_backends.cuda.libs.nvrtc",
-        reason='CuPy is not installed, so NVRTC cannot be reached; pip install "cupy-cuda13x[ctk]"',
-        exc_type=ImportError,
-    )
-    from accel_logreg.kernels.cupy_fused.columns.plan import THREADS_PER_MULTIPROCESSOR
-    from bench.kernels_report.use import kernel_uses
-
-    try:
-        assert 90 in nvrtc.getSupportedArchs()
-    except Exception as error:
-        pytest.skip(f"NVRTC does not load: {error}")
-    for use in kernel_uses([90], [COLUMNS]):
-        assert use.threads >= THREADS_PER_MULTIPROCESSOR
-        assert use.spills == 0

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <csetjmp>
 #include <cstdarg>
 #include <cstdint>
 #include <cstdio>
@@ -24,9 +25,6 @@
 #endif
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
-#else
-inline void __sanitizer_start_switch_fiber(void**, const void*, size_t) {}
-inline void __sanitizer_finish_switch_fiber(void*, const void**, size_t*) {}
 #endif
 
 struct Dimensions {
@@ -62,6 +60,8 @@ struct Fiber {
     std::unique_ptr<char[]> stack{new char[STACK_BYTES]};
     ucontext_t context;
     void* fake_stack = nullptr;
+    jmp_buf place;
+    bool begun = false;
     State state = State::done;
     int line = 0;      // of the barrier or shuffle that it waits at
     long long epoch = 0;  // of the grid's barrier that it waits at
@@ -81,6 +81,7 @@ struct Block {
 
 inline std::vector<Fiber> fibers;  // of the block that runs
 inline ucontext_t scheduler;
+inline jmp_buf scheduler_place;
 inline void* scheduler_fake_stack = nullptr;
 inline const void* scheduler_stack = nullptr;
 inline size_t scheduler_stack_bytes = 0;
@@ -93,7 +94,18 @@ inline bool cooperative = false;
 
 inline Fiber& current() { return fibers[threadIdx.x]; }
 
-// ---- switching: the sanitizer must be told which stack comes next -------------------------------
+// ---- switching between the stacks of threads and that of the scheduler -----------------------------
+
+inline void run_thread()
+{
+    kernel();
+    Fiber& fiber = current();
+    for (const auto& group : fiber.groups)
+        if (late_copies && !group.empty()) fail("a thread ended with copies that it never waited for");
+    fiber.state = State::done;
+}
+
+#if defined(__SANITIZE_ADDRESS__)  // the sanitizer must be told which stack comes next
 
 inline void to_scheduler(Fiber& fiber)
 {
@@ -115,13 +127,36 @@ inline void to_fiber(unsigned thread)
 inline void fiber_main()
 {
     __sanitizer_finish_switch_fiber(nullptr, &scheduler_stack, &scheduler_stack_bytes);
-    kernel();
-    Fiber& fiber = current();
-    for (const auto& group : fiber.groups)
-        if (late_copies && !group.empty()) fail("a thread ended with copies that it never waited for");
-    fiber.state = State::done;
-    to_scheduler(fiber);
+    run_thread();
+    to_scheduler(current());
 }
+
+#else  // jumps, which leave the signal mask alone: swapcontext is two calls to the system
+
+inline void to_scheduler(Fiber& fiber)
+{
+    if (_setjmp(fiber.place) == 0) _longjmp(scheduler_place, 1);
+}
+
+inline void to_fiber(unsigned thread)
+{
+    threadIdx.x = thread;
+    Fiber& fiber = fibers[thread];
+    if (_setjmp(scheduler_place) != 0) return;
+    if (fiber.begun) _longjmp(fiber.place, 1);
+    fiber.begun = true;
+    setcontext(&fiber.context);
+}
+
+inline void fiber_main()
+{
+    for (;;) {  // for every block that the fiber serves
+        run_thread();
+        to_scheduler(current());
+    }
+}
+
+#endif
 
 inline void wait(State state, int line)
 {

@@ -5,6 +5,7 @@ A test file asks for them with ``pytest_plugins = ["support.cuda_host.fixtures"]
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,6 @@ import numpy as np
 import pytest
 from support.cuda_host.host_device import (
     ONE_MULTIPROCESSOR,
-    SANITIZERS,
     Driver,
     HostDevice,
     build,
@@ -24,28 +24,43 @@ from support.cuda_host.play_engine import PlayedCupyBackend
 from accel_logreg import backends
 
 
-@pytest.fixture(scope="session")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+def _driver(factory: pytest.TempPathFactory, *, sanitized: bool) -> Iterator[Driver]:
     cxx = compiler()
     if cxx is None:
         pytest.skip("no C++ compiler (g++ or clang++) is installed, so the kernels cannot be run on the host")
-    folder = tmp_path_factory.mktemp("cuda_host")
-    driver = build(cxx, folder, SANITIZERS if sanitizers_work(cxx, folder) else ())
+    own = factory.mktemp("cuda_host")
+    shared = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    driver = build(cxx, shared, own, sanitized=sanitized and sanitizers_work(cxx, own))
     yield driver
     driver.close()
 
 
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    """Without sanitizers, which take most of the time: for what runs kernels that others have checked."""
+    yield from _driver(tmp_path_factory, sanitized=False)
+
+
+@pytest.fixture(scope="session")
+def checked_driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    """With sanitizers, where the compiler has them: for the kernels' own tests."""
+    yield from _driver(tmp_path_factory, sanitized=True)
+
+
 @pytest.fixture
-def one_device(driver: Driver) -> HostDevice:
+def one_device(checked_driver: Driver) -> HostDevice:
     """One of the two ways, for what the other cannot change."""
-    return HostDevice(driver, ONE_MULTIPROCESSOR)
+    return HostDevice(checked_driver, ONE_MULTIPROCESSOR)
 
 
 @pytest.fixture(params=["late, ascending", "early, descending"])
-def device(driver: Driver, request: pytest.FixtureRequest) -> HostDevice:
-    """Both ways that a device is free to choose: a right kernel does not notice."""
+def device(driver: Driver, checked_driver: Driver, request: pytest.FixtureRequest) -> HostDevice:
+    """Both ways that a device is free to choose, one with sanitizers: a right kernel does not notice."""
     late = request.param.startswith("late")
-    return HostDevice(driver, ONE_MULTIPROCESSOR, late_copies=late, descending=not late)
+    which = checked_driver if late else driver
+    return HostDevice(which, ONE_MULTIPROCESSOR, late_copies=late, descending=not late)
 
 
 @pytest.fixture

@@ -12,13 +12,16 @@ inline void begin(Block& block, Dimensions index, size_t shared_bytes)
     if (shared_bytes && posix_memalign(&block.shared, 16, shared_bytes)) fail("no memory");
     if (shared_bytes) std::memset(block.shared, 0xff, shared_bytes);  // NaN as float and as double
     for (Fiber& fiber : block.fibers) {
-        getcontext(&fiber.context);
-        fiber.context.uc_stack.ss_sp = fiber.stack.get();
-        fiber.context.uc_stack.ss_size = Fiber::STACK_BYTES;
-        fiber.context.uc_link = nullptr;
-        makecontext(&fiber.context, fiber_main, 0);
+        if (!fiber.begun) {
+            getcontext(&fiber.context);
+            fiber.context.uc_stack.ss_sp = fiber.stack.get();
+            fiber.context.uc_stack.ss_size = Fiber::STACK_BYTES;
+            fiber.context.uc_link = nullptr;
+            makecontext(&fiber.context, fiber_main, 0);
+        }
         fiber.state = State::ready;
-        fiber.groups.assign(1, {});
+        fiber.groups.resize(1);
+        fiber.groups[0].clear();
     }
 }
 

@@ -6,6 +6,8 @@ and types of their arguments and the launcher itself are checked without a GPU.
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import shutil
 import subprocess
 from contextlib import suppress
@@ -22,12 +24,13 @@ from accel_logreg.kernels.cupy_fused.programs import MACHINE, PROGRAMS, Program
 
 HERE = Path(__file__).parent
 KERNEL_FOLDER = Path(programs.__file__).parent
-SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+FLAGS = ("-std=c++17", "-g0", "-Wall", "-Wno-unused-function", "-Wno-unknown-pragmas")
+PLAIN = ("-O2", "-U_FORTIFY_SOURCE")  # which takes a jump to another stack for an attack
+SANITIZERS = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 BROKEN = tuple(Program((str(HERE / name),)) for name in ("broken.cuh", "broken_grid.cuh"))
 COOPERATIVE = frozenset(name for one in (*PROGRAMS, *BROKEN) if one.cooperative for name in one.kernels)
 ONE_MULTIPROCESSOR = Limits(1, 100 << 10, 100 << 10)  # a grid of up to four blocks
 NO_ROOM = Limits(1, 2 << 10, 2 << 10)  # no tile fits: every pass takes two reads
-FLAGS = ("-std=c++17", "-O1", "-g0", "-Wall", "-Wno-unused-function", "-Wno-unknown-pragmas")
 
 
 def compiler() -> str | None:
@@ -46,12 +49,15 @@ def sanitizers_work(cxx: str, folder: Path) -> bool:
 
 
 class Driver:
-    """The compiled driver as a process that is started with its first launch, and again after a fault."""
+    """The compiled driver as a process that is started with its first launch, and again after a fault.
 
-    def __init__(self, program: Path) -> None:
-        self._program = program
+    sanitized : whether it notices an access that is out of bounds or not aligned
+    """
+
+    def __init__(self, program: Path, complaints: Path, *, sanitized: bool = False) -> None:
+        self.sanitized = sanitized
+        self._program, self._complaints = program, complaints
         self._process: subprocess.Popen[bytes] | None = None
-        self._complaints = program.with_suffix(".complaints")
 
     def ask(self, request: bytes) -> bytes:
         """The arrays that a launch wrote. Raises RuntimeError with what the driver says of a fault."""
@@ -79,20 +85,39 @@ class Driver:
             self._process = None
 
 
-def build(cxx: str, folder: Path, options: tuple[str, ...]) -> Driver:
-    """Compile the driver with every kernel, and the broken ones, into ``folder``."""
+NO_DRIVER = Driver(Path("never launched"), Path("never launched"))  # for what asks for no kernel
+
+
+def build(cxx: str, shared: Path, own: Path, *, sanitized: bool) -> Driver:
+    """The driver with every kernel, and the broken ones.
+
+    The first process that asks compiles it, into a folder of ``shared`` that is named by all that it is made
+    of; others wait for it. ``own`` is a folder of this process alone.
+    """
     both = (*PROGRAMS, *BROKEN)
     files = dict.fromkeys(name for program in both for name in program.files)  # each once
     includes = [f'#include "{name}"' for name in files if name != MACHINE]  # that one is cuda_host.h
     entries = " ".join(f"RUN({name})" for program in both for name in program.kernels)
-    lines = [*includes, f"#define ENTRY_POINTS(RUN) {entries}", ""]
-    (folder / "kernels.inc").write_text("\n".join(lines))
+    text = "\n".join([*includes, f"#define ENTRY_POINTS(RUN) {entries}", ""])
+    command = [cxx, *FLAGS, *(SANITIZERS if sanitized else PLAIN), f"-I{HERE}", f"-I{KERNEL_FOLDER}"]
+    version = subprocess.run([cxx, "--version"], capture_output=True, check=True).stdout
+    sources = [path for path in sorted(HERE.iterdir()) if path.suffix in (".h", ".cpp", ".cuh")]
+    sources += [KERNEL_FOLDER / name for name in files]
+    made_of = [version, text.encode(), " ".join(command).encode(), *(path.read_bytes() for path in sources)]
+    folder = shared / f"cuda_host_{hashlib.sha256(b'|'.join(made_of)).hexdigest()[:16]}"
+    folder.mkdir(exist_ok=True)
     program = folder / "driver"
-    command = [cxx, *FLAGS, *options, f"-I{folder}", f"-I{HERE}", f"-I{KERNEL_FOLDER}", HERE / "driver.cpp"]
-    built = subprocess.run([*command, "-o", program], capture_output=True, text=True, check=False)
-    if built.returncode:
-        raise RuntimeError(f"the kernels do not compile for the host:\n{built.stderr[:8000]}")
-    return Driver(program)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not program.exists():
+            (folder / "kernels.inc").write_text(text)
+            unfinished = folder / "unfinished"
+            command += [f"-I{folder}", str(HERE / "driver.cpp"), "-o", str(unfinished)]
+            built = subprocess.run(command, capture_output=True, text=True, check=False)
+            if built.returncode:
+                raise RuntimeError(f"the kernels do not compile for the host:\n{built.stderr[:8000]}")
+            unfinished.rename(program)
+    return Driver(program, own / f"{folder.name}.complaints", sanitized=sanitized)
 
 
 @dataclass

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from support.cuda_host.host_device import SANITIZERS, Driver, HostDevice, build, compiler, sanitizers_work
+from support.cuda_host.host_device import Driver, HostDevice, build, compiler, sanitizers_work
 from support.cuda_host.played_arrays import HostInterchange
 from support.cuda_host.queues import QueueingDevice
 
@@ -39,6 +39,6 @@ def pytest_configure(config: pytest.Config) -> None:
     temporary = tempfile.TemporaryDirectory(prefix="cuda_host_")
     config.add_cleanup(temporary.cleanup)
     folder = Path(temporary.name)
-    driver = build(cxx, folder, SANITIZERS if sanitizers_work(cxx, folder) else ())
+    driver = build(cxx, folder, folder, sanitized=sanitizers_work(cxx, folder))
     config.add_cleanup(driver.close)
     backends._loaded["cupy"] = PlayedCupyBackend(driver)

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from support.cuda_host.host_device import Driver
+from support.cuda_host.host_device import NO_DRIVER
 from support.cuda_host.queues import QueueingDevice
 
 from accel_logreg.backends.cupy_fused.device.stream_plan import (
@@ -75,7 +74,7 @@ def _any_problem(rng: np.random.Generator) -> tuple[IdleDevice, Any, Any]:
     X = rng.random((n, d)).astype(("f4", "f8")[rng.integers(2)])
     s = rng.random(n) + 0.1 if rng.random() < 0.5 else None
     memory = int(X.nbytes * np.exp(rng.uniform(-2, 2.5))) + int(rng.integers(0, 60_000))
-    return IdleDevice(Driver(Path("never launched")), LIMITS[rng.integers(4)], memory=memory), X, s
+    return IdleDevice(NO_DRIVER, LIMITS[rng.integers(4)], memory=memory), X, s
 
 
 def _questions(rows: Rows, rng: np.random.Generator) -> dict[str, Callable[[], object]]:
