@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from accel_logreg.backends.cupy_fused.device.gather import send_all
-from accel_logreg.backends.cupy_fused.device.staging import Packer
+from accel_logreg.backends.cupy_fused.device.staging import Packer, send_all
 from bench.harness.gpu_place import Place
 from bench.harness.work import Work
 from bench.judge.gpu import Judge

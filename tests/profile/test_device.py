@@ -21,8 +21,8 @@ from accel_logreg.backends import stand_in
 from accel_logreg.backends.cupy_fused import placement as cupy_fused_place
 from accel_logreg.backends.cupy_fused.device import staging as cupy_fused_staging
 from accel_logreg.interface.engine import Engine
+from accel_logreg.kernels.cupy_fused.dense.launch import resident_bytes
 from accel_logreg.kernels.cupy_fused.dense.plan import Limits
-from accel_logreg.kernels.cupy_fused.dense.resident import resident_bytes
 from accel_logreg.profile import findings as profile_findings
 from accel_logreg.profile.ceilings import Ceilings, device_ceilings
 from accel_logreg.profile.device import ProfiledDevice, profiled_device
@@ -230,7 +230,7 @@ def test_the_trace_has_tracks_of_the_device(played: tuple[Profile, Counter[str]]
 
 def profile_of_pieces(driver: Driver, monkeypatch: pytest.MonkeyPatch, lagging: str) -> Profile:
     """X (400, 3) float32, of 4800 bytes, in pieces of at most 1000."""
-    monkeypatch.setattr(cupy_fused_place, "ARRIVING_BYTES", 1)
+    monkeypatch.setattr(cupy_fused_place, "OVERLAP_BYTES", 1)
     monkeypatch.setattr(cupy_fused_staging, "PIECE_BYTES", 1000)
     backend = PlayedCupyBackend(driver)
     backend._device = QueueingDevice(driver, Limits(1, 100 << 10, 100 << 10), lagging=lagging)

@@ -14,7 +14,7 @@ from accel_logreg.interface.arrays import Float64, Matrix, kind_of, sparse_on_gp
 from accel_logreg.interface.columns import ColumnRows
 from accel_logreg.interface.device_matrix import DeviceMatrix, Scores
 from accel_logreg.interface.targets import Targets
-from accel_logreg.kernels.cupy_fused.dense.resident import Resident, resident_bytes
+from accel_logreg.kernels.cupy_fused.dense.launch import Resident, resident_bytes
 from accel_logreg.kernels.cupy_fused.launching import Device
 from accel_logreg.kernels.cupy_fused.predict import launch as kernels
 

@@ -14,7 +14,7 @@ from accel_logreg.interface.targets import Targets
 from accel_logreg.kernels.cupy_fused.columns import launch as kernels
 from accel_logreg.kernels.cupy_fused.columns.launch import ResidentColumns, plan_questions
 from accel_logreg.kernels.cupy_fused.columns.plan import columns_bytes
-from accel_logreg.kernels.cupy_fused.dense.resident import (
+from accel_logreg.kernels.cupy_fused.dense.launch import (
     GRADIENT,
     HESSIAN_PRODUCT,
     Resident,

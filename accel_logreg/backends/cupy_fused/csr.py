@@ -15,15 +15,15 @@ from accel_logreg.interface.columns import OneByOne
 from accel_logreg.interface.rows import AmongRows, Precision, Rows
 from accel_logreg.interface.targets import Targets
 from accel_logreg.kernels.cupy_fused.csr import launch as kernels
-from accel_logreg.kernels.cupy_fused.csr import matrices
+from accel_logreg.kernels.cupy_fused.csr.launch import INDEX_BYTES, CsrResident
 from accel_logreg.kernels.cupy_fused.csr.plan import (
     LARGEST_INDEX,
     csr_bytes,
     csr_gram_bytes,
     csr_hessian_bytes,
 )
-from accel_logreg.kernels.cupy_fused.csr.resident import INDEX_BYTES, CsrResident
 from accel_logreg.kernels.cupy_fused.launching import Device
+from accel_logreg.kernels.cupy_fused.matrices.launch import sample_is_weighted
 from accel_logreg.kernels.python_loop.csr import refuse_centre
 
 
@@ -85,7 +85,7 @@ class CupyCsrRows(Rows, AmongRows):
         )
         self._know_curvatures(W)
         self._count(m / self.n_rows)
-        return matrices.hessian(self.data, scale, rows, factors, precise)
+        return kernels.hessian(self.data, scale, rows, factors, precise)
 
     def hessian_diagonal(self, W: Float64) -> Float64:
         self._know_curvatures(W)
@@ -100,7 +100,7 @@ class CupyCsrRows(Rows, AmongRows):
         what = f"The Gram matrix of {self.n_rows} rows"
         require_memory(self.data.device, need, what, "Pass fewer rows, or solver='newton-cg'")
         self._count(1)
-        return matrices.gram(self.data)
+        return kernels.gram(self.data)
 
     def combination(self, a: Float64) -> Float64:
         self._count(1)
@@ -120,12 +120,12 @@ class CupyCsrRows(Rows, AmongRows):
         """
         rows, factors = checked_rows(picked, self.n_rows)
         data, m = self.data, len(rows)
-        lengths = matrices.sample_lengths(data, rows)
-        weighted = matrices.sample_is_weighted(data, factors)
+        lengths = kernels.sample_lengths(data, rows)
+        weighted = sample_is_weighted(data.s, factors)
         shape = m, self.n_features, int(lengths.sum())
         need = 24 * m + csr_bytes(*shape, self.dtype.itemsize, weighted, data.device.limits)
         require_memory(data.device, need, f"A sample of {m} rows", "Pass fewer rows")
-        sample = CupyCsrRows(matrices.sample(data, rows, factors, lengths))
+        sample = CupyCsrRows(kernels.sample(data, rows, factors, lengths))
         self._share_tally(sample)
         sample._count(1)
         return sample

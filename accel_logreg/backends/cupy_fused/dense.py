@@ -12,13 +12,14 @@ from accel_logreg.interface.answers import Descent, RowSample
 from accel_logreg.interface.arrays import Float64, Labels, Matrix
 from accel_logreg.interface.rows import AmongRows, Precision, Rows
 from accel_logreg.kernels.cupy_fused.dense import launch as kernels
-from accel_logreg.kernels.cupy_fused.dense.resident import (
+from accel_logreg.kernels.cupy_fused.dense.launch import (
     GRADIENT,
     HESSIAN_DIAGONAL,
     HESSIAN_PRODUCT,
     Resident,
     resident_bytes,
 )
+from accel_logreg.kernels.cupy_fused.descent import launch as descent
 from accel_logreg.kernels.cupy_fused.launching import Device
 from accel_logreg.kernels.cupy_fused.matrices import launch as matrices
 from accel_logreg.kernels.cupy_fused.matrices.plan import gram_bytes, hessian_bytes
@@ -43,8 +44,8 @@ class CupyRows(Rows, AmongRows):
     def descend(
         self, W: Float64, learning_rate: float, shrink: float, steps: int, fit_intercept: bool
     ) -> Descent:
-        self._count(steps * kernels.descent_reads(self.data))
-        return Descent(*kernels.descend(self.data, W, learning_rate, shrink, steps, fit_intercept))
+        self._count(steps * descent.descent_reads(self.data))
+        return Descent(*descent.descend(self.data, W, learning_rate, shrink, steps, fit_intercept))
 
     def _largest_entry(self) -> float:
         largest = kernels.largest_entry(self.data)
@@ -115,7 +116,7 @@ class CupyRows(Rows, AmongRows):
         """As in ``Rows``, copied within the device. Raises MemoryError as ``hessian`` does."""
         rows, factors = checked_rows(picked, self.n_rows)
         data, m = self.data, len(rows)
-        weighted = matrices.sample_is_weighted(data, factors)
+        weighted = matrices.sample_is_weighted(data.s, factors)
         need = 16 * m + resident_bytes((m, data.d), data.dtype.itemsize, weighted, data.device.limits)
         require_memory(data.device, need, f"A sample of {m} rows", "Pass fewer rows")
         sample = CupyRows(self._gathered(rows, factors))

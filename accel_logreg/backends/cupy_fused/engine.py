@@ -17,7 +17,7 @@ from accel_logreg.backends.cupy_fused.csr import csr_columns, csr_logits, upload
 from accel_logreg.backends.cupy_fused.device.budget import bounded_device
 from accel_logreg.backends.cupy_fused.device.cuda import cuda_devices_in_use
 from accel_logreg.backends.cupy_fused.device.interchange import CupyInterchange, Interchange
-from accel_logreg.backends.cupy_fused.device.logits import logits
+from accel_logreg.backends.cupy_fused.device.slots import logits
 from accel_logreg.backends.cupy_fused.placement import place_rows
 from accel_logreg.backends.cupy_fused.probe import current_device, find_obstacle
 from accel_logreg.interface.answers import Rates

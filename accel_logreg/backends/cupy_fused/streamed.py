@@ -1,7 +1,7 @@
 """Rows that are more than the device can hold: some stay there, the others go through it at every read.
 
 Every question is the sum of its parts' answers, in float64 and always in the same order: first the rows
-that stay, then the others from the first to the last. Nothing of this shows at the door.
+that stay, then the others from the first to the last. Nothing of this shows at the interface.
 """
 
 from __future__ import annotations
@@ -14,10 +14,15 @@ from numpy.typing import NDArray
 
 from accel_logreg.backends.cupy_fused.dense import CupyRows, checked_rows, require_memory
 from accel_logreg.backends.cupy_fused.device.budget import memory_error
-from accel_logreg.backends.cupy_fused.device.gather import chosen_rows, gathered, weights_of
-from accel_logreg.backends.cupy_fused.device.logits import logits
-from accel_logreg.backends.cupy_fused.device.parts import Parts
-from accel_logreg.backends.cupy_fused.device.staging import Chosen, HostRows, Packer
+from accel_logreg.backends.cupy_fused.device.slots import Parts, logits
+from accel_logreg.backends.cupy_fused.device.staging import (
+    Chosen,
+    HostRows,
+    Packer,
+    chosen_rows,
+    gathered,
+    weights_of,
+)
 from accel_logreg.backends.cupy_fused.device.stream_plan import (
     gram_block_bytes,
     hessian_block_bytes,
@@ -33,7 +38,7 @@ from accel_logreg.interface.arrays import Float64, Matrix
 from accel_logreg.interface.rows import AmongRows, Precision, Rows
 from accel_logreg.interface.targets import Targets
 from accel_logreg.kernels.cupy_fused.dense import launch as kernels
-from accel_logreg.kernels.cupy_fused.dense.resident import (
+from accel_logreg.kernels.cupy_fused.dense.launch import (
     GRADIENT,
     HESSIAN_DIAGONAL,
     HESSIAN_PRODUCT,

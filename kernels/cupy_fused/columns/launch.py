@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_logreg.kernels.cupy_fused.columns.plan import ColumnsPlan, columns_shared_bytes, plan_columns_pass
-from accel_logreg.kernels.cupy_fused.dense.plan import Limits
-from accel_logreg.kernels.cupy_fused.dense.resident import (
+from accel_logreg.kernels.cupy_fused.dense.launch import (
     GRADIENT,
     HESSIAN_PRODUCT,
     Float64,
     Question,
     reduce_partials,
 )
+from accel_logreg.kernels.cupy_fused.dense.plan import Limits
 from accel_logreg.kernels.cupy_fused.launching import Device
 
 

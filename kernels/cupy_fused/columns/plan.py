@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 from accel_logreg.kernels.cupy_fused.dense.plan import (
     ENOUGH_ROWS,
-    RESERVED_BYTES,
     SMALLEST_CHUNK_BYTES,
     WARP,
     Limits,
     TilePlan,
+    ceil_div,
     row_lanes,
+    slots,
+    stage_bytes,
 )
 
 WIDTHS = (1, 4, 8)  # columns of a panel that kernels are compiled for
@@ -37,12 +39,12 @@ class ColumnsPlan:
 
     @property
     def reads(self) -> int:
-        return _ceil(self.n_columns, self.kept)
+        return ceil_div(self.n_columns, self.kept)
 
     @property
     def padded(self) -> int:
         """Weight vectors in whole panels."""
-        return _ceil(self.n_columns, self.width) * self.width
+        return ceil_div(self.n_columns, self.width) * self.width
 
     def passes(self) -> Iterator[tuple[int, int]]:
         """The first column of each pass, and how many it has."""
@@ -60,42 +62,27 @@ def plan_columns_pass(
     there is room for. None where there is no room for a row.
     """
     for reads in range(1, n_columns + 1):
-        most = _ceil(n_columns, reads)
+        most = ceil_div(n_columns, reads)
         width = next((width for width in WIDTHS if width >= most), WIDTHS[-1])
-        kept = _ceil(most, width) * width
+        kept = ceil_div(most, width) * width
         for stages in (2, 1):
             for blocks in (2, 1):
                 threads = THREADS_PER_MULTIPROCESSOR // blocks
-                budget = min(
-                    limits.shared_per_block, limits.shared_per_multiprocessor // blocks - RESERVED_BYTES
+                rows = _tile_rows(threads, d, width, kept, itemsize, dots, stages, limits.shared(blocks))
+                if rows < ENOUGH_ROWS and not (kept == 1 and blocks == 1 and rows >= 1):
+                    continue
+                # A block writes, and another kernel reads, 8 bytes for every feature and column: no more than
+                # its rows.
+                least = max(ceil_div(SMALLEST_CHUNK_BYTES, d * itemsize), ceil_div(8 * kept, itemsize))
+                chunk_rows = min(n, max(ceil_div(n, blocks * limits.multiprocessors), least))
+                tile_rows = ceil_div(chunk_rows, ceil_div(chunk_rows, rows))  # equal: the last is no stump
+                lanes = max(width, row_lanes(d, tile_rows, threads))
+                shared = columns_shared_bytes(
+                    threads, d, width, kept, itemsize, dots, tile_rows, lanes, stages
                 )
-                rows = _tile_rows(threads, d, width, kept, itemsize, dots, stages, budget)
-                if rows >= ENOUGH_ROWS or (kept == 1 and blocks == 1 and rows >= 1):
-                    most_blocks = blocks * limits.multiprocessors
-                    cut = _cut(n, d, width, kept, itemsize, dots, stages, threads, rows, most_blocks)
-                    return ColumnsPlan(n_columns, width, kept, cut)
+                cut = TilePlan(ceil_div(n, chunk_rows), threads, chunk_rows, tile_rows, lanes, stages, shared)
+                return ColumnsPlan(n_columns, width, kept, cut)
     return None
-
-
-def _cut(
-    n: int,
-    d: int,
-    width: int,
-    kept: int,
-    itemsize: int,
-    dots: int,
-    stages: int,
-    threads: int,
-    rows: int,
-    most_blocks: int,
-) -> TilePlan:
-    # A block writes, and another kernel reads, 8 bytes for every feature and column: no more than its rows.
-    least = max(_ceil(SMALLEST_CHUNK_BYTES, d * itemsize), _ceil(8 * kept, itemsize))
-    chunk_rows = min(n, max(_ceil(n, most_blocks), least))
-    tile_rows = _ceil(chunk_rows, _ceil(chunk_rows, rows))  # equal tiles: the last is no stump
-    lanes = max(width, row_lanes(d, tile_rows, threads))
-    shared = columns_shared_bytes(threads, d, width, kept, itemsize, dots, tile_rows, lanes, stages)
-    return TilePlan(_ceil(n, chunk_rows), threads, chunk_rows, tile_rows, lanes, stages, shared)
 
 
 def columns_shared_bytes(
@@ -110,18 +97,17 @@ def columns_shared_bytes(
     stages: int,
 ) -> int:
     """Dynamic shared memory of ``columns_pass``: sums and tails, dots, then the stages."""
-    kept = _ceil(columns, width) * width
-    before_dots = _even(kept * (_slots(threads, d) + 2 * (threads // WARP)))
+    kept = ceil_div(columns, width) * width
+    before_dots = _even(kept * (slots(threads, d) + 2 * (threads // WARP)))
     before_stages = _even(before_dots + dots * max(1, lanes // WARP) * tile_rows * width)
-    stage = _ceil(tile_rows * d * itemsize + 16, 16) * 16  # 16 bytes more: the shift to X's alignment
-    return 8 * before_stages + stages * stage
+    return 8 * before_stages + stages * stage_bytes(tile_rows, d, itemsize)
 
 
 def _tile_rows(
     threads: int, d: int, width: int, kept: int, itemsize: int, dots: int, stages: int, budget: int
 ) -> int:
     """The most rows whose tile fits in ``budget`` bytes; 0 if none does. As in dense/plan.py."""
-    sums = kept * (_slots(threads, d) + 2 * (threads // WARP))
+    sums = kept * (slots(threads, d) + 2 * (threads // WARP))
     fixed = 8 * (sums + width * dots * (threads // 16) + 2) + 32 * stages
     per_row = stages * d * itemsize + 8 * dots * width
     return max(0, (budget - fixed) // per_row)
@@ -137,13 +123,5 @@ def columns_bytes(
     return n * d * itemsize + n * n_columns + 8 * weights + 8 * (partials + vectors) * (d + 2)
 
 
-def _slots(threads: int, d: int) -> int:
-    return threads // d * d if d <= threads else d
-
-
 def _even(k: int) -> int:
     return k + k % 2
-
-
-def _ceil(a: int, b: int) -> int:
-    return -(-a // b)

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_logreg.kernels.cupy_fused.dense.plan import PLAIN_THREADS, Limits, narrow_lanes, plain_blocks
+from accel_logreg.kernels.cupy_fused.dense.plan import (
+    PLAIN_THREADS,
+    Limits,
+    ceil_div,
+    narrow_lanes,
+    plain_blocks,
+)
 from accel_logreg.kernels.cupy_fused.matrices.plan import RankPlan, plan_hessian
 
 Int64 = NDArray[np.int64]
@@ -56,9 +62,9 @@ class Segments:
 
 def plan_runs(runs: int, nonzeros: int, limits: Limits) -> RunPlan:
     """Threads by the mean length; a length that leaves segments enough to keep the device evenly busy."""
-    lanes = max(LEAST_LANES, narrow_lanes(max(1, _ceil(nonzeros, runs))))
+    lanes = max(LEAST_LANES, narrow_lanes(max(1, ceil_div(nonzeros, runs))))
     groups = limits.multiprocessors * THREADS_PER_MULTIPROCESSOR // lanes
-    steps = max(STEPS, _ceil(nonzeros, WAVES * groups * lanes))
+    steps = max(STEPS, ceil_div(nonzeros, WAVES * groups * lanes))
     return RunPlan(lanes, steps * lanes)
 
 
@@ -88,7 +94,7 @@ def cut_runs(starts: Int64, length: int, leading: tuple[int, ...] = ()) -> Segme
 
 def segment_blocks(segments: int, lanes: int, limits: Limits) -> int:
     """Blocks of PLAIN_THREADS for a kernel that strides over segments."""
-    wanted = _ceil(segments * lanes, PLAIN_THREADS)
+    wanted = ceil_div(segments * lanes, PLAIN_THREADS)
     return max(1, min(wanted, SEGMENT_BLOCKS * limits.multiprocessors))
 
 
@@ -126,7 +132,3 @@ def csr_hessian_bytes(m: int, d: int, itemsize: int, picked: bool, precise: bool
 def csr_gram_bytes(n: int, d: int, itemsize: int) -> int:
     """Device memory that ``gram`` of sparse rows takes beside the rows themselves."""
     return 8 * n * n + GRAM_BATCH * d * itemsize
-
-
-def _ceil(a: int, b: int) -> int:
-    return -(-a // b)

@@ -35,6 +35,10 @@ class Limits:
     cooperative: bool = True
     tf32: bool = False
 
+    def shared(self, blocks: int) -> int:
+        """Bytes for each of so many blocks at once on a multiprocessor."""
+        return min(self.shared_per_block, self.shared_per_multiprocessor // blocks - RESERVED_BYTES)
+
 
 @dataclass(frozen=True)
 class TilePlan:
@@ -83,8 +87,7 @@ def plan_pass(n: int, d: int, itemsize: int, dots: int, limits: Limits) -> TileP
     for stages in (2, 1):
         for blocks in (4, 2, 1):
             threads = THREADS_PER_MULTIPROCESSOR // blocks
-            budget = min(limits.shared_per_block, limits.shared_per_multiprocessor // blocks - RESERVED_BYTES)
-            rows = _tile_rows(threads, d, itemsize, dots, stages, budget)
+            rows = _tile_rows(threads, d, itemsize, dots, stages, limits.shared(blocks))
             if rows >= ENOUGH_ROWS or (blocks == 1 and rows >= 1):
                 return _tile_plan(
                     n, d, itemsize, dots, stages, threads, rows, blocks * limits.multiprocessors
@@ -95,12 +98,12 @@ def plan_pass(n: int, d: int, itemsize: int, dots: int, limits: Limits) -> TileP
 def _tile_plan(
     n: int, d: int, itemsize: int, dots: int, stages: int, threads: int, rows: int, most_blocks: int
 ) -> TilePlan:
-    chunk_rows = max(_ceil(n, most_blocks), _ceil(SMALLEST_CHUNK_BYTES, d * itemsize))
+    chunk_rows = max(ceil_div(n, most_blocks), ceil_div(SMALLEST_CHUNK_BYTES, d * itemsize))
     chunk_rows = min(chunk_rows, n)
-    tile_rows = _ceil(chunk_rows, _ceil(chunk_rows, rows))  # equal tiles: the last is no stump
+    tile_rows = ceil_div(chunk_rows, ceil_div(chunk_rows, rows))  # equal tiles: the last is no stump
     lanes = row_lanes(d, tile_rows, threads)
     return TilePlan(
-        blocks=_ceil(n, chunk_rows),
+        blocks=ceil_div(n, chunk_rows),
         threads=threads,
         chunk_rows=chunk_rows,
         tile_rows=tile_rows,
@@ -112,36 +115,44 @@ def _tile_plan(
 
 def _two_read_plan(n: int, d: int, limits: Limits) -> TwoReadPlan:
     columns = plan_columns(n, d, limits)
-    return TwoReadPlan(min(_ceil(n, PLAIN_THREADS // WARP), 8 * limits.multiprocessors), columns)
+    return TwoReadPlan(min(ceil_div(n, PLAIN_THREADS // WARP), 8 * limits.multiprocessors), columns)
 
 
 def plan_columns(n: int, d: int, limits: Limits) -> ColumnPlan:
     """Cut the sums over d columns of n rows."""
-    column_blocks = _ceil(d, PLAIN_THREADS)
-    chunks = _ceil(16 * limits.multiprocessors, column_blocks)
+    column_blocks = ceil_div(d, PLAIN_THREADS)
+    chunks = ceil_div(16 * limits.multiprocessors, column_blocks)
     chunks = max(1, min(chunks, n, LARGEST_PARTIALS_BYTES // (8 * d)))
-    chunk_rows = _ceil(n, chunks)
-    return ColumnPlan(column_blocks, _ceil(n, chunk_rows), chunk_rows)
+    chunk_rows = ceil_div(n, chunks)
+    return ColumnPlan(column_blocks, ceil_div(n, chunk_rows), chunk_rows)
 
 
 def row_lanes(d: int, rows: int, threads: int) -> int:
     """Threads per row: about 4 elements each up to a warp, and more where rows are fewer than threads."""
-    return min(threads, max(narrow_lanes(d), _power_of_two(_ceil(threads, rows))))
+    return min(threads, max(narrow_lanes(d), _power_of_two(ceil_div(threads, rows))))
 
 
 def narrow_lanes(d: int) -> int:
     """Threads per row where there are rows enough: about 4 elements each, a warp at most."""
-    return min(WARP, _power_of_two(_ceil(d, 4)))
+    return min(WARP, _power_of_two(ceil_div(d, 4)))
 
 
 def shared_bytes(
     threads: int, d: int, itemsize: int, dots: int, tile_rows: int, lanes: int, stages: int
 ) -> int:
     """Dynamic shared memory of ``fused_pass``: sums, dots, scratch, then the stages."""
-    slots = threads // d * d if d <= threads else d
-    doubles = slots + dots * max(1, lanes // WARP) * tile_rows + threads // WARP
-    stage = _ceil(tile_rows * d * itemsize + 16, 16) * 16  # 16 bytes more: the shift to X's alignment
-    return _ceil(doubles, 2) * 16 + stages * stage
+    doubles = slots(threads, d) + dots * max(1, lanes // WARP) * tile_rows + threads // WARP
+    return ceil_div(doubles, 2) * 16 + stages * stage_bytes(tile_rows, d, itemsize)
+
+
+def slots(threads: int, d: int) -> int:
+    """Places for the sums over d columns by so many threads."""
+    return threads // d * d if d <= threads else d
+
+
+def stage_bytes(tile_rows: int, d: int, itemsize: int) -> int:
+    """A tile in shared memory, and 16 bytes for the shift to X's alignment, as in common/tile.cuh."""
+    return ceil_div(tile_rows * d * itemsize + 16, 16) * 16
 
 
 def _tile_rows(threads: int, d: int, itemsize: int, dots: int, stages: int, budget: int) -> int:
@@ -150,18 +161,18 @@ def _tile_rows(threads: int, d: int, itemsize: int, dots: int, stages: int, budg
     The dots take tile_rows entries, or up to threads/16 more where several warps share a row
     (``row_lanes`` gives a row at most twice its even share of the threads).
     """
-    slots = threads // d * d if d <= threads else d
-    fixed = 8 * (slots + dots * (threads // 16) + threads // WARP + 1) + 32 * stages
+    fixed = 8 * (slots(threads, d) + dots * (threads // 16) + threads // WARP + 1) + 32 * stages
     per_row = stages * d * itemsize + 8 * dots
     return max(0, (budget - fixed) // per_row)
 
 
 def plain_blocks(threads_wanted: int, limits: Limits) -> int:
     """Blocks of PLAIN_THREADS for a kernel that strides over its work: enough to fill the device."""
-    return max(1, min(_ceil(threads_wanted, PLAIN_THREADS), 8 * limits.multiprocessors))
+    return max(1, min(ceil_div(threads_wanted, PLAIN_THREADS), 8 * limits.multiprocessors))
 
 
-def _ceil(a: int, b: int) -> int:
+def ceil_div(a: int, b: int) -> int:
+    """⌈a / b⌉."""
     return -(-a // b)
 
 

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_logreg.kernels.cupy_fused.dense.plan import PLAIN_THREADS, narrow_lanes, plain_blocks
-from accel_logreg.kernels.cupy_fused.dense.resident import (
+from accel_logreg.kernels.cupy_fused.dense.launch import (
     PLAIN_SCRATCH_BYTES,
     Float64,
     Resident,
+    launch_over,
     reduce_partials,
 )
+from accel_logreg.kernels.cupy_fused.dense.plan import PLAIN_THREADS, narrow_lanes, plain_blocks
 from accel_logreg.kernels.cupy_fused.launching import Device
 from accel_logreg.kernels.cupy_fused.matrices.plan import RankPlan, plan_gram, plan_hessian, row_blocks
 
@@ -48,7 +49,7 @@ def hessian(
     kernel = f"{'precise_' * precise}hessian_{plan.shape.name}_{data.dtype.name}"
     args = (data.X, picked, roots, vectors[p : p + d], vectors[p + d :], np.int64(m), np.int64(d))
     tiles = _tiles(device, kernel, plan, args)
-    return _mirrored(device, plan, tiles, p, normaliser)
+    return mirrored(device, plan, tiles, p, normaliser)
 
 
 def _scaled_roots(
@@ -59,9 +60,19 @@ def _scaled_roots(
     blocks = row_blocks(m, data.d, device.limits)
     roots, partials = device.empty(m), device.empty(2 * blocks)
     sizes = np.int64(m), np.int64(data.d), np.int32(lanes)
-    args: tuple[Any, ...] = (data.X, data.s, picked, factors, W, *sizes, roots, partials)
+    args = (data.X, data.s, picked, factors, W, *sizes, roots, partials)
     kernel = f"hessian_roots_{data.dtype.name}"
     device.launch(kernel, (blocks,), PLAIN_THREADS, PLAIN_SCRATCH_BYTES, args)
+    return scaled_roots(device, roots, partials, m, blocks, plan)
+
+
+def scaled_roots(
+    device: Device, roots: Any, partials: Any, m: int, blocks: int, plan: RankPlan
+) -> tuple[Any, Any]:
+    """The roots times what brings them into the range of the products' type; and (Σ wᵢ, that scale).
+
+    partials : two for each of the ``blocks`` of the kernel that made the roots
+    """
     dtype = np.dtype(f"float{8 * plan.shape.itemsize}")
     scaled, normaliser = device.empty(m, dtype), device.empty(2)
     args = (roots, partials, np.int64(m), np.int32(blocks), scaled, normaliser)
@@ -76,7 +87,7 @@ def gram(data: Resident, centre: Float64) -> Float64:
     plan = plan_gram(n, d, device.limits)
     args = (data.X, device.upload(centre), np.int64(n), np.int64(d))
     tiles = _tiles(device, f"gram_{data.dtype.name}", plan, args)
-    return _mirrored(device, plan, tiles, n, None)
+    return mirrored(device, plan, tiles, n, None)
 
 
 def _tiles(device: Device, kernel: str, plan: RankPlan, args: tuple[Any, ...]) -> Any:
@@ -93,29 +104,28 @@ def _tiles(device: Device, kernel: str, plan: RankPlan, args: tuple[Any, ...]) -
     return tiles
 
 
-def _mirrored(device: Device, plan: RankPlan, tiles: Any, size: int, normaliser: Any | None) -> Float64:
+def mirrored(device: Device, plan: RankPlan, tiles: Any, size: int, normaliser: Any | None) -> Float64:
     """The symmetric matrix (size, size) on the host, normalised."""
     out = device.empty(size * size)
     args = (tiles, np.int64(size), np.int32(plan.shape.edge), normaliser, out)
-    device.launch("mirror_tiles", (plain_blocks(size * size, device.limits),), PLAIN_THREADS, 0, args)
+    launch_over(device, "mirror_tiles", size * size, args)
     return device.download(out).reshape(size, size)
 
 
 def sample(data: Resident, rows: Indices, factors: Float64) -> Resident:
     """The rows (m,) copied within the device, with weights s × factors; no weights where all are 1."""
     device, m, d = data.device, len(rows), data.d
-    weighted = sample_is_weighted(data, factors)
+    weighted = sample_is_weighted(data.s, factors)
     X, y = device.empty(m * d, data.dtype), device.empty(m, np.int8)
     s = device.empty(m) if weighted else None
     lanes = narrow_lanes(d)
     picked = device.upload(rows.astype(np.int64)), device.upload(factors)
     args = (data.X, data.y, data.s, *picked, np.int64(m), np.int64(d), np.int32(lanes), X, y, s)
-    blocks = row_blocks(m, d, device.limits)
-    device.launch(f"gather_rows_{data.dtype.name}", (blocks,), PLAIN_THREADS, 0, args)
+    launch_over(device, f"gather_rows_{data.dtype.name}", m * lanes, args)
     weight_sum = float(m) if s is None else float(device.download(s).sum())
     return Resident(device, (m, d), X, y, s, weight_sum)
 
 
-def sample_is_weighted(data: Resident, factors: Float64) -> bool:
-    """Whether a sample with these factors needs weights of its own."""
-    return data.s is not None or bool((factors != 1.0).any())
+def sample_is_weighted(s: Any | None, factors: Float64) -> bool:
+    """Whether a sample of rows with weights s, and with these factors, needs weights of its own."""
+    return s is not None or bool((factors != 1.0).any())

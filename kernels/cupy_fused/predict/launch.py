@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from accel_logreg.kernels.cupy_fused.dense.launch import PLAIN_SCRATCH_BYTES, Float64, Matrix, launch_over
 from accel_logreg.kernels.cupy_fused.dense.plan import PLAIN_THREADS, narrow_lanes, plain_blocks
-from accel_logreg.kernels.cupy_fused.dense.resident import PLAIN_SCRATCH_BYTES, Float64, Matrix
 from accel_logreg.kernels.cupy_fused.launching import Device
 
 
@@ -21,8 +21,7 @@ def launch_logits(device: Device, X: Any, weights: Any, out: Any) -> None:
     m, d = X.shape
     lanes = narrow_lanes(d)
     args = (X, weights, np.int64(m), np.int64(d), np.int32(lanes), out)
-    blocks = plain_blocks(m * lanes, device.limits)
-    device.launch(f"logits_{np.dtype(X.dtype).name}", (blocks,), PLAIN_THREADS, 0, args)
+    launch_over(device, f"logits_{np.dtype(X.dtype).name}", m * lanes, args)
 
 
 def logits(device: Device, X: Any, W: Float64) -> Any:
@@ -44,7 +43,7 @@ def probabilities(device: Device, z: Any, *, logarithm: bool) -> Any:
     m = z.shape[0]
     out = device.for_user(2 * m, np.float64)
     args = (z, np.int64(m), np.int32(logarithm), out)
-    device.launch("probabilities", (plain_blocks(m, device.limits),), PLAIN_THREADS, 0, args)
+    launch_over(device, "probabilities", m, args)
     return out.reshape(m, 2)
 
 
@@ -54,7 +53,7 @@ def labels(device: Device, z: Any, classes: NDArray[Any]) -> Any:
     low, high = (_bits(classes[k : k + 1]) for k in (0, 1))
     out = device.for_user(m * itemsize, np.int8)
     args = (z, np.int64(m), low, high, np.int32(itemsize), out)
-    device.launch("labels", (plain_blocks(m * itemsize, device.limits),), PLAIN_THREADS, 0, args)
+    launch_over(device, "labels", m * itemsize, args)
     return out.view(classes.dtype)
 
 
@@ -79,6 +78,5 @@ def take_rows(device: Device, X: Any, rows: NDArray[np.intp]) -> Matrix:
     dtype = np.dtype(X.dtype)
     out = device.empty(m * d, dtype)
     args = (X, device.upload(rows.astype(np.int64)), np.int64(m), np.int64(d), out)
-    blocks = plain_blocks(m * d, device.limits)
-    device.launch(f"take_rows_{dtype.name}", (blocks,), PLAIN_THREADS, 0, args)
+    launch_over(device, f"take_rows_{dtype.name}", m * d, args)
     return device.download(out).reshape(m, d)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
-from contextlib import nullcontext
-from types import SimpleNamespace
 from typing import Any
-from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -16,109 +13,12 @@ from support.interface_problems import precision_of
 
 from accel_logreg.backends import load_backend
 from accel_logreg.backends.cupy_fused.dense import upload_rows
-from accel_logreg.backends.cupy_fused.device import interchange
-from accel_logreg.backends.cupy_fused.device.cuda import CudaDevice
 from accel_logreg.interface.answers import RowSample
 from accel_logreg.interface.engine import Engine
+from accel_logreg.kernels.cupy_fused.dense.launch import Resident
 from accel_logreg.kernels.cupy_fused.dense.plan import Limits
-from accel_logreg.kernels.cupy_fused.dense.resident import Resident
-from accel_logreg.kernels.cupy_fused.programs import MATRICES, OPTIONS, PASSES, PROGRAMS
 
 LIMITS = Limits(2, 100 << 10, 100 << 10)
-
-
-@pytest.fixture
-def cupy() -> Any:
-    return pytest.importorskip("cupy", reason="CuPy is not installed", exc_type=ImportError)
-
-
-# ---- what CudaDevice says to CuPy, with CuPy's device functions played ---------------------------------
-
-
-class PlayedModule:
-    """cupy.RawModule without a device."""
-
-    def __init__(self, *, code: str, options: tuple[str, ...]) -> None:
-        assert code in {program.text for program in PROGRAMS}
-        assert options == OPTIONS
-        self.compiled = False
-
-    def compile(self) -> None:
-        self.compiled = True
-
-    def get_function(self, _name: str) -> MagicMock:
-        assert self.compiled
-        return MagicMock(
-            spec=["__call__", "kernel", "max_dynamic_shared_size_bytes", "preferred_shared_memory_carveout"]
-        )
-
-
-class PlayedDevice(nullcontext[None]):
-    """cupy.cuda.Device without a device."""
-
-    compute_capability = "90"
-
-    def __init__(self, _ordinal: int) -> None:
-        super().__init__()
-
-
-def test_cuda_device_opts_in_to_large_tiles_and_passes_null(
-    cupy: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    runtime = cupy.cuda.runtime
-    answers = {
-        runtime.cudaDevAttrMultiProcessorCount: 132,
-        runtime.cudaDevAttrMaxSharedMemoryPerBlockOptin: 227 << 10,
-        runtime.cudaDevAttrMaxSharedMemoryPerMultiprocessor: 228 << 10,
-        runtime.cudaDevAttrCooperativeLaunch: 1,
-    }
-    monkeypatch.setattr(runtime, "deviceGetAttribute", lambda attribute, _ordinal: answers[attribute])
-    monkeypatch.setattr(cupy, "RawModule", PlayedModule)
-    monkeypatch.setattr(cupy.cuda, "Device", PlayedDevice)
-    device = CudaDevice(0)
-    assert device.limits == Limits(132, 227 << 10, 228 << 10, cooperative=True, tf32=True)
-    assert set(device._kernels) == set(PASSES.kernels)
-    for name in PASSES.large_shared_memory:
-        assert device._kernels[name].max_dynamic_shared_size_bytes == 227 << 10
-        assert device._kernels[name].preferred_shared_memory_carveout == 100
-    device.launch("gradient_float32", (7,), 256, 4096, (None, np.int64(3)))
-    kernel = device._kernels["gradient_float32"]
-    kernel.assert_called_once_with((7,), (256,), (np.int64(0), np.int64(3)), shared_mem=4096)
-    device.launch("gram_float64", (1,), 256, 0, ())  # of another program, which is compiled now
-    assert set(device._kernels) == {*PASSES.kernels, *MATRICES.kernels}
-    assert device._kernels["gradient_float32"] is kernel
-    device.launch("descend_by_rows_float64", (132,), 1024, 200 << 10, (None,))
-    together = device._kernels["descend_by_rows_float64"]
-    assert together.max_dynamic_shared_size_bytes == 227 << 10
-    together.assert_not_called()
-    together.kernel.assert_called_once_with(
-        (132,), (1024,), (np.int64(0),), shared_mem=200 << 10, enable_cooperative_groups=True
-    )
-
-
-def test_arrays_are_cupys_own_around_memory_of_the_pool(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CuPy's ndarray is real here, its memory is an address that nobody reads."""
-
-    def malloc(size: int) -> Any:
-        asked.append(size)
-        return cupy.cuda.MemoryPointer(cupy.cuda.UnownedMemory(1 << 20, size, None, 3), 0)
-
-    asked: list[int] = []
-    device = object.__new__(CudaDevice)
-    device._cupy, device._device = cupy, nullcontext()
-    device.memory = SimpleNamespace(malloc=malloc, malloc_for_user=malloc)  # type: ignore[assignment]
-    array = device.empty(12, np.float32)
-    assert (array.shape, array.dtype, array.nbytes) == ((12,), np.float32, 48)
-    assert device.for_user(6, np.int8).dtype == np.int8
-    assert device.empty(5).dtype == np.float64
-    assert asked == [48, 6, 40]
-    X = array.reshape(3, 4)
-    assert device.contiguous(X, np.dtype(np.float32)) is X
-    monkeypatch.setattr(interchange, "cuda_device", lambda ordinal: f"device {ordinal}")
-    assert interchange.CupyInterchange().adopt(X) == ("device 3", X)
-    assert not X.T.flags.c_contiguous
-    assert device.for_user(16, np.int8).view(np.dtype(np.int64)).shape == (2,)
-    assert device.for_user(4, np.int8).view(np.dtype(bool)).dtype == bool
 
 
 # ---- memory ----------------------------------------------------------------------------------------
@@ -176,7 +76,7 @@ def test_device_memory_is_given_back_without_the_garbage_collector() -> None:
         gc.enable()
 
 
-# ---- on the device itself: what is particular to it; its numerics are the door's tests ----------------
+# ---- on the device itself: what is particular to it; its numerics are tests/interface's ----------------
 
 
 @pytest.mark.gpu

@@ -8,28 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
-from support.cuda_host.host_device import Driver
 from support.cuda_host.play_engine import PlayedCupyBackend
 
 from accel_logreg import LogisticRegression, backends
 from accel_logreg.backends.cupy_fused.dense import CupyRows, upload_rows
 from accel_logreg.backends.cupy_fused.device.budget import bounded_device
 from accel_logreg.backends.cupy_fused.engine import CupyEngine
-from accel_logreg.backends.cupy_fused.placement import ARRIVING_BYTES, ArrivingRows
+from accel_logreg.backends.cupy_fused.placement import OVERLAP_BYTES, OverlappedRows
 from accel_logreg.backends.cupy_fused.streamed import StreamedRows
 from accel_logreg.interface.answers import RowSample
 from accel_logreg.interface.arrays import Csr
 from accel_logreg.interface.engine import Engine
 
 pytest_plugins = ["support.cuda_host.fixtures"]
-
-
-@pytest.fixture
-def played(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> PlayedCupyBackend:
-    """The CuPy engine on the host, under its own name."""
-    engine = PlayedCupyBackend(driver)
-    monkeypatch.setitem(backends._loaded, "cupy", engine)
-    return engine
 
 
 def correlated(rng: np.random.Generator, n: int, d: int, dtype: Any) -> tuple[Any, Any]:
@@ -39,13 +30,13 @@ def correlated(rng: np.random.Generator, n: int, d: int, dtype: Any) -> tuple[An
 
 
 def test_a_fit_that_streams_takes_few_reads(
-    played: PlayedCupyBackend, dtype: Any, rng: np.random.Generator
+    played_engine: PlayedCupyBackend, dtype: Any, rng: np.random.Generator
 ) -> None:
     """Nested samples first, then all rows: samples, scales and the Hessian included, four reads and a bit."""
     X, y = correlated(rng, 40_000, 2, dtype)
     model = LogisticRegression(backend="cupy", solver="newton", max_memory=X.nbytes // 2).fit(X, y)
-    assert played._device.most <= X.nbytes // 2
-    assert played._device.idle
+    assert played_engine._device.most <= X.nbytes // 2
+    assert played_engine._device.idle
     assert model.gap_ <= 1e-8
     assert model.history_["reads"][-1] <= 4.5
     reference = LogisticRegression(backend="numpy", tol=1e-12).fit(X, y)
@@ -62,7 +53,9 @@ def _cost(model: LogisticRegression, X: Any, y: Any) -> float:
 
 
 @pytest.mark.parametrize("solver", ["auto", "newton-cg", "lbfgs", "gradient-descent"])
-def test_every_solver_streams(played: PlayedCupyBackend, rng: np.random.Generator, solver: str) -> None:
+def test_every_solver_streams(
+    played_engine: PlayedCupyBackend, rng: np.random.Generator, solver: str
+) -> None:
     X, y = correlated(rng, 700, 5, np.float64)
     s = rng.integers(1, 4, 700).astype(np.float64)
     options: dict[str, Any] = {"solver": solver, "class_weight": "balanced", "tol": 1e-5}
@@ -74,7 +67,7 @@ def test_every_solver_streams(played: PlayedCupyBackend, rng: np.random.Generato
         warnings.simplefilter("ignore", ConvergenceWarning)
         bounded.fit(X, y, s)
         free.fit(X, y, s)
-    assert played._device.most <= X.nbytes
+    assert played_engine._device.most <= X.nbytes
     if solver == "gradient-descent":
         np.testing.assert_allclose(bounded.coef_, free.coef_, rtol=1e-12)
     else:
@@ -82,57 +75,59 @@ def test_every_solver_streams(played: PlayedCupyBackend, rng: np.random.Generato
         np.testing.assert_allclose(bounded.coef_, free.coef_, rtol=0, atol=0.02)
 
 
-def test_among_few_rows(played: PlayedCupyBackend, rng: np.random.Generator) -> None:
+def test_among_few_rows(played_engine: PlayedCupyBackend, rng: np.random.Generator) -> None:
     X, y = correlated(rng, 24, 900, np.float32)
     model = LogisticRegression(backend="cupy", solver="newton-gram", max_memory="700 kB").fit(X, y)
     reference = LogisticRegression(backend="numpy", solver="newton-gram").fit(X, y)
     np.testing.assert_allclose(model.coef_, reference.coef_, rtol=1e-3, atol=1e-5)
-    assert played._device.most <= 700_000
+    assert played_engine._device.most <= 700_000
 
 
 def test_max_memory_that_is_enough_changes_nothing(
-    played: PlayedCupyBackend, rng: np.random.Generator
+    played_engine: PlayedCupyBackend, rng: np.random.Generator
 ) -> None:
     X, y = correlated(rng, 300, 4, np.float64)
     free = LogisticRegression(backend="cupy").fit(X, y)
     bounded = LogisticRegression(backend="cupy", max_memory="1GB").fit(X, y)
     assert free.coef_.tobytes() == bounded.coef_.tobytes()
-    assert isinstance(played.place(X, y, None, max_memory=10**9), CupyRows)
+    assert isinstance(played_engine.place(X, y, None, max_memory=10**9), CupyRows)
 
 
-def test_max_memory_too_small_for_anything(played: PlayedCupyBackend, rng: np.random.Generator) -> None:
+def test_max_memory_too_small_for_anything(
+    played_engine: PlayedCupyBackend, rng: np.random.Generator
+) -> None:
     X, y = correlated(rng, 300, 4, np.float64)
     model = LogisticRegression(backend="cupy", max_memory="300B")
     with pytest.raises(MemoryError, match=r"One row at a time of X of shape \(300, 4\).*max_memory"):
         model.fit(X, y)
     assert not hasattr(model, "coef_")
-    assert played._device.most == 0
+    assert played_engine._device.most == 0
 
 
-def test_a_bound_is_of_one_fit(played: PlayedCupyBackend, rng: np.random.Generator) -> None:
+def test_a_bound_is_of_one_fit(played_engine: PlayedCupyBackend, rng: np.random.Generator) -> None:
     """What is taken while a bounded device lives counts; what was taken before, and by whom, does not."""
     X, y = correlated(rng, 400, 5, np.float64)
-    before = played._device.upload(np.ones(10_000))
-    rows = played.place(X, y, None, max_memory=9_000)
+    before = played_engine._device.upload(np.ones(10_000))
+    rows = played_engine.place(X, y, None, max_memory=9_000)
     assert isinstance(rows, StreamedRows)
     device = rows._device
-    assert device is not played._device
+    assert device is not played_engine._device
     assert 0 < device.free_bytes() < 9_000
     taken = 9_000 - device.free_bytes()
-    assert played._device.used == before.nbytes + taken
+    assert played_engine._device.used == before.nbytes + taken
     del before
     assert device.free_bytes() == 9_000  # never more than was granted
     del rows
     assert device.free_bytes() == 9_000
-    assert played._device.free_bytes() > 1 << 39
-    assert isinstance(played.place(X, y, None), CupyRows)
+    assert played_engine._device.free_bytes() > 1 << 39
+    assert isinstance(played_engine.place(X, y, None), CupyRows)
 
 
-def test_the_bound_is_never_above_what_is_free(played: PlayedCupyBackend) -> None:
-    played._device.memory = 5_000
-    device = bounded_device(played._device, 9_000)
+def test_the_bound_is_never_above_what_is_free(played_engine: PlayedCupyBackend) -> None:
+    played_engine._device.memory = 5_000
+    device = bounded_device(played_engine._device, 9_000)
     assert device.free_bytes() == 5_000
-    assert device.limits is played._device.limits
+    assert device.limits is played_engine._device.limits
 
 
 @pytest.mark.parametrize("name", ["python", "numpy", "numba"])
@@ -143,10 +138,10 @@ def test_engines_without_a_device_bound_nothing(name: str, rng: np.random.Genera
     assert bounded.loss_grad(np.zeros(4))[0] == free.loss_grad(np.zeros(4))[0]
 
 
-def test_sparse_rows_do_not_stream(played: PlayedCupyBackend) -> None:
+def test_sparse_rows_do_not_stream(played_engine: PlayedCupyBackend) -> None:
     X = Csr(np.ones(2), np.array([0, 1], np.int32), np.array([0, 1, 2], np.int32), (2, 5))
     with pytest.raises(MemoryError, match=r"Sparse X of shape \(2, 5\)"):
-        played.place(X, np.ones(2), None, max_memory=10)
+        played_engine.place(X, np.ones(2), None, max_memory=10)
 
 
 # ---- on the device itself ------------------------------------------------------------------------------
@@ -181,7 +176,7 @@ def test_rows_that_arrive_on_the_device(
 ) -> None:
     """Large enough for the thread and its pinned buffers; the copy, and what is asked meanwhile."""
     assert isinstance(gpu, CupyEngine)
-    n = 2 * ARRIVING_BYTES // (57 * np.dtype(dtype).itemsize) + 1
+    n = 2 * OVERLAP_BYTES // (57 * np.dtype(dtype).itemsize) + 1
     X = rng.random((n, 57), np.float64).astype(dtype)
     y, s = (rng.random(n) < 0.5).astype(np.float64), rng.random(n) + 0.5 if weighted else None
     W = rng.normal(size=58) / 6
@@ -190,7 +185,7 @@ def test_rows_that_arrive_on_the_device(
     expected, sample = there.loss_grad(W), there.sample(picked).loss_grad(W)
     for _ in range(3):
         arriving = gpu.place(X, y, s)
-        assert isinstance(arriving, ArrivingRows)
+        assert isinstance(arriving, OverlappedRows)
         found = arriving.sample(picked).loss_grad(W)
         assert (found[0], found[1].tobytes()) == (sample[0], sample[1].tobytes())
         found = arriving.loss_grad(W)

@@ -14,7 +14,6 @@ from support.cuda_host.queues import LAGGING, QueueingDevice
 from support.interface_problems import assert_same_answers, assert_same_curvature, precision_of, problem
 
 from accel_logreg.backends.cupy_fused.dense import CupyRows
-from accel_logreg.backends.cupy_fused.device import gather as cupy_fused_gather
 from accel_logreg.backends.cupy_fused.device import staging as cupy_fused_staging
 from accel_logreg.backends.cupy_fused.device.staging import HostRows
 from accel_logreg.backends.cupy_fused.placement import place_rows
@@ -22,8 +21,8 @@ from accel_logreg.backends.cupy_fused.streamed import BUS, StreamedRows
 from accel_logreg.backends.python_loop.dense import PythonRows
 from accel_logreg.interface.answers import Rates, RowSample
 from accel_logreg.interface.arrays import Float64
+from accel_logreg.kernels.cupy_fused.dense.launch import resident_bytes
 from accel_logreg.kernels.cupy_fused.dense.plan import Limits
-from accel_logreg.kernels.cupy_fused.dense.resident import resident_bytes
 from accel_logreg.kernels.cupy_fused.matrices.plan import gram_bytes
 
 pytest_plugins = ["support.cuda_host.fixtures"]
@@ -170,8 +169,7 @@ def test_samples_stay_where_they_fit(
     kind: type,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cupy_fused_gather, "PIECE_BYTES", 600)  # through pinned memory
-    monkeypatch.setattr(cupy_fused_staging, "PIECE_BYTES", 600)
+    monkeypatch.setattr(cupy_fused_staging, "PIECE_BYTES", 600)  # through pinned memory
     X, y, s = problem(rng, 401, 7, dtype, weighted)
     device = small_device(driver, X, s, 2.0)
     rows, loop = StreamedRows(device, HostRows.of(X, y, s)), PythonRows(X, y, s)
@@ -207,7 +205,7 @@ def test_rates_of_rows_that_come_over_the_bus(driver: Driver, rng: np.random.Gen
 
 def test_not_even_one_row(driver: Driver) -> None:
     device = QueueingDevice(driver, ONE_MULTIPROCESSOR, memory=500)
-    message = r"One row at a time of X of shape \(9, 50\) and dtype float64 needs .* MB.*max_memory.*'numba'"
+    message = r"One row at a time of X of shape \(9, 50\) and dtype float64 needs .*.*max_memory.*'numba'"
     with pytest.raises(MemoryError, match=message):
         place_rows(device, np.ones((9, 50)), np.ones(9), None)
     assert device.most == 0

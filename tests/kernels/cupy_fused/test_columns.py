@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -24,13 +23,10 @@ from accel_logreg.interface.targets import column_targets
 from accel_logreg.kernels.cupy_fused.columns.launch import plan_questions
 from accel_logreg.kernels.cupy_fused.columns.plan import (
     WIDTHS,
-    ColumnsPlan,
-    columns_bytes,
-    columns_shared_bytes,
     plan_columns_pass,
 )
+from accel_logreg.kernels.cupy_fused.dense.launch import GRADIENT, HESSIAN_PRODUCT
 from accel_logreg.kernels.cupy_fused.dense.plan import Limits
-from accel_logreg.kernels.cupy_fused.dense.resident import GRADIENT, HESSIAN_PRODUCT
 
 pytest_plugins = ["support.cuda_host.fixtures"]
 
@@ -178,68 +174,3 @@ def test_no_room_is_named_before_anything_is_copied(
     one_device.memory = X.nbytes
     with pytest.raises(MemoryError, match=r"X of shape \(40, 5\) .* with 3 columns needs .*fewer columns"):
         upload_columns(one_device, X, column_targets(40, Y, s))
-
-
-# ---- plans: numbers only ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("limits", [TURING, HOPPER], ids=["Turing", "Hopper"])
-@pytest.mark.parametrize("itemsize", [4, 8])
-@pytest.mark.parametrize("dots", [1, 2])
-def test_every_plan_covers_the_rows_and_columns_and_fits(limits: Limits, itemsize: int, dots: int) -> None:
-    for n, d, K in itertools.product(
-        (1, 31, 10**6, 10**10), (1, 3, 28, 32, 257, 3072, 12288, 50_000), (1, 2, 5, 8, 9, 33, 1000)
-    ):
-        plan = plan_columns_pass(n, d, K, itemsize, dots, limits)
-        if plan is None:
-            assert 8 * d + d * itemsize > limits.shared_per_block - 4096
-            continue
-        cut = plan.cut
-        assert plan.width in WIDTHS
-        assert plan.kept % plan.width == 0
-        passes = list(plan.passes())
-        assert len(passes) == plan.reads
-        assert [first for first, _ in passes] == [plan.kept * i for i in range(len(passes))]
-        assert sum(columns for _, columns in passes) == K <= plan.padded < K + plan.width
-        assert all(1 <= columns <= plan.kept for _, columns in passes)
-        assert (cut.blocks - 1) * cut.chunk_rows < n <= cut.blocks * cut.chunk_rows
-        per_multiprocessor = 512 // cut.threads
-        assert cut.shared_bytes <= limits.shared_per_block
-        assert per_multiprocessor * (cut.shared_bytes + 1024) <= limits.shared_per_multiprocessor
-        assert cut.blocks <= per_multiprocessor * limits.multiprocessors
-        assert 1 <= cut.tile_rows <= cut.chunk_rows
-        assert cut.tile_rows * d < 2**31
-        assert plan.width <= cut.lanes <= cut.threads
-        assert cut.lanes & (cut.lanes - 1) == 0
-        assert cut.threads // plan.width >= 32  # a warp of the link holds every column
-        for columns in {columns for _, columns in passes}:
-            args = (plan.width, columns, itemsize, dots, cut.tile_rows, cut.lanes, cut.stages)
-            assert columns_shared_bytes(cut.threads, d, *args) <= cut.shared_bytes
-
-
-@pytest.mark.parametrize(
-    ("n", "d", "K", "itemsize", "expected"),
-    [
-        (10**6, 28, 1, 4, (1, 1)),
-        (10**6, 28, 3, 4, (4, 1)),
-        (10**6, 28, 32, 8, (8, 1)),
-        (2 * 10**5, 300, 10, 4, (8, 1)),
-        (2 * 10**5, 300, 32, 8, (8, 1)),
-        (2 * 10**4, 3072, 10, 4, (4, 3)),
-    ],
-)
-def test_common_shapes_on_hopper(n: int, d: int, K: int, itemsize: int, expected: tuple[int, int]) -> None:
-    """Width of a panel, and reads of X."""
-    plan = plan_columns_pass(n, d, K, itemsize, GRADIENT.dots, HOPPER)
-    assert isinstance(plan, ColumnsPlan)
-    assert (plan.width, plan.reads) == expected
-    assert plan.cut.stages == 2
-
-
-def test_the_memory_is_the_data_and_a_small_workspace() -> None:
-    plans = plan_questions(10**6, 28, 10, 4, HOPPER)
-    assert plans is not None
-    data = 10**6 * 28 * 4 + 10**7
-    assert data < columns_bytes((10**6, 28), 10, 4, 0, plans.all()) < 1.01 * data
-    weighted = columns_bytes((10**6, 28), 10, 4, 10**7, plans.all())
-    assert weighted == columns_bytes((10**6, 28), 10, 4, 0, plans.all()) + 8 * 10**7

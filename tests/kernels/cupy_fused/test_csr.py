@@ -68,7 +68,7 @@ def test_long_rows_and_columns(device: HostDevice, dtype: Any, rng: np.random.Ge
     X[:, 7] = rng.standard_normal(301)
     X[150] = rng.standard_normal(90)
     rows, loop = upload_csr_rows(device, sparse(X), y, s), PythonRows(X, y, s)
-    for runs, most in ((rows.data._by_rows, 91), (rows.data._by_columns, 301)):
+    for runs, most in ((rows.data.by_rows, 91), (rows.data.by_columns, 301)):
         assert runs._targets is not None
         assert np.diff(runs._starts).max() <= runs._lanes < most
     W, V = rng.standard_normal((2, 91))

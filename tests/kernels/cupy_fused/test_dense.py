@@ -12,11 +12,12 @@ from support.cuda_host.host_device import (
     Driver,
     HostDevice,
 )
+from support.interface_problems import problem
 
 from accel_logreg.backends.cupy_fused.dense import upload_rows
 from accel_logreg.backends.python_loop.dense import PythonRows
+from accel_logreg.kernels.cupy_fused.dense.launch import GRADIENT
 from accel_logreg.kernels.cupy_fused.dense.plan import Limits, TilePlan
-from accel_logreg.kernels.cupy_fused.dense.resident import GRADIENT
 from accel_logreg.kernels.cupy_fused.programs import PROGRAMS
 
 pytest_plugins = ["support.cuda_host.fixtures"]
@@ -33,12 +34,6 @@ SHAPES = [  # n, d, and whether the rows have weights
     (40, 257, False),
     (9, 1023, True),
 ]
-
-
-def problem(rng: np.random.Generator, n: int, d: int, dtype: Any, weighted: bool) -> tuple[Any, Any, Any]:
-    X = rng.normal(size=(n, d)).astype(dtype)
-    y = (rng.random(n) < 0.4).astype(np.float64)
-    return X, y, rng.integers(0, 4, n) + 0.5 if weighted else None
 
 
 def compare(device: HostDevice, X: Any, y: Any, s: Any, W: Any, V: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.cuda_host.host_device import Driver, HostDevice
+from support.interface_problems import problem
 
 from accel_logreg.backends.cupy_fused.dense import upload_rows
 from accel_logreg.backends.python_loop.dense import PythonRows
@@ -37,12 +38,6 @@ SHAPES = [  # n, d, whether the rows have weights, and how many blocks share the
 def thin_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small problems go to several blocks, as large ones do."""
     monkeypatch.setattr(cupy_fused_descent_plan, "SMALLEST_SLICE_BYTES", 1)
-
-
-def problem(rng: np.random.Generator, n: int, d: int, dtype: Any, weighted: bool) -> tuple[Any, Any, Any]:
-    X = rng.normal(size=(n, d)).astype(dtype)
-    y = (rng.random(n) < 0.4).astype(np.float64)
-    return X, y, rng.integers(0, 4, n) + 0.5 if weighted else None
 
 
 def plan_of(X: Any, limits: Limits) -> DescentPlan:

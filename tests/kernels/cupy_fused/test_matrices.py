@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 from support.cuda_host.host_device import NO_ROOM, ONE_MULTIPROCESSOR, Driver, HostDevice
-from support.interface_problems import assert_same_curvature, precision_of
+from support.interface_problems import assert_same_curvature, precision_of, problem
 
 from accel_logreg.backends.cupy_fused.dense import upload_rows
 from accel_logreg.backends.python_loop.dense import PythonRows
 from accel_logreg.interface.answers import RowSample
-from accel_logreg.interface.arrays import Float64
 from accel_logreg.kernels.cupy_fused.dense.plan import Limits
 from accel_logreg.kernels.cupy_fused.matrices import plan as cupy_fused_rank_plan
 from accel_logreg.kernels.cupy_fused.matrices.plan import plan_gram, plan_hessian
@@ -30,14 +29,6 @@ SHAPES = [  # n, d, whether the rows have weights, and how many are picked
     (21, 99, True, 5),  # p = 100: wide tiles where products are float32
     (17, 128, False, 0),  # p = 129: one more than a wide tile
 ]
-
-
-def problem(
-    rng: np.random.Generator, n: int, d: int, dtype: Any, weighted: bool
-) -> tuple[Any, Float64, Float64 | None]:
-    X = rng.normal(size=(n, d)).astype(dtype)
-    y = (rng.random(n) < 0.4).astype(np.float64)
-    return X, y, rng.integers(0, 4, n) + 0.5 if weighted else None
 
 
 @PRECISE

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.cuda_host.host_device import Driver, HostDevice
-from support.interface_problems import assert_same_curvature
+from support.interface_problems import assert_same_curvature, problem
 
 from accel_logreg.backends.cupy_fused.dense import upload_rows
 from accel_logreg.backends.python_loop.dense import PythonRows
@@ -23,12 +23,6 @@ DOUBLE = 1e-13
 # Factors u (1 + δ) with |δ| ≤ 2⁻¹¹: Σ|uv| (2δ + δ²) ≤ (2δ + δ²) √(Hⱼⱼ Hₖₖ) by Cauchy and Schwarz.
 TENSOR = 2.0**-10 + 2.0**-22 + SINGLE
 TENSOR_CORES = Limits(1, 100 << 10, 100 << 10, tf32=True)
-
-
-def problem(rng: np.random.Generator, n: int, d: int, dtype: Any, weighted: bool) -> tuple[Any, Any, Any]:
-    X = rng.normal(size=(n, d)).astype(dtype)
-    y = (rng.random(n) < 0.4).astype(np.float64)
-    return X, y, rng.integers(0, 4, n) + 0.5 if weighted else None
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Puts the kernels compiled for the host in the place of the CuPy engine, for any test of the door.
+"""Puts the kernels compiled for the host in the place of the CuPy engine, for any test of the interface.
 
     PYTHONPATH=tests python -m pytest -p support.cuda_host.play_engine tests/interface/test_passes.py -k cupy
 

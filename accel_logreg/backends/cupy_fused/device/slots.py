@@ -1,5 +1,7 @@
 """Host data through two places on the device: one piece is worked on while the next is copied.
 
+A training set goes in parts, each of them rows that can be asked; an X to predict in pieces of rows.
+
 Why it is right. Piece k lies in pinned buffer and place k mod 2.
 
 - Its pinned buffer is filled after the host waited for the copy of piece k − 2 (``PinnedPair``).
@@ -17,13 +19,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from accel_logreg.backends.cupy_fused.device.staging import PinnedPair
+from accel_logreg.backends.cupy_fused.device.staging import HostRows, Packer, PinnedPair
+from accel_logreg.backends.cupy_fused.device.stream_plan import SLOTS, PartLayout, part_layout
+from accel_logreg.kernels.cupy_fused.dense.launch import Float64, Matrix, Resident
 from accel_logreg.kernels.cupy_fused.launching import Bytes, Device, Sent
+from accel_logreg.kernels.cupy_fused.predict.launch import launch_logits
 
-SLOTS = 2
+LOGITS_PIECE_BYTES = 32 << 20  # of X: some 0.6 ms of the bus, tens of times what a piece costs the host
+AT_ONCE_BYTES = 16 << 20  # of X, below which pinned buffers cost more than they save
 
 
 @dataclass(frozen=True)
@@ -65,3 +72,99 @@ class Slots:
             return None
         self._copies.after_kernels()
         return self._pair.send(pieces[k].size, pieces[k].fill, self.places[k % SLOTS])
+
+
+class Parts:
+    """Host rows from one to another, ``rows`` of them on the device at a time, in ``Slots``.
+
+    Every part is a ``Resident`` whose answers are divided by the weight of all rows: their sum is the answer.
+    """
+
+    def __init__(self, device: Device, host: HostRows, rows: int, packer: Packer) -> None:
+        self._device, self._host, self._rows, self._packer = device, host, rows, packer
+        self._slots = Slots(device, self._layout(rows).size)
+        self._whole = [self._part(place, rows) for place in self._slots.places]
+
+    def each(self, first: int, last: int, work: Callable[[Resident, slice], None]) -> None:
+        """Call ``work`` with every part of the rows from ``first`` to ``last``, and with which rows they are.
+
+        It launches kernels on the current stream; it need not wait for them.
+        """
+        rows = [slice(row, min(last, row + self._rows)) for row in range(first, last, self._rows)]
+
+        def work_on(place: int, piece: Piece) -> None:
+            count = piece.rows.stop - piece.rows.start
+            whole = count == self._rows
+            part = self._whole[place] if whole else self._part(self._slots.places[place], count)
+            work(part, piece.rows)
+
+        self._slots.each([self._piece(some) for some in rows], work_on)
+
+    def _piece(self, rows: slice) -> Piece:
+        count = rows.stop - rows.start
+        layout = self._layout(count)
+
+        def fill(buffer: Bytes) -> None:
+            X, y, s = self._views(buffer, count, layout)
+            self._packer.pack(self._host.X, rows, X.reshape(-1, self._host.X.shape[1]))
+            np.copyto(y, self._host.y[rows])
+            if s is not None and self._host.s is not None:
+                np.copyto(s, self._host.s[rows])
+
+        return Piece(rows, layout.size, fill)
+
+    def _part(self, place: Any, count: int) -> Resident:
+        """The rows in a place that holds so many of them."""
+        views = self._views(place, count, self._layout(count))
+        return Resident(self._device, (count, self._host.X.shape[1]), *views, self._host.weight_sum)
+
+    def _layout(self, rows: int) -> PartLayout:
+        X = self._host.X
+        return part_layout(rows, X.shape[1], X.itemsize, self._host.s is not None)
+
+    def _views(self, buffer: Any, rows: int, layout: PartLayout) -> tuple[Any, Any, Any | None]:
+        """X (flat), y and s in a buffer of the host or the device."""
+        X = buffer[: layout.X_bytes].view(self._host.X.dtype)
+        y = buffer[layout.y_start : layout.size].view(np.int8)
+        if self._host.s is None:
+            return X, y, None
+        return X, y, buffer[layout.s_start : layout.s_start + 8 * rows].view(np.float64)
+
+
+def logits(device: Device, X: Matrix, W: Float64) -> Float64:
+    """z = X w + b, (m,), for host X (m, d) and W (p,) with the intercept last.
+
+    Pieces have LOGITS_PIECE_BYTES, or less where two of them and their z would take more than half of the
+    memory that is free; at least one row. Every z is the same bits, whatever the pieces.
+    """
+    m, d = X.shape
+    rows = piece_rows(d * X.itemsize, device.free_bytes())
+    weights, z = device.upload(W), np.empty(m)
+    out = device.empty(min(m, rows))
+    if m <= rows and X.nbytes < AT_ONCE_BYTES:
+        launch_logits(device, device.upload(X), weights, out)
+        return device.download(out)
+    slots, packer = Slots(device, min(m, rows) * d * X.itemsize), Packer()
+
+    def work(place: int, piece: Piece) -> None:
+        count = piece.rows.stop - piece.rows.start
+        part = slots.places[place][: piece.size].view(X.dtype).reshape(count, d)
+        launch_logits(device, part, weights, out[:count])
+        z[piece.rows] = device.download(out[:count])  # by now the next piece is on its way
+
+    slots.each([_piece(X, slice(row, min(m, row + rows)), packer) for row in range(0, m, rows)], work)
+    return z
+
+
+def piece_rows(row_bytes: int, free: int) -> int:
+    """How many rows make a piece, with ``free`` bytes of the device's memory to be had."""
+    return max(1, min(LOGITS_PIECE_BYTES // row_bytes, free // 2 // (SLOTS * row_bytes + 8)))
+
+
+def _piece(X: Matrix, rows: slice, packer: Packer) -> Piece:
+    count, d = rows.stop - rows.start, X.shape[1]
+
+    def fill(buffer: Bytes) -> None:
+        packer.pack(X, rows, buffer.view(X.dtype).reshape(count, d))
+
+    return Piece(rows, count * d * X.itemsize, fill)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from accel_logreg.backends.cupy_fused.device.slots import SLOTS
+from accel_logreg.kernels.cupy_fused.dense.launch import DOTS, resident_bytes
 from accel_logreg.kernels.cupy_fused.dense.plan import (
     LARGEST_PARTIALS_BYTES,
     PLAIN_THREADS,
@@ -18,7 +18,6 @@ from accel_logreg.kernels.cupy_fused.dense.plan import (
     TilePlan,
     plan_pass,
 )
-from accel_logreg.kernels.cupy_fused.dense.resident import DOTS, resident_bytes
 from accel_logreg.kernels.cupy_fused.matrices.plan import (
     LARGEST_TILES_BYTES,
     TileShape,
@@ -27,6 +26,7 @@ from accel_logreg.kernels.cupy_fused.matrices.plan import (
     row_blocks,
 )
 
+SLOTS = 2  # places for parts: one is worked on while the next is copied to the other
 PART_BYTES = 32 << 20  # of rows: some 0.6 ms of the bus, tens of times what launching its kernels costs
 SAMPLE_SHARE = 0.035  # of the rows, in the largest sample that a solver takes; newton.py has 0.03
 SPARE = 32  # the part of the memory that is never planned with, one in so many: allocators round up

@@ -19,8 +19,8 @@ from accel_logreg.backends.cupy_fused.device.stream_plan import (
     working_bytes,
     workspace_bound,
 )
+from accel_logreg.kernels.cupy_fused.dense.launch import resident_bytes, workspace_bytes
 from accel_logreg.kernels.cupy_fused.dense.plan import Limits
-from accel_logreg.kernels.cupy_fused.dense.resident import resident_bytes, workspace_bytes
 from accel_logreg.kernels.cupy_fused.matrices.plan import gram_bytes, hessian_bytes
 from accel_logreg.solvers import newton
 

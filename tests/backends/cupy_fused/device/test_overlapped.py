@@ -19,12 +19,12 @@ from accel_logreg import LogisticRegression, backends
 from accel_logreg.backends.cupy_fused import placement as cupy_fused_place
 from accel_logreg.backends.cupy_fused.dense import upload_rows
 from accel_logreg.backends.cupy_fused.device import staging as cupy_fused_staging
-from accel_logreg.backends.cupy_fused.device.arriving import Upload
-from accel_logreg.backends.cupy_fused.placement import ArrivingRows, place_rows
+from accel_logreg.backends.cupy_fused.device.overlapped import Upload
+from accel_logreg.backends.cupy_fused.placement import OverlappedRows, place_rows
 from accel_logreg.interface.answers import RowSample
 from accel_logreg.interface.rows import Rows
+from accel_logreg.kernels.cupy_fused.dense.launch import GRADIENT
 from accel_logreg.kernels.cupy_fused.dense.plan import Limits
-from accel_logreg.kernels.cupy_fused.dense.resident import GRADIENT
 
 pytest_plugins = ["support.cuda_host.fixtures"]
 
@@ -39,7 +39,7 @@ def device(driver: Driver, request: pytest.FixtureRequest) -> QueueingDevice:
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cupy_fused_place, "ARRIVING_BYTES", 1)
+    monkeypatch.setattr(cupy_fused_place, "OVERLAP_BYTES", 1)
     monkeypatch.setattr(cupy_fused_staging, "PIECE_BYTES", 1000)
     monkeypatch.setattr(cupy_fused_staging, "LEAST_SHARE_BYTES", 300)
 
@@ -48,7 +48,7 @@ def pair(device: QueueingDevice, rng: np.random.Generator, dtype: Any, weighted:
     """Rows that arrive, and the same ones there."""
     X, y, s = problem(rng, N, D, dtype, weighted)
     rows = place_rows(device, X, y, s)
-    assert isinstance(rows, ArrivingRows)
+    assert isinstance(rows, OverlappedRows)
     return rows, upload_rows(device, X, y, s)
 
 
@@ -138,7 +138,7 @@ def test_a_fit_of_rows_that_arrive_has_the_same_bits(
     y = X[:, 0] + rng.normal(size=2000) > 0.3
     models = []
     for least in (1, X.nbytes + 1):
-        monkeypatch.setattr(cupy_fused_place, "ARRIVING_BYTES", least)
+        monkeypatch.setattr(cupy_fused_place, "OVERLAP_BYTES", least)
         engine = PlayedCupyBackend(driver)
         engine._device = QueueingDevice(driver, SMALL, lagging=lagging)
         monkeypatch.setitem(backends._loaded, "cupy", engine)

@@ -1,13 +1,13 @@
-"""A training set that is asked questions while it is still on its way to the device.
+"""An overlapped upload: a training set that is asked questions while it is still on its way to the device.
 
 A thread of its own fills pinned buffers from host X and sends them, first rows first. Meanwhile the solver
 works on samples, which are gathered on the host, and the first pass over all rows runs behind the copies.
 
-Why it is right. ``Arriving`` lets go of X in two ways only:
+Why it is right. ``OverlappedUpload`` lets go of X in two ways only:
 
 - ``X`` first waits, on the host, until the last copy has happened. Whatever reads all of X asks for it by
   that name, so nothing reads rows that are not there, on whatever stream.
-- ``stretches`` gives a fused pass the blocks whose rows have been sent, after ``before_kernels`` of the
+- ``chunks`` gives a fused pass the blocks whose rows have been sent, after ``before_kernels`` of the
   copy that brings the last of them; copies keep their order, so those before have happened as well.
 
 The copies start after every kernel that was launched before (``after_kernels``, in the thread that owns the
@@ -32,7 +32,7 @@ from accel_logreg.backends.cupy_fused.device.staging import (
     piece_bytes,
     send_rows,
 )
-from accel_logreg.kernels.cupy_fused.dense.resident import Matrix, Resident
+from accel_logreg.kernels.cupy_fused.dense.launch import Matrix, Resident
 from accel_logreg.kernels.cupy_fused.launching import Copies, Device, Sent
 
 
@@ -89,7 +89,7 @@ class Upload:
         self._copies.wait(sent)
 
 
-class Arriving(Resident):
+class OverlappedUpload(Resident):
     """``Resident`` from host X, y and s, returned before X has been copied."""
 
     def __init__(self, device: Device, host: HostRows) -> None:
@@ -122,9 +122,9 @@ class Arriving(Resident):
     def X(self, value: Any) -> None:
         self._on_device = value
 
-    def stretches(self, blocks: int, block_rows: int) -> Iterator[tuple[int, int, tuple[Any, Any, Any]]]:
+    def chunks(self, blocks: int, block_rows: int) -> Iterator[tuple[int, int, tuple[Any, Any, Any]]]:
         if self.host is None:
-            yield from super().stretches(blocks, block_rows)
+            yield from super().chunks(blocks, block_rows)
             return
         first = 0
         while first < blocks:
