@@ -26,7 +26,13 @@ HERE = Path(__file__).parent
 KERNEL_FOLDER = Path(programs.__file__).parent
 FLAGS = ("-std=c++17", "-g0", "-Wall", "-Wno-unused-function", "-Wno-unknown-pragmas")
 PLAIN = ("-O2", "-U_FORTIFY_SOURCE")  # which takes a jump to another stack for an attack
-SANITIZERS = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+SANITIZERS = (
+    "-O1",
+    "-fsanitize=address,undefined",
+    # What these notice the address sanitizer notices too; they take a fifth of the time to compile.
+    "-fno-sanitize=null,object-size,pointer-overflow,nonnull-attribute,returns-nonnull-attribute",
+    "-fno-sanitize-recover=all",
+)
 BROKEN = tuple(Program((str(HERE / name),)) for name in ("broken.cuh", "broken_grid.cuh"))
 COOPERATIVE = frozenset(name for one in (*PROGRAMS, *BROKEN) if one.cooperative for name in one.kernels)
 ONE_MULTIPROCESSOR = Limits(1, 100 << 10, 100 << 10)  # a grid of up to four blocks
