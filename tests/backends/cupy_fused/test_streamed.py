@@ -21,6 +21,7 @@ from accel_logreg.backends.cupy_fused.streamed import BUS, StreamedRows
 from accel_logreg.backends.python_loop.dense import PythonRows
 from accel_logreg.interface.answers import Rates, RowSample
 from accel_logreg.interface.arrays import Float64
+from accel_logreg.interface.targets import Targets
 from accel_logreg.kernels.cupy_fused.dense.launch import resident_bytes
 from accel_logreg.kernels.cupy_fused.dense.plan import Limits
 from accel_logreg.kernels.cupy_fused.matrices.plan import gram_bytes
@@ -197,7 +198,7 @@ def test_rates_of_rows_that_come_over_the_bus(driver: Driver, rng: np.random.Gen
     X, y, s = problem(rng, 401, 7, np.float32, weighted=True)
     rows = streamed(small_device(driver, X, s, 1.0), X, y, s)
     usual = Rates(1e-12, 2e-12, 3e-12, 4e-12, 5e-6)
-    rates = rows.rates(usual)
+    rates = rows.placed(Targets(y.astype(np.int8), s), usual).rates
     assert rates.byte == pytest.approx(1e-12 + BUS * (1 - rows.kept / 401))
     assert rates.tile_entry == pytest.approx(3e-12 + 4 * BUS)
     assert (rates.entry, rates.multiplication, rates.call) == (2e-12, 4e-12, 5e-6)
