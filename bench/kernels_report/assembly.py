@@ -15,7 +15,6 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,16 +66,18 @@ def count(assembly: str, *, plain: bool = False) -> tuple[dict[str, int], int]:
 
 def compiled() -> list[Kernel]:
     """The hot kernels, for both dtypes of X, in the order of a fit."""
-    from accel_logreg.kernels.numba_jit import columns as numba_jit_columns
-    from accel_logreg.kernels.numba_jit import dense as numba_jit
-    from accel_logreg.kernels.numba_jit import few_columns as numba_jit_few_columns
-    from accel_logreg.kernels.numba_jit import hessian as numba_jit_hessian
-    from accel_logreg.kernels.numba_jit import hessian_int8 as numba_byte_hessian
-    from accel_logreg.kernels.numba_jit import quantised as numba_jit_rough
-    from accel_logreg.kernels.numba_jit import reductions as numba_reductions
-    from accel_logreg.kernels.numba_jit.blocks import int8_products as numba_byte_products
-    from accel_logreg.kernels.numba_jit.blocks import rank_update as numba_rank_update
-    from accel_logreg.kernels.numba_jit.blocks import small_passes as numba_jit_small_passes
+    from accel_logreg.kernels.numba_jit import (
+        columns as panels,
+    )
+    from accel_logreg.kernels.numba_jit import (
+        dense,
+        hessian,
+        hessian_int8,
+        quantised,
+        reductions,
+        small,
+    )
+    from accel_logreg.kernels.numba_jit.blocks import int8_products, rank_update
 
     backend = load_backend("numba")
     y = np.tile([0.0, 1.0], 1000)
@@ -98,40 +99,33 @@ def compiled() -> list[Kernel]:
         rough = wide.quantised(np.zeros(512), np.ones(512))
         assert rough is not None
         rough.hessian_product(np.zeros(513), np.ones(513))
-        numba_reductions.largest_entry(X, 2)
-    numba_reductions.array_sum(y, 2)
-    numba_reductions.dot_parallel(y, y, 2)
-    functions: list[Callable[..., Any]] = [
-        numba_jit._gradient_chunk,
-        numba_jit._product_chunk,
-        numba_jit_columns._gradient_chunk,
-        numba_jit_columns._product_chunk,
-        numba_jit_few_columns._gradient_chunk,
-        numba_jit_few_columns._product_chunk,
-        numba_jit_rough._rough_gradient_chunk,
-        numba_jit_rough._rough_product_chunk,
-        numba_jit_hessian._fill_tile,
-        numba_jit_small_passes.logits,
-        numba_jit_small_passes.link,
-        numba_jit_small_passes._along,
-        numba_jit_small_passes.gradient,
-        numba_rank_update.add_outer_products_small,
+        reductions.largest_entry(X, 2)
+    reductions.array_sum(y, 2)
+    reductions.dot_parallel(y, y, 2)
+    functions: list[Any] = [
+        dense._gradient_chunk,
+        dense._product_chunk,
+        panels._gradient_chunk,
+        panels._product_chunk,
+        quantised._gradient_chunk,
+        quantised._product_chunk,
+        hessian._fill_tile,
+        small._logits,
+        small._link_rows,
+        small._along,
+        small._gradient,
+        rank_update.add_outer_products_small,
     ]
-    kernels = []
-    for function in functions:
-        dispatcher: Any = function
-        for signature, assembly in dispatcher.inspect_asm().items():
-            dtypes = "/".join(dict.fromkeys(re.findall(r"float\d\d", str(signature))))
-            kernels.append(Kernel(dispatcher.__name__, dtypes, *count(assembly)))
-    reductions: list[Any] = [numba_reductions.sum_of, numba_reductions.dot, numba_reductions.largest_of]
-    if numba_byte_products.available():
+    plain: list[Any] = [reductions.sum_of, reductions.dot, reductions.largest_of]
+    if int8_products.available():
         # Not _pack: half the width, which LLVM takes for float64, is the faster there.
-        reductions += [numba_byte_hessian._weigh, numba_byte_products.add_products]
-    for dispatcher in reductions:
+        plain += [hessian_int8._weigh, int8_products.add_products]
+    kernels = []
+    for dispatcher in [*functions, *plain]:
         for signature, assembly in dispatcher.inspect_asm().items():
             dtypes = "/".join(dict.fromkeys(re.findall(r"float\d\d", str(signature))))
-            counts = count(assembly, plain=True)
-            gathers = len(_GATHER.findall(assembly))
+            counts = count(assembly, plain=dispatcher in plain)
+            gathers = len(_GATHER.findall(assembly)) if dispatcher in plain else None
             kernels.append(Kernel(dispatcher.__name__, dtypes, *counts, gathers))
     return kernels
 

@@ -15,41 +15,29 @@ from llvmlite import ir
 from numba import types
 from numba.extending import get_cython_function_address
 
-from accel_logreg.kernels.numba_jit.compile import jit, untyped_intrinsic
+from accel_logreg.kernels.numba_jit.compile import jit
+from accel_logreg.kernels.numba_jit.llvm import BYTES, I64, Code, emitting, untyped_intrinsic
 
 SSYRK: int = get_cython_function_address("scipy.linalg.cython_blas", "ssyrk")
 DSYRK: int = get_cython_function_address("scipy.linalg.cython_blas", "dsyrk")
 
 
 @untyped_intrinsic
-def _call_syrk(
-    _typing_context: Any,
-    address: Any,
-    uplo: Any,
-    trans: Any,
-    n: Any,
-    k: Any,
-    alpha: Any,
-    A: Any,
-    lda: Any,
-    beta: Any,
-    C: Any,
-    ldc: Any,
-) -> Any:
-    """Call BLAS's (uplo, trans, n, k, alpha, A, lda, beta, C, ldc), each by the address of its array."""
-    signature = types.void(address, uplo, trans, n, k, alpha, A, lda, beta, C, ldc)
+def _call_syrk(_typing_context: Any, address: Any, letters: Any, sizes: Any, one: Any, A: Any, C: Any) -> Any:
+    """BLAS's syrk(uplo, trans, n, k, alpha, A, lda, beta, C, ldc), each by its address: alpha and beta are 1.
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = ir.IntType(8).as_pointer()
-        data = [
-            builder.bitcast(context.make_array(kind)(context, builder, value).data, pointer)
-            for kind, value in zip(signature.args[1:], args[1:], strict=True)
-        ]
-        kind = ir.FunctionType(ir.VoidType(), [pointer] * len(data))
-        builder.call(builder.inttoptr(args[0], kind.as_pointer()), data)
-        return context.get_dummy_value()
+    letters are uplo and trans, sizes are n, k, lda, ldc.
+    """
 
-    return signature, codegen
+    def emit(code: Code) -> None:
+        def at(i: int, entry: int = 0) -> Any:
+            return code.builder.bitcast(code.builder.gep(code.data(i), [I64(entry)]), BYTES)
+
+        data = [at(1), at(1, 1), at(2), at(2, 1), at(3), at(4), at(2, 2), at(3), at(5), at(2, 3)]
+        kind = ir.FunctionType(ir.VoidType(), [BYTES] * len(data))
+        code.builder.call(code.builder.inttoptr(code.args[0], kind.as_pointer()), data)
+
+    return emitting(types.void(address, letters, sizes, one, A, C), emit)
 
 
 @jit()
@@ -59,16 +47,16 @@ def add_outer_products(syrk: int, T: Any, rows: int, C: Any) -> None:
     T and C are C-contiguous and of the dtype of the routine at ``syrk``. BLAS sees both transposed:
     T as p × m, C's upper triangle as its lower one.
     """
-    shape = np.array([T.shape[1], rows], dtype=np.int32)
+    p = T.shape[1]
     letters = np.array([ord("L"), ord("N")], dtype=np.uint8)
-    one = np.ones(1, dtype=T.dtype)
-    _call_syrk(syrk, letters[:1], letters[1:], shape[:1], shape[1:], one, T, shape[:1], one, C, shape[:1])
+    sizes = np.array([p, rows, p, p], dtype=np.int32)
+    _call_syrk(syrk, letters, sizes, np.ones(1, dtype=T.dtype), T, C)
 
 
 @jit()
 def add_inner_products(syrk: int, T: Any, C: Any) -> None:
     """C += T Tᵀ for T (n, k), in the upper triangle of C (n, n); as above."""
-    shape = np.array([T.shape[0], T.shape[1]], dtype=np.int32)
+    n, k = T.shape
     letters = np.array([ord("L"), ord("T")], dtype=np.uint8)
-    one = np.ones(1, dtype=T.dtype)
-    _call_syrk(syrk, letters[:1], letters[1:], shape[:1], shape[1:], one, T, shape[1:], one, C, shape[:1])
+    sizes = np.array([n, k, k, n], dtype=np.int32)
+    _call_syrk(syrk, letters, sizes, np.ones(1, dtype=T.dtype), T, C)

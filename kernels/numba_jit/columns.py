@@ -2,8 +2,8 @@
 
 Rows come in blocks that stay in the cache. A block is widened to float64 once, while it comes from memory;
 then, eight columns at a time, z, the link and the gradient's sums are made from that copy, and the lines of
-the block after it are asked for meanwhile. The link is that of numba_jit/dense.py, its loss added up place by
-place, so that columns stay apart without a sum across them in every block.
+the block after it are asked for meanwhile. Losses are added up place by place, so that columns stay apart
+without a sum across them in every block.
 
 n rows, d features, K columns in ⌈K/8⌉ panels, the last of which may be narrower. W is (panels, d + 1, 8),
 zero where there is no column. Y, and weights that are each column's own, lie panel after panel: those of
@@ -19,26 +19,25 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from accel_logreg.kernels.numba_jit.blocks.panels import GROUP, PANEL, add_panel, panel_dots
-from accel_logreg.kernels.numba_jit.compile import jit, use_wide_vectors
-from accel_logreg.kernels.numba_jit.dense import _exp_negative, _log1p_over_2v
-
-_LINE = 8  # float64 in a cache line
-_BLOCK_BYTES = 1 << 15  # of a block's copy
-_MOST_ROWS = 64
+from accel_logreg.kernels.numba_jit.blocks.panels import PANEL, add_panel, panel_dots
+from accel_logreg.kernels.numba_jit.blocks.row_groups import GROUP
+from accel_logreg.kernels.numba_jit.compile import jit
+from accel_logreg.kernels.numba_jit.link import curvature_rows, exp_negative, link
+from accel_logreg.kernels.numba_jit.llvm import LANES, use_wide_vectors
+from accel_logreg.kernels.numba_jit.tuning import PANEL_BLOCK_BYTES, PANEL_BLOCK_ROWS
 
 
 def block_rows(n: int, d: int) -> int:
     """Rows in a block: whole groups."""
-    rows = min(_MOST_ROWS, _BLOCK_BYTES // (8 * d), n)
+    rows = min(PANEL_BLOCK_ROWS, PANEL_BLOCK_BYTES // (8 * d), n)
     return max(1, rows // GROUP) * GROUP
 
 
 @jit()
 def _aligned(size: int) -> Any:
     """Uninitialised float64 (size,) from the beginning of a cache line on: vectors do not straddle two."""
-    memory = np.empty(size + _LINE)
-    skipped = (-(memory.ctypes.data // 8)) % _LINE
+    memory = np.empty(size + LANES)
+    skipped = (-(memory.ctypes.data // 8)) % LANES
     return memory[skipped : skipped + size]
 
 
@@ -52,63 +51,17 @@ def _widen(X: Any, first: int, m: int, padded: int, x: Any) -> None:
     x[m * d : padded * d] = 0.0
 
 
-@jit()
-def _gather(z: Any, m: int, width: int, c: Any) -> None:
-    """c ← z (m, 8) without its empty columns: (m, width), flat."""
-    for i in range(m):
-        for k in range(width):
-            c[i * width + k] = z[i, k]
-
-
-@jit()
-def _scatter(c: Any, m: int, width: int, z: Any) -> None:
-    for i in range(m):
-        for k in range(width):
-            z[i, k] = c[i * width + k]
-
-
-@jit()
-def _repeat(s: Any, first: int, m: int, width: int, out: Any) -> None:
-    """out ← a weight for every row and column, from a weight a row."""
-    for i in range(m):
-        for k in range(width):
-            out[i * width + k] = s[first + i]
-
-
 @jit(inline="always")
-def _link(z: Any, y: Any, s: Any, losses: Any, count: int) -> None:
-    """z ← s (a − y) and losses += s ℓ, entry by entry; s is empty for weights of one.
-
-    max(z, 0) − y z is max(z, 0) or max(−z, 0), whichever y is: written so, no rearrangement of the sum
-    can let it drown log(1 + e).
-    """
+def _link_block(z: Any, y: Any, s: Any, losses: Any, count: int) -> None:
+    """z ← s (a − y) and losses += s ℓ, entry by entry; s is empty for weights of one."""
     weighted = s.size > 0
     for i in range(count):
-        zi = z[i]
-        label = np.float64(y[i])
-        e = _exp_negative(-abs(zi))
-        inverse = 1.0 / ((1.0 + e) * (2.0 + e))  # one division serves both quotients
-        v = e * (1.0 + e) * inverse
-        against = (1.0 - 2.0 * label) * zi
-        loss = (against if against > 0.0 else 0.0) + 2.0 * v * _log1p_over_2v(v * v)
-        residual = (1.0 if zi >= 0 else e) * (2.0 + e) * inverse - label
+        loss, residual, _ = link(z[i], exp_negative(-abs(z[i])), y[i])
         if weighted:
             loss *= s[i]
             residual *= s[i]
         losses[i] += loss
         z[i] = residual
-
-
-@jit(inline="always")
-def _curvature_link(z: Any, u: Any, s: Any, count: int) -> None:
-    """z ← s h u, entry by entry, h = e/(1 + e)²."""
-    weighted = s.size > 0
-    for i in range(count):
-        e = _exp_negative(-abs(z[i]))
-        scale = e / ((1.0 + e) * (1.0 + e)) * u[i]
-        if weighted:
-            scale *= s[i]
-        z[i] = scale
 
 
 @jit()
@@ -117,7 +70,7 @@ def _weights(s: Any, n: int, shared: bool, panel: int, first: int, m: int, width
     if s.size == 0:
         return s
     if shared:
-        _repeat(s, first, m, width, buffer)
+        buffer[: m * width].reshape(m, width)[:] = s[first : first + m].reshape(m, 1)
         return buffer
     start = PANEL * panel * n + first * width
     return s[start : start + m * width]
@@ -156,11 +109,12 @@ def _gradient_chunk(
             y = Y[at : at + m * width]
             sk = _weights(s, n, shared, panel, first, m, width, weights)
             if width == PANEL:
-                _link(z.reshape(-1), y, sk, losses[panel], m * PANEL)
+                _link_block(z.reshape(-1), y, sk, losses[panel], m * PANEL)
             else:
-                _gather(z, m, width, c)
-                _link(c, y, sk, losses[panel], m * width)
-                _scatter(c, m, width, z)
+                packed = c[: m * width].reshape(m, width)  # without the empty columns
+                packed[:] = z[:m, :width]
+                _link_block(c, y, sk, losses[panel], m * width)
+                z[:m, :width] = packed
             z[m:padded] = 0.0
             for i in range(0, padded, GROUP):
                 if panel == 0:
@@ -206,12 +160,12 @@ def _product_chunk(
                 panel_dots(x, i, d, v, u, None, None)
             sk = _weights(s, n, shared, panel, first, m, width, weights)
             if width == PANEL:
-                _curvature_link(z.reshape(-1), u.reshape(-1), sk, m * PANEL)
+                curvature_rows(z.reshape(-1), u.reshape(-1), sk, 0, m * PANEL)
             else:
-                _gather(z, m, width, c)
-                _gather(u, m, width, e)
-                _curvature_link(c, e, sk, m * width)
-                _scatter(c, m, width, z)
+                packed, of_u = c[: m * width].reshape(m, width), e[: m * width].reshape(m, width)
+                packed[:], of_u[:] = z[:m, :width], u[:m, :width]
+                curvature_rows(c, e, sk, 0, m * width)
+                z[:m, :width] = packed
             z[m:padded] = 0.0
             for i in range(0, padded, GROUP):
                 if panel == 0:

@@ -1,4 +1,4 @@
-"""How kernels are compiled: flags, the cache on disk, and two LLVM features that Numba does not offer."""
+"""How kernels are compiled: flags, and the cache on disk."""
 
 from __future__ import annotations
 
@@ -12,11 +12,8 @@ from typing import Any
 
 import llvmlite
 import numba
-from llvmlite import ir
-from numba import njit, types
-from numba.core import cgutils
+from numba import njit
 from numba.core.caching import FunctionCache, IndexDataCacheFile
-from numba.extending import intrinsic
 
 if vars(numba.config)["DISABLE_JIT"]:
     raise ImportError("NUMBA_DISABLE_JIT is set, and these kernels run only when compiled")
@@ -104,36 +101,3 @@ def _warn_of_no_cache() -> None:
         RuntimeWarning,
         stacklevel=2,
     )
-
-
-def untyped_intrinsic(function: Any) -> Any:
-    """An intrinsic takes the typing context that its callers never pass; type checkers cannot know."""
-    return intrinsic(function)
-
-
-@untyped_intrinsic
-def use_wide_vectors(_typing_context: Any) -> Any:
-    """Let LLVM use 512-bit vectors in the calling function; by default it stops at 256."""
-
-    def codegen(context: Any, builder: Any, _signature: Any, _args: Any) -> Any:
-        # llvmlite's own add() accepts keyword attributes only; this one is a string attribute.
-        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
-        return context.get_dummy_value()
-
-    return types.void(), codegen
-
-
-@untyped_intrinsic
-def prefetch(_typing_context: Any, array: Any, offset: Any) -> Any:
-    """Ask for the cache line ``offset`` bytes into a contiguous array; past its end is harmless."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        i32, pointer = ir.IntType(32), ir.IntType(8).as_pointer()
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        address = builder.gep(builder.bitcast(data, pointer), [args[1]])
-        kind = ir.FunctionType(ir.VoidType(), [pointer, i32, i32, i32])
-        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(prefetch, [address, i32(0), i32(3), i32(1)])  # read, keep close, data
-        return context.get_dummy_value()
-
-    return types.void(array, offset), codegen

@@ -17,89 +17,44 @@ from accel_logreg.kernels.numba_jit.blas import add_inner_products, add_outer_pr
 from accel_logreg.kernels.numba_jit.blocks.inner_products import add_inner_products_small
 from accel_logreg.kernels.numba_jit.blocks.rank_update import add_outer_products_small
 from accel_logreg.kernels.numba_jit.blocks.row_groups import GROUP, add_group
-from accel_logreg.kernels.numba_jit.compile import jit, prefetch, use_wide_vectors
-from accel_logreg.kernels.numba_jit.dense import _exp_negative, _plan
-
-_ROWS_PER_SUM = 8192
-_AHEAD = 16  # rows to prefetch
-_SHORT_ROW = 2048  # bytes
+from accel_logreg.kernels.numba_jit.compile import jit
+from accel_logreg.kernels.numba_jit.dense import plan, whole_vectors
+from accel_logreg.kernels.numba_jit.link import curvature, root_curvature
+from accel_logreg.kernels.numba_jit.llvm import prefetch, use_wide_vectors
+from accel_logreg.kernels.numba_jit.tuning import PICKED_AHEAD, PICKED_SHORT, ROWS_PER_SUM
 
 
 @jit()
-def _fill_tile(
-    X: Any,
-    s: Any,
-    rows: Any,
-    factors: Any,
-    w: Any,
-    b: float,
-    centre: Any,
-    inverse: Any,
-    first: int,
-    m: int,
-    tile: Any,
-) -> float:
-    """tile[i] = √(s h) ((x − centre) ∘ inverse, 1) for m rows from ``first``; returns their Σ s."""
+def _fill_tile(X: Any, s: Any, picked: Any, W: Any, standard: Any, first: int, m: int, tile: Any) -> float:
+    """tile[i] = √(s h) ((x − centre) ∘ inverse, 1) for m rows from ``first``; returns their Σ s.
+
+    picked is (rows, factors) and standard (centre, inverse).
+    """
     use_wide_vectors()
+    (rows, factors), (centre, inverse) = picked, standard
     d = X.shape[1]
     line = d * X.itemsize
     total = 0.0
     for i in range(m):
-        if rows.size > 0 and line <= _SHORT_ROW and first + i + _AHEAD < rows.size:
+        if rows.size > 0 and line <= PICKED_SHORT and first + i + PICKED_AHEAD < rows.size:
             # Short rows all over X: no hardware foresees them.
             for byte in range(0, line + 63, 64):
-                prefetch(X, rows[first + i + _AHEAD] * line + byte)
+                prefetch(X, rows[first + i + PICKED_AHEAD] * line + byte)
         row = np.uintp(rows[first + i]) if rows.size > 0 else np.uintp(first + i)
-        z = b
+        z = W[d]
         for j in range(d):
-            z += X[row, j] * w[j]
+            z += X[row, j] * W[j]
         weight = 1.0
         if factors.size > 0:
             weight = factors[first + i]
         if s.size > 0:
             weight *= s[row]
         total += weight
-        e = _exp_negative(-0.5 * abs(z))
-        root = np.sqrt(weight) * e / (1.0 + e * e)  # h = e²/(1 + e²)²
+        root = np.sqrt(weight) * root_curvature(z)
         for j in range(d):
             tile[i, j] = (X[row, j] - centre[j]) * inverse[j] * root
         tile[i, d] = root
     return total
-
-
-@jit(parallel=True)
-def _hessian_round(
-    X: Any,
-    s: Any,
-    rows: Any,
-    factors: Any,
-    W: Any,
-    centre: Any,
-    inverse: Any,
-    syrk: int,
-    start: int,
-    stop: int,
-    tiles: Any,
-    sums: Any,
-    totals: Any,
-) -> None:
-    """sums[c] = Σ s h x̂ x̂ᵀ (upper triangle) and totals[c] += Σ s over chunk c of rows start to stop."""
-    d = X.shape[1]
-    chunks, step = tiles.shape[0], tiles.shape[1]
-    for chunk in prange(chunks):
-        first = start + chunk * (stop - start) // chunks
-        end = start + (chunk + 1) * (stop - start) // chunks
-        sums[chunk] = 0
-        total = 0.0
-        while first < end:
-            m = min(step, end - first)
-            total += _fill_tile(X, s, rows, factors, W, W[d], centre, inverse, first, m, tiles[chunk])
-            if syrk == 0:
-                add_outer_products_small(tiles[chunk], m, d + 1, sums[chunk])
-            else:
-                add_outer_products(syrk, tiles[chunk], m, sums[chunk])
-            first += m
-        totals[chunk] += total
 
 
 @jit(parallel=True)
@@ -113,25 +68,18 @@ def _add_round(sums: Any, H: Any) -> None:
 
 
 @jit()
-def _mirror(H: Any, divisor: float) -> None:
-    """Divide the upper triangle and copy it to the lower."""
+def _mirror(H: Any, totals: Any) -> None:
+    """Divide the upper triangle by Σ totals and copy it to the lower."""
+    divisor = totals.sum()
     for i in range(H.shape[0]):
         for j in range(i, H.shape[0]):
             H[i, j] /= divisor
             H[j, i] = H[i, j]
 
 
-@jit()
+@jit(parallel=True)
 def hessian(
-    X: Any,
-    s: Any,
-    rows: Any,
-    factors: Any,
-    W: Any,
-    centre: Any,
-    scale: Any,
-    syrk: int,
-    tiles: Any,
+    X: Any, s: Any, rows: Any, factors: Any, W: Any, centre: Any, scale: Any, syrk: int, tiles: Any
 ) -> Any:
     """(1/S) Σ s h x̂ x̂ᵀ, x̂ = ((x − centre)/scale, 1), (p, p) float64.
 
@@ -140,20 +88,33 @@ def hessian(
     zeros, of the dtype that the rank-k update at ``syrk`` takes, or for the one in registers, 0,
     float32 of a width that it takes.
     """
-    chunks, _, width = tiles.shape
+    chunks, step, width = tiles.shape
     sums = np.empty((chunks, width, width), dtype=tiles.dtype)
     totals = np.zeros(chunks)
     p = W.size
     H = np.zeros((p, p))
-    inverse = 1.0 / scale
+    picked, standard = (rows, factors), (centre, 1.0 / scale)
     n = rows.size if rows.size > 0 else X.shape[0]
     start = 0
     while start < n:
-        stop = min(n, start + chunks * _ROWS_PER_SUM)
-        _hessian_round(X, s, rows, factors, W, centre, inverse, syrk, start, stop, tiles, sums, totals)
+        stop = min(n, start + chunks * ROWS_PER_SUM)
+        for chunk in prange(chunks):
+            first = start + chunk * (stop - start) // chunks
+            end = start + (chunk + 1) * (stop - start) // chunks
+            sums[chunk] = 0
+            total = 0.0
+            while first < end:
+                m = min(step, end - first)
+                total += _fill_tile(X, s, picked, W, standard, first, m, tiles[chunk])
+                if syrk == 0:
+                    add_outer_products_small(tiles[chunk], m, p, sums[chunk])
+                else:
+                    add_outer_products(syrk, tiles[chunk], m, sums[chunk])
+                first += m
+            totals[chunk] += total
         _add_round(sums, H)
         start = stop
-    _mirror(H, totals.sum())
+    _mirror(H, totals)
     return H
 
 
@@ -169,8 +130,7 @@ def hessian_diagonal(X: Any, s: Any, weight_sum: float, W: Any, n_chunks: int) -
             z = W[d]
             for j in range(d):
                 z += x[j] * W[j]
-            e = _exp_negative(-abs(z))
-            h = e / ((1.0 + e) * (1.0 + e))
+            h = curvature(z)
             if s.size > 0:
                 h *= s[row]
             for j in range(d):
@@ -199,26 +159,10 @@ def _fill_columns(X: Any, centre: Any, first: int, stop: int, tile: Any) -> None
 
 @jit(parallel=True)
 def gram(X: Any, centre: Any, syrk: int, tiles: Any) -> Any:
-    """(X − centre)(X − centre)ᵀ, (n, n) float64; tiles (chunks, n, columns a tile) float64."""
-    n, d = X.shape
-    chunks, _, step = tiles.shape
-    partials = np.zeros((chunks, n, n))
-    for chunk in prange(chunks):
-        stop = (chunk + 1) * d // chunks
-        for first in range(chunk * d // chunks, stop, step):
-            _fill_columns(X, centre, first, stop, tiles[chunk])
-            add_inner_products(syrk, tiles[chunk], partials[chunk])
-    K = np.zeros((n, n))
-    _add_round(partials, K)
-    _mirror(K, 1.0)
-    return K
+    """(X − centre)(X − centre)ᵀ, (n, n) float64, by BLAS's rank-k update at ``syrk`` or, for 0, in registers.
 
-
-@jit(parallel=True)
-def gram_roughly(X: Any, centre: Any, tiles: Any) -> Any:
-    """As ``gram``, differences and products rounded to float32; summed in float64 from tile to tile.
-
-    tiles (chunks, n rounded up to PAD, columns a tile, a multiple of LANES) float32, of zeros.
+    tiles (chunks, n, columns a tile) float64; or, where differences and products are rounded to float32 and
+    only tiles are summed in float64, (chunks, n rounded up to PAD, a multiple of LANES) float32 of zeros.
     """
     n, d = X.shape
     chunks, rows, step = tiles.shape
@@ -227,10 +171,13 @@ def gram_roughly(X: Any, centre: Any, tiles: Any) -> Any:
         stop = (chunk + 1) * d // chunks
         for first in range(chunk * d // chunks, stop, step):
             _fill_columns(X, centre, first, stop, tiles[chunk])
-            add_inner_products_small(tiles[chunk], partials[chunk])
+            if syrk == 0:
+                add_inner_products_small(tiles[chunk], partials[chunk])
+            else:
+                add_inner_products(syrk, tiles[chunk], partials[chunk])
     K = np.zeros((n, n))
     _add_round(partials, K)
-    _mirror(K, 1.0)
+    _mirror(K, np.ones(1))
     return K
 
 
@@ -238,7 +185,7 @@ def gram_roughly(X: Any, centre: Any, tiles: Any) -> Any:
 def _combination_chunk(X: Any, a: Any, start: int, stop: int, total: Any) -> None:
     """Rows start to stop: total += Σ aᵢ xᵢ; total is padded to whole vectors."""
     use_wide_vectors()
-    width, _, ahead, half, safe = _plan(X)
+    width, _, ahead, half, safe = plan(X)
     line = X.shape[1] * X.itemsize
     first = start
     while first + GROUP <= min(stop, safe):
@@ -257,7 +204,7 @@ def _combination_chunk(X: Any, a: Any, start: int, stop: int, total: Any) -> Non
 def combination(X: Any, a: Any, n_chunks: int) -> Any:
     """Xᵀ a, (d,) float64; the chunks of rows are added in their order."""
     n, d = X.shape
-    partials = np.zeros((n_chunks, (d + 7) // 8 * 8))
+    partials = np.zeros((n_chunks, whole_vectors(d)))
     for chunk in prange(n_chunks):
         _combination_chunk(X, a, chunk * n // n_chunks, (chunk + 1) * n // n_chunks, partials[chunk])
     return partials.sum(axis=0)[:d]
@@ -269,9 +216,9 @@ def gather(X: Any, rows: Any, out: Any, n_chunks: int) -> None:
     line = X.shape[1] * X.itemsize
     for chunk in prange(n_chunks):
         for i in range(chunk * rows.size // n_chunks, (chunk + 1) * rows.size // n_chunks):
-            if line <= _SHORT_ROW and i + _AHEAD < rows.size:
+            if line <= PICKED_SHORT and i + PICKED_AHEAD < rows.size:
                 for byte in range(0, line + 63, 64):
-                    prefetch(X, rows[i + _AHEAD] * line + byte)
+                    prefetch(X, rows[i + PICKED_AHEAD] * line + byte)
             source = X[np.uintp(rows[i])]
             target = out[np.uintp(i)]
             for j in range(source.size):

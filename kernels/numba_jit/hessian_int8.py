@@ -3,8 +3,8 @@
 A round of rows goes through three steps. Each row's logit and √(s h), and with them the largest
 magnitude of every column; then x̂ √(s h) as whole multiples of the column's step, a 127th of that; then
 the products, in whole numbers (blocks/int8_products.py). The diagonal is summed up from what was rounded
-off, so that only what lies beside it is rough: rounding adds noise of step²/12 to an entry, and what that
-comes to beside the column's own square is returned with the matrix.
+off, so that only what lies beside it is approximate: rounding adds noise of step²/12 to an entry, and what
+that comes to beside the column's own square is returned with the matrix.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ import numpy as np
 from numba import prange
 
 from accel_logreg.kernels.numba_jit.blocks.int8_products import COLUMNS, LANES, TOGETHER, add_products
-from accel_logreg.kernels.numba_jit.compile import jit, prefetch, use_wide_vectors
-from accel_logreg.kernels.numba_jit.dense import _exp_negative
-
-_STEPS = 127
-_AHEAD = 6  # rows: how far in front memory is asked for
-_SQUARE = 32
+from accel_logreg.kernels.numba_jit.compile import jit
+from accel_logreg.kernels.numba_jit.link import root_curvature
+from accel_logreg.kernels.numba_jit.llvm import prefetch, use_wide_vectors
+from accel_logreg.kernels.numba_jit.quantised import LARGEST
+from accel_logreg.kernels.numba_jit.tuning import MIRRORED, WEIGHED_AHEAD
 
 
 def width_for(p: int) -> int:
@@ -30,28 +29,21 @@ def width_for(p: int) -> int:
 
 @jit()
 def _weigh(
-    X: Any,
-    s: Any,
-    rows: Any,
-    factors: Any,
-    share: float,
-    u: Any,
-    c: float,
-    centre: Any,
-    inverse: Any,
-    first: int,
-    V: Any,
-    largest: Any,
+    X: Any, s: Any, picked: Any, share: float, at: Any, standard: Any, first: int, V: Any, largest: Any
 ) -> None:
-    """V[i] = (x̂, 1, 0, …) √(share s h) of the rows from ``first``; largest[j] ← max |V[i, j]|."""
+    """V[i] = (x̂, 1, 0, …) √(share s h) of the rows from ``first``; largest[j] ← max |V[i, j]|.
+
+    picked is (rows, factors), standard (centre, inverse), and at (u, c): logits are x̂ u + c.
+    """
     use_wide_vectors()
+    (rows, factors), (u, c), (centre, inverse) = picked, at, standard
     d = X.shape[1]
     line = d * X.itemsize
     half = line // 128 * 64
     t = np.empty(d, dtype=np.float32)
     for i in range(V.shape[0]):
         row = np.uintp(rows[first + i]) if rows.size > 0 else np.uintp(first + i)
-        later = first + i + _AHEAD
+        later = first + i + WEIGHED_AHEAD
         if later < rows.size:
             later = rows[later]
         z = np.float32(0.0)
@@ -65,8 +57,7 @@ def _weigh(
             weight *= factors[first + i]
         if s.size > 0:
             weight *= s[row]
-        e = _exp_negative(-0.5 * abs(np.float64(z) + c))
-        root = np.float32(np.sqrt(weight) * e / (1.0 + e * e))  # h = e²/(1 + e²)²
+        root = np.float32(np.sqrt(weight) * root_curvature(np.float64(z) + c))
         v = V[i]
         for byte in range(half, line + 63, 64):
             prefetch(X, later * line + byte)
@@ -107,27 +98,14 @@ def _pack(V: Any, by: Any, start: int, stop: int, packed: Any, sums: Any, square
 
 @jit(parallel=True)
 def _weigh_round(
-    X: Any,
-    s: Any,
-    rows: Any,
-    factors: Any,
-    share: float,
-    u: Any,
-    c: float,
-    centre: Any,
-    inverse: Any,
-    first: int,
-    V: Any,
-    largest: Any,
+    X: Any, s: Any, picked: Any, share: float, at: Any, standard: Any, first: int, V: Any, largest: Any
 ) -> None:
     chunks = largest.shape[0]
     m = V.shape[0]
     for chunk in prange(chunks):
         start, stop = chunk * m // chunks, (chunk + 1) * m // chunks
         largest[chunk] = 0.0
-        _weigh(
-            X, s, rows, factors, share, u, c, centre, inverse, first + start, V[start:stop], largest[chunk]
-        )
+        _weigh(X, s, picked, share, at, standard, first + start, V[start:stop], largest[chunk])
 
 
 @jit(parallel=True)
@@ -155,10 +133,10 @@ def _square(H: Any, p: int) -> Any:
         for j in range(i, p):
             flat[i * p + j] = flat[i * width + j]  # from further behind, and in order: nothing is lost
     answer = flat[: p * p].reshape((p, p))
-    for top in range(0, p, _SQUARE):
-        for left in range(top, p, _SQUARE):
-            for i in range(top, min(top + _SQUARE, p)):
-                for j in range(max(left, i), min(left + _SQUARE, p)):
+    for top in range(0, p, MIRRORED):
+        for left in range(top, p, MIRRORED):
+            for i in range(top, min(top + MIRRORED, p)):
+                for j in range(max(left, i), min(left + MIRRORED, p)):
                     answer[j, i] = answer[i, j]
     return answer
 
@@ -178,7 +156,7 @@ def byte_hessian(
     H: Any,
     chunks: int,
 ) -> Any:
-    """(1/S) Σ s h x̂ x̂ᵀ, x̂ = ((x − centre)/scale, 1), (p, p) float32, roughly; and how roughly.
+    """(1/S) Σ s h x̂ x̂ᵀ, x̂ = ((x − centre)/scale, 1), (p, p) float32, approximately; and how nearly.
 
     X (n, d) float32 or float64; s (n,) or (0,) for weights of one; rows (m,) intp and factors (m,), or
     (0,) both for all rows; ``total`` S, of these rows; W (p,) float64; centre, scale (d,) float64.
@@ -195,17 +173,17 @@ def byte_hessian(
     squares = np.zeros((chunks, width), dtype=np.float32)
     steps, by = np.zeros(width, dtype=np.float32), np.zeros(width, dtype=np.float32)
     diagonal, noise = np.zeros(width), np.zeros(width)
-    u = (W[:d] * scale).astype(np.float32)
     c = W[d] + np.sum(W[:d] * centre)
-    mean, inverse = centre.astype(X.dtype), (1.0 / scale).astype(np.float32)
+    picked, at = (rows, factors), ((W[:d] * scale).astype(np.float32), c)
+    standard = centre.astype(X.dtype), (1.0 / scale).astype(np.float32)
     n = rows.size if rows.size > 0 else X.shape[0]
     for first in range(0, n, a_round):
         m = min(a_round, n - first)
         groups = -(-m // TOGETHER)
         V[m : groups * TOGETHER] = 0.0  # rows beyond the last weigh nothing
-        _weigh_round(X, s, rows, factors, 1.0 / total, u, c, mean, inverse, first, V[:m], largest)
+        _weigh_round(X, s, picked, 1.0 / total, at, standard, first, V[:m], largest)
         for j in range(d + 1):
-            steps[j] = largest[:, j].max() / np.float32(_STEPS)
+            steps[j] = largest[:, j].max() / np.float32(LARGEST)
             by[j] = 1.0 / steps[j] if steps[j] > 0.0 else 0.0
         _pack_round(V, groups, by, packed, sums, squares)
         _add_round(packed, groups, sums.sum(axis=0).astype(np.int32), steps, chunks, H)

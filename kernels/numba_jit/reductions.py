@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from accel_logreg.kernels.numba_jit.compile import jit, use_wide_vectors
+from accel_logreg.kernels.numba_jit.compile import jit
+from accel_logreg.kernels.numba_jit.llvm import use_wide_vectors
 
 _LANES = 64
 

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from accel_logreg.kernels.numba_jit.blocks.rank_update import COLUMNS, add_outer_products_small
-from accel_logreg.kernels.numba_jit.blocks.row_groups import GROUP
-from accel_logreg.kernels.numba_jit.blocks.small_passes import gradient, length, link, logits, standardise
-from accel_logreg.kernels.numba_jit.compile import jit, use_wide_vectors
+from accel_logreg.kernels.numba_jit.blocks.row_groups import GROUP, add_group, group_dots
+from accel_logreg.kernels.numba_jit.compile import jit
+from accel_logreg.kernels.numba_jit.link import exp_negative, link
+from accel_logreg.kernels.numba_jit.llvm import use_wide_vectors
 
 _ENOUGH_FOR_FLOAT32 = 1e-5  # smallest pivot of a Hessian with about ones on its diagonal
 _CONTRACTION = 0.02  # a factor that shrinks the decrement this much is used again
@@ -28,8 +29,163 @@ _FAR = 0.01  # decrement over J
 _NEAR = 1e-3  # decrement over J below which Newton's full step is the right one
 _MARGIN = 4.0
 _ROUNDING = 1e-13
+_LOOKS = 8  # along a direction
 
 REACHED, UNFINISHED, FAILED = 0, 1, 2
+
+
+@jit()
+def _standardise(
+    X: Any, s: Any, weight_sum: float, l2: float, centred: bool, Z: Any, Z32: Any, scale: Any
+) -> Any:
+    """Z = ((X − mean)/scale, 1, 0 …) with scale² = variance + 4 l2, again in Z32; returns the mean.
+
+    mean and scale are padded like the rows of Z, which are whole groups, the last rows zero.
+    """
+    use_wide_vectors()
+    n, d = X.shape
+    width = Z.shape[1]
+    weighted = s.size > 0
+    mean = np.zeros(width)
+    square = np.zeros(width)
+    for i in range(n):
+        source = X[np.uintp(i)]
+        target = Z[np.uintp(i)]
+        for j in range(d):
+            target[j] = source[j]
+    s0 = s1 = s2 = s3 = 1.0
+    whole = n - n % 4
+    if centred:
+        for i in range(0, whole, 4):
+            k0, k1, k2, k3 = np.uintp(i), np.uintp(i + 1), np.uintp(i + 2), np.uintp(i + 3)
+            if weighted:
+                s0, s1, s2, s3 = s[i], s[i + 1], s[i + 2], s[i + 3]
+            for j in range(width):
+                mean[j] += (s0 * Z[k0, j] + s1 * Z[k1, j]) + (s2 * Z[k2, j] + s3 * Z[k3, j])
+        for i in range(whole, n):
+            for j in range(d):
+                mean[j] += (s[i] if weighted else 1.0) * Z[i, j]
+        for j in range(width):
+            mean[j] /= weight_sum
+    for i in range(0, whole, 4):
+        k0, k1, k2, k3 = np.uintp(i), np.uintp(i + 1), np.uintp(i + 2), np.uintp(i + 3)
+        if weighted:
+            s0, s1, s2, s3 = s[i], s[i + 1], s[i + 2], s[i + 3]
+        for j in range(width):
+            x0, x1 = Z[k0, j] - mean[j], Z[k1, j] - mean[j]
+            x2, x3 = Z[k2, j] - mean[j], Z[k3, j] - mean[j]
+            square[j] += (s0 * x0 * x0 + s1 * x1 * x1) + (s2 * x2 * x2 + s3 * x3 * x3)
+    for i in range(whole, n):
+        for j in range(d):
+            square[j] += (s[i] if weighted else 1.0) * (Z[i, j] - mean[j]) * (Z[i, j] - mean[j])
+    inverse = np.zeros(width)
+    for j in range(d):
+        variance = square[j] / weight_sum
+        if variance <= (1e-12 * mean[j]) * (1e-12 * mean[j]):
+            variance = 0.0
+        scale[j] = np.sqrt(variance + 4.0 * l2)
+        if not scale[j] > 0.0:
+            scale[j] = 1.0
+        inverse[j] = 1.0 / scale[j]
+    for i in range(n):
+        x = Z[np.uintp(i)]
+        for j in range(width):
+            x[j] = (x[j] - mean[j]) * inverse[j]
+        if centred:
+            x[d] = 1.0
+        y = Z32[np.uintp(i)]
+        for j in range(width):
+            y[j] = x[j]
+    return mean
+
+
+@jit()
+def _logits(Z: Any, u: Any, z: Any) -> None:
+    """z = Z u."""
+    use_wide_vectors()
+    rows, width = Z.shape
+    for i in range(0, rows, GROUP):
+        group_dots(Z, width, u, 0.0, i, z[i:], None)
+
+
+@jit()
+def _link_rows(z: Any, y: Any, s: Any, residuals: Any, roots: Any) -> tuple[float, float]:
+    """residuals = s (a − y) and roots = √(s h), (n,); returns Σ s ℓ and Σ s h."""
+    use_wide_vectors()
+    weighted = s.size > 0
+    total = 0.0
+    curvature = 0.0
+    for i in range(y.size):
+        half = exp_negative(-0.5 * abs(z[i]))
+        loss, residual, larger = link(z[i], half * half, y[i])
+        root = half * larger
+        if weighted:
+            loss *= s[i]
+            residual *= s[i]
+            root *= np.sqrt(s[i])
+        total += loss
+        curvature += root * root
+        residuals[i] = residual
+        roots[i] = root
+    return total, curvature
+
+
+@jit()
+def _along(z: Any, step: Any, t: float, y: Any, s: Any) -> tuple[float, float]:
+    """First and second derivative of Σ s ℓ(z + t step) by t."""
+    use_wide_vectors()
+    weighted = s.size > 0
+    slope = 0.0
+    curve = 0.0
+    for i in range(y.size):
+        zi = z[i] + t * step[i]
+        e = exp_negative(-abs(zi))
+        _, residual, larger = link(zi, e, y[i])
+        first = residual * step[i]
+        second = e * larger * larger * step[i] * step[i]
+        if weighted:
+            first *= s[i]
+            second *= s[i]
+        slope += first
+        curve += second
+    return slope, curve
+
+
+@jit()
+def _length(
+    z: Any, step: Any, y: Any, s: Any, weight_sum: float, slope: float, linear: float, quadratic: float
+) -> float:
+    """t > 0 where the derivative of J along the step has fallen to a few hundredths: Newton in one dimension.
+
+    linear and quadratic are the penalty's: its derivative is linear + t quadratic. Far from the optimum
+    a full step may be three times too short, and a look along the line costs no more than its logits.
+    """
+    low, high = 0.0, np.inf
+    t = 1.0
+    for _ in range(_LOOKS):
+        first, second = _along(z, step, t, y, s)
+        first = first / weight_sum + linear + t * quadratic
+        second = second / weight_sum + quadratic
+        if abs(first) <= 0.03 * abs(slope) or not second > 0.0:
+            break
+        if first < 0.0:
+            low = t
+        else:
+            high = t
+        t -= first / second
+        if t <= low or t >= high:
+            t = 0.5 * (low + high) if high < np.inf else 2.0 * low
+    return t
+
+
+@jit()
+def _gradient(Z: Any, residuals: Any, g: Any) -> None:
+    """g = Σ residualᵢ ẑᵢ."""
+    use_wide_vectors()
+    rows, width = Z.shape
+    g[:] = 0.0
+    for i in range(0, rows, GROUP):
+        add_group(Z, width, residuals[i:], i, g, None)
 
 
 @jit()
@@ -86,23 +242,16 @@ def _decrement(L: Any, p: int, g: Any, direction: Any) -> float:
 
 @jit()
 def _factor(
-    Z: Any,
-    Z32: Any,
-    T: Any,
-    C: Any,
-    L: Any,
-    penalty: Any,
-    weight_sum: float,
-    p: int,
-    roots: Any,
-    curvature: float,
-    stride: int,
+    rows: Any, work: Any, penalty: Any, weight_sum: float, roots: Any, curvature: float, stride: int
 ) -> bool:
     """L = factor of Σ s h ẑ ẑᵀ/S + penalty; in float64 where float32 leaves a tiny pivot.
 
-    From every ``stride``-th row, scaled up to the curvature Σ s h / S of all.
+    From every ``stride``-th row, scaled up to the curvature Σ s h / S of all. rows: ẑ in float64 and float32;
+    work: memory for the picked rows, their outer products, and L.
     """
     use_wide_vectors()
+    (Z, Z32), (T, C, L) = rows, work
+    p = L.shape[0]
     m = (roots.size + stride - 1) // stride
     picked = 0.0
     for i in range(m):
@@ -160,7 +309,7 @@ def newton(
     residuals = np.zeros(rows)
     roots = np.empty(n)
     scale = np.ones(width)
-    mean = standardise(X, s, weight_sum, l2, fit_intercept, Z, Z32, scale)
+    mean = _standardise(X, s, weight_sum, l2, fit_intercept, Z, Z32, scale)
     penalty = np.zeros(width)
     penalty[:d] = l2 / (scale[:d] * scale[:d])
     u = np.zeros(width)
@@ -182,9 +331,9 @@ def newton(
     status = UNFINISHED
     taken = 0
     while True:
-        loss, curvature = link(z, y, s, residuals, roots)
+        loss, curvature = _link_rows(z, y, s, residuals, roots)
         curvature /= weight_sum
-        gradient(Z, residuals, g)
+        _gradient(Z, residuals, g)
         new = loss / weight_sum
         for j in range(width):
             g[j] = g[j] / weight_sum + penalty[j] * u[j]
@@ -207,7 +356,7 @@ def newton(
         if not have_factor or (_MARGIN * decrement > tol * value and not paid):
             # Far away half the rows are enough, where they are many.
             stride = 2 if n >= _MANY * p and not decrement < _FAR * value else 1
-            if not _factor(Z, Z32, T, C, L, penalty, weight_sum, p, roots, curvature, stride):
+            if not _factor((Z, Z32), (T, C, L), penalty, weight_sum, roots, curvature, stride):
                 status = FAILED
                 break
             have_factor = True
@@ -218,7 +367,7 @@ def newton(
         if taken == steps:
             break
         taken += 1
-        logits(Z, direction, step)
+        _logits(Z, direction, step)
         t = 1.0
         if decrement > _NEAR * value:
             linear = 0.0
@@ -226,7 +375,7 @@ def newton(
             for j in range(d):
                 linear += penalty[j] * u[j] * direction[j]
                 quadratic += penalty[j] * direction[j] * direction[j]
-            t = length(z, step, y, s, weight_sum, -2.0 * decrement, linear, quadratic)
+            t = _length(z, step, y, s, weight_sum, -2.0 * decrement, linear, quadratic)
         for j in range(p):
             u[j] += t * direction[j]
         for i in range(n):

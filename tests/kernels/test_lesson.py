@@ -8,7 +8,6 @@ import mpmath
 import numpy as np
 import pytest
 
-from accel_logreg.kernels.numba_jit import dense as numba_jit
 from accel_logreg.kernels.numba_jit import reductions as numba_reductions
 from accel_logreg.kernels.numpy_vectorised import dense as numpy_vectorised
 from accel_logreg.kernels.python_loop import dense as python_loop
@@ -105,18 +104,6 @@ def test_both_files_name_every_step_alike() -> None:
     ]
     for module in (python_loop, numpy_vectorised):
         assert [name for name in steps if not callable(getattr(module, name, None))] == []
-
-
-def test_own_exponential_and_logarithm() -> None:
-    """Numba's exp(u) and log1p(e), each to 2 ulp over the whole range."""
-    u = np.concatenate([-np.logspace(-12, np.log10(707.9), 20_000), [0.0, -0.0, -708.0]])
-    e = np.array([numba_jit._exp_negative(value) for value in u])
-    np.testing.assert_allclose(e, np.exp(u), rtol=5e-16)
-    v = e / (2.0 + e)
-    log1p = 2.0 * v * np.array([numba_jit._log1p_over_2v(value) for value in v * v])
-    np.testing.assert_allclose(log1p, np.log1p(e), rtol=7e-16)
-    assert np.isnan(numba_jit._exp_negative(np.nan))
-    assert 0.0 < numba_jit._exp_negative(-1e300) < 1e-300
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 8, 1000, 100_003])

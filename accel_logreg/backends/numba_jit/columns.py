@@ -16,7 +16,7 @@ from accel_logreg.interface.columns import ColumnRows, OneByOne
 from accel_logreg.interface.rows import Rows
 from accel_logreg.interface.targets import Targets
 from accel_logreg.kernels.numba_jit import columns as kernels
-from accel_logreg.kernels.numba_jit import few_columns as few
+from accel_logreg.kernels.numba_jit import dense as few
 from accel_logreg.kernels.numba_jit.blocks.panels import PANEL
 
 _LINE = 64  # bytes
@@ -116,14 +116,14 @@ class NumbaFewColumns(_DenseColumns):
 
     def _loss_grad(self, W: Float64) -> tuple[Float64, Float64]:
         partials = self._partials()
-        few.loss_grad(self._X, self._Y, self._S, *self._padded(W), partials)
+        few.gradient_sums(self._X, self._Y, self._S, *self._padded(W), partials)
         self._count(1)
         answer = self._answer(partials)
         return answer[-1].copy(), answer[:-1]
 
     def _hessian_product(self, W: Float64, V: Float64) -> Float64:
         partials = self._partials()
-        few.hessian_product(self._X, self._S, *self._padded(W), *self._padded(V), partials)
+        few.product_sums(self._X, self._S, *self._padded(W), *self._padded(V), partials)
         self._count(1)
         return self._answer(partials)[:-1]
 

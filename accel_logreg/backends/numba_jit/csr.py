@@ -2,7 +2,7 @@
 
 X's values stay where the caller has them. Its column numbers are copied where there are no more than
 65,536 columns: as uint16, and from 2048 columns on by decreasing frequency, which brings together the
-weights and sums that most nonzeros use. On the problem of kernels/numba_jit/csr/passes.py that makes
+weights and sums that most nonzeros use. On the problem of kernels/numba_jit/csr.py that makes
 each pass a sixth faster and costs about one pass, and 2 bytes a nonzero where X has 12. With more columns the
 caller's numbers are used as they are.
 """
@@ -20,9 +20,8 @@ from accel_logreg.backends.numba_jit.sharing import read_only, threads_for
 from accel_logreg.interface.answers import Descent, RowSample
 from accel_logreg.interface.arrays import Csr, Float64, Labels
 from accel_logreg.interface.rows import AmongRows, Precision, Rows
+from accel_logreg.kernels.numba_jit import csr as kernels
 from accel_logreg.kernels.numba_jit.blas import DSYRK
-from accel_logreg.kernels.numba_jit.csr import copies, matrices
-from accel_logreg.kernels.numba_jit.csr import passes as kernels
 from accel_logreg.kernels.numba_jit.reductions import largest_entry
 from accel_logreg.kernels.python_loop.csr import refuse_centre
 
@@ -62,11 +61,11 @@ class NumbaCsrRows(Rows, AmongRows):
         chunks = threads_for(indices.size, self.n_rows)
         names = np.arange(d, dtype=np.uint16)
         if d > tuning.CSR_WORTH_SORTING:
-            counts = copies.count_columns(read_only(indices), d, chunks)
+            counts = kernels.count_columns(read_only(indices), d, chunks)
             self._order[:d] = np.argsort(-counts, kind="stable")
             names[self._order[:d]] = np.arange(d, dtype=np.uint16)
         renamed = np.empty(indices.size, dtype=np.uint16)
-        copies.rename_columns(read_only(indices), names, renamed, chunks)
+        kernels.rename_columns(read_only(indices), names, renamed, chunks)
         return renamed
 
     def loss_grad(self, W: Float64) -> tuple[float, Float64]:
@@ -155,10 +154,10 @@ class NumbaCsrRows(Rows, AmongRows):
         chunks = threads_for(m * self.n_features, m)
         lengths = np.diff(self._indptr).astype(np.float64)
         if float(lengths @ lengths) > tuning.CSR_FULL**2 * lengths.size * float(self.n_features) ** 2:
-            tiles = np.empty((chunks, min(tuning.CSR_TILE_ROWS, m), W.size))
-            H = matrices.hessian_by_tiles(*arguments, DSYRK, tiles)
+            syrk, tiles = DSYRK, np.empty((chunks, min(tuning.CSR_TILE_ROWS, m), W.size))
         else:
-            H = matrices.hessian(*arguments, chunks)
+            syrk, tiles = 0, np.empty((chunks, 1, 0))
+        H = kernels.hessian(*arguments, syrk, tiles)
         self._count(m / self.n_rows)
         named: Float64 = np.empty_like(H)
         named[np.ix_(self._order, self._order)] = H
@@ -171,7 +170,7 @@ class NumbaCsrRows(Rows, AmongRows):
     def gram(self, centre: Float64, *, precise: bool = True) -> Float64:  # noqa: ARG002
         if centre.any():
             refuse_centre(centre.tolist())
-        K: Float64 = matrices.gram(self._data, self._indices, self._indptr, self.n_features)
+        K: Float64 = kernels.gram(self._data, self._indices, self._indptr, self.n_features)
         self._count(1)
         return K
 
@@ -201,7 +200,9 @@ class NumbaCsrRows(Rows, AmongRows):
         data = np.empty(indptr[-1], dtype=self.dtype)
         indices = np.empty(indptr[-1], dtype=self._indices.dtype)
         chunks = threads_for(data.size, rows.size)
-        copies.gather(self._data, self._indices, self._indptr, read_only(rows), data, indices, indptr, chunks)
+        kernels.gather(
+            self._data, self._indices, self._indptr, read_only(rows), data, indices, indptr, chunks
+        )
         s = picked.factors * self._s[rows] if self._s.size else picked.factors
         uniform = not self._s.size and bool((picked.factors == 1.0).all())
         X = Csr(data, indices, indptr, (rows.size, self.n_features))

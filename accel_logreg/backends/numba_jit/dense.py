@@ -157,15 +157,13 @@ class NumbaRows(Rows, AmongRows):
 
     def gram(self, centre: Float64, *, precise: bool = True) -> Float64:
         chunks = threads_for(self.X.size, self.n_features)
-        K: Float64
+        tiles: Matrix
         if precise:
-            tiles = np.empty((chunks, self.n_rows, min(tuning.TILE_COLUMNS, self.n_features)))
-            K = second.gram(self.X, centre.copy(), DSYRK, tiles)
+            syrk, tiles = DSYRK, np.empty((chunks, self.n_rows, min(tuning.TILE_COLUMNS, self.n_features)))
         else:
             padded = -(-self.n_rows // PAD) * PAD
-            K = second.gram_roughly(
-                self.X, centre.copy(), np.zeros((chunks, padded, tuning.TILE_COLUMNS), dtype=np.float32)
-            )
+            syrk, tiles = 0, np.zeros((chunks, padded, tuning.TILE_COLUMNS), dtype=np.float32)
+        K: Float64 = second.gram(self.X, centre.copy(), syrk, tiles)
         self._count(1)
         return K
 

@@ -17,9 +17,18 @@ import llvmlite.binding as llvm
 import numba
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 
-from accel_logreg.kernels.numba_jit.compile import jit, untyped_intrinsic, use_wide_vectors
+from accel_logreg.kernels.numba_jit.compile import jit
+from accel_logreg.kernels.numba_jit.llvm import (
+    FLOAT,
+    I32,
+    I64,
+    Code,
+    declared,
+    emitting,
+    untyped_intrinsic,
+    use_wide_vectors,
+)
 
 LANES = 16
 TOGETHER = 4  # rows in an int32
@@ -27,10 +36,7 @@ BLOCKS = 3
 COLUMNS = BLOCKS * LANES  # a width is a multiple of this
 AGAINST = 8
 MOST_ROWS = 65_536  # of which 127 · 255 each add up in an int32
-_I32, _I64 = ir.IntType(32), ir.IntType(64)
-_WHOLE, _REAL = ir.VectorType(_I32, LANES), ir.VectorType(ir.FloatType(), LANES)
-_declared: Any = cgutils.get_or_insert_function
-_variable: Any = cgutils.alloca_once
+_WHOLE, _REAL = ir.VectorType(I32, LANES), ir.VectorType(FLOAT, LANES)
 
 
 def available() -> bool:
@@ -47,64 +53,39 @@ def _add_block(
 ) -> Any:
     """H[j : j + 8, 16 b : 16 b + 48] += steps² ∘ QᵀQ over the first groups; ``sums``: Q's columns'."""
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        def data(i: int) -> Any:
-            return context.make_array(signature.args[i])(context, builder, args[i])
-
-        source, sums, steps, target = data(0), data(4).data, data(5).data, data(6)
-        _, groups, b, j, *_ = args
-        stride = builder.mul(builder.extract_value(source.shape, 1), _I64(LANES))
-        width = builder.extract_value(target.shape, 1)
-
-        def block(number: Any) -> Any:
-            return builder.gep(source.data, [builder.mul(number, stride)])
-
-        left = [block(builder.add(b, _I64(k))) for k in range(BLOCKS)]
-        column = builder.srem(j, _I64(LANES))
-        right = builder.gep(block(builder.sdiv(j, _I64(LANES))), [column])
-        products = [[_variable(builder, _WHOLE) for _ in range(BLOCKS)] for _ in range(AGAINST)]
-        for row in products:
-            for total in row:
-                builder.store(ir.Constant(_WHOLE, None), total)
+    def emit(code: Code) -> None:
+        builder, (_, groups, b, j, *_) = code.builder, code.args
+        source, sums, steps, H = code.data(0), code.data(4), code.data(5), code.data(6)
+        stride = code.times(code.columns(0), LANES)
+        left = [code.at(source, code.plus(b, k), stride) for k in range(BLOCKS)]
+        right = code.at(source, builder.sdiv(j, I64(LANES)), stride, builder.srem(j, I64(LANES)))
+        products = code.variables(_WHOLE, AGAINST, BLOCKS)
         kind = ir.FunctionType(_WHOLE, [_WHOLE] * 3)
-        multiply = _declared(builder.module, kind, "llvm.x86.avx512.vpdpbusd.512")
-        turned = ir.Constant(_WHOLE, [ir.Constant(_I32, 0x80808080)] * LANES)
-        with cgutils.for_range(builder, groups) as loop:
-            offset = builder.mul(loop.index, _I64(LANES))
-            unsigned = [
-                builder.xor(_load(builder, builder.gep(start, [offset]), _WHOLE), turned) for start in left
-            ]
+        multiply = declared(builder.module, kind, "llvm.x86.avx512.vpdpbusd.512")
+        turned = ir.Constant(_WHOLE, [ir.Constant(I32, 0x80808080)] * LANES)
+
+        def step(group: Any) -> None:
+            offset = code.times(group, LANES)
+            unsigned = [builder.xor(code.load(start, offset, _WHOLE), turned) for start in left]
             for k, row in enumerate(products):
-                place = builder.gep(right, [builder.add(offset, _I64(k))])
-                four = _spread(builder, builder.load(place), _WHOLE)
+                four = code.spread(code.entry(right, code.plus(offset, k)), _WHOLE)
                 for x, total in zip(unsigned, row, strict=True):
                     builder.store(builder.call(multiply, [builder.load(total), x, four]), total)
-        first = builder.mul(b, _I64(LANES))
+
+        code.steps(groups, 1, step)
+        first = code.times(b, LANES)
         for k, row in enumerate(products):
-            against = builder.add(j, _I64(k))
-            step = _spread(builder, builder.load(builder.gep(steps, [against])), _REAL)
-            bias = builder.mul(builder.load(builder.gep(sums, [against])), _I32(128))
-            line = builder.gep(target.data, [builder.add(builder.mul(against, width), first)])
+            against = code.plus(j, k)
+            step_there = code.spread(code.entry(steps, against), _REAL)
+            bias = code.spread(builder.mul(code.entry(sums, against), I32(128)), _WHOLE)
+            line = code.at(H, against, code.columns(6))
             for m, total in enumerate(row):
-                whole = builder.sub(builder.load(total), _spread(builder, bias, _WHOLE))
-                steps_here = _load(builder, builder.gep(steps, [builder.add(first, _I64(m * LANES))]), _REAL)
-                value = builder.fmul(builder.sitofp(whole, _REAL), builder.fmul(steps_here, step))
-                place = builder.gep(line, [_I64(m * LANES)])
-                after = builder.fadd(_load(builder, place, _REAL), value)
-                builder.store(after, builder.bitcast(place, _REAL.as_pointer()), align=4)
-        return context.get_dummy_value()
+                column = code.plus(first, m * LANES)
+                whole = builder.sitofp(builder.sub(builder.load(total), bias), _REAL)
+                value = builder.fmul(whole, builder.fmul(code.load(steps, column, _REAL), step_there))
+                code.store(builder.fadd(code.load(line, column, _REAL), value), line, column)
 
-    return types.void(packed, types.intp, types.intp, types.intp, sums, steps, H), codegen
-
-
-def _load(builder: Any, place: Any, vector: Any) -> Any:
-    return builder.load(builder.bitcast(place, vector.as_pointer()), align=4)
-
-
-def _spread(builder: Any, value: Any, vector: Any) -> Any:
-    one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, _I32(0))
-    zeros = ir.Constant(ir.VectorType(_I32, vector.count), [0] * vector.count)
-    return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), zeros)
+    return emitting(types.void(packed, types.intp, types.intp, types.intp, sums, steps, H), emit)
 
 
 @jit()

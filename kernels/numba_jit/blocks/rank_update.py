@@ -11,9 +11,9 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 
-from accel_logreg.kernels.numba_jit.compile import jit, untyped_intrinsic, use_wide_vectors
+from accel_logreg.kernels.numba_jit.compile import jit
+from accel_logreg.kernels.numba_jit.llvm import Code, emitting, untyped_intrinsic, use_wide_vectors
 
 ROWS = 8
 COLUMNS = 16
@@ -23,45 +23,25 @@ COLUMNS = 16
 def _add_block(_typing_context: Any, T: Any, _m: Any, _i: Any, _j: Any, C: Any) -> Any:
     """C[i : i + 8, j : j + 16] += T[:m, i : i + 8]ᵀ T[:m, j : j + 16]; both C-contiguous, of one dtype."""
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        single = signature.args[0].dtype == types.float32
-        vector = ir.VectorType(ir.FloatType() if single else ir.DoubleType(), COLUMNS)
-        index = ir.IntType(64)
-        alignment = 4 if single else 8
-        source = context.make_array(signature.args[0])(context, builder, args[0])
-        target = context.make_array(signature.args[4])(context, builder, args[4])
-        width = builder.extract_value(source.shape, 1)
-        stride = builder.extract_value(target.shape, 1)
-        _, rows, i, j, _ = args
-        name = f"llvm.fma.v{COLUMNS}f{32 if single else 64}"
-        fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
+    def emit(code: Code) -> None:
+        T, C, (_, m, i, j, _) = code.data(0), code.data(4), code.args
+        vector = ir.VectorType(T.type.pointee, COLUMNS)
+        width, stride = code.columns(0), code.columns(4)
+        sums = code.variables(vector, ROWS)
 
-        def vector_at(pointer: Any) -> Any:
-            return builder.bitcast(pointer, vector.as_pointer())
+        def step(k: Any) -> None:
+            row = code.at(T, k, width)
+            right = code.load(row, j, vector)
+            for r, total in enumerate(sums):
+                left = code.spread(code.entry(row, code.plus(i, r)), vector)
+                code.builder.store(code.add_product(code.builder.load(total), left, right), total)
 
-        sums = [cgutils.alloca_once(builder, vector) for _ in range(ROWS)]
-        for block in sums:
-            builder.store(ir.Constant(vector, [0.0] * COLUMNS), block)
-        with cgutils.for_range(builder, rows) as loop:
-            row = builder.gep(source.data, [builder.mul(loop.index, width)])
-            right = builder.load(vector_at(builder.gep(row, [j])), align=alignment)
-            for k, block in enumerate(sums):
-                left = builder.load(builder.gep(row, [builder.add(i, index(k))]))
-                first = builder.insert_element(ir.Constant(vector, ir.Undefined), left, ir.IntType(32)(0))
-                spread = builder.shuffle_vector(
-                    first,
-                    ir.Constant(vector, ir.Undefined),
-                    ir.Constant(ir.VectorType(ir.IntType(32), COLUMNS), [0] * COLUMNS),
-                )
-                builder.store(builder.call(fma, [spread, right, builder.load(block)]), block)
-        for k, block in enumerate(sums):
-            offset = builder.add(builder.mul(builder.add(i, index(k)), stride), j)
-            place = vector_at(builder.gep(target.data, [offset]))
-            total = builder.fadd(builder.load(place, align=alignment), builder.load(block))
-            builder.store(total, place, align=alignment)
-        return context.get_dummy_value()
+        code.steps(m, 1, step)
+        for r, total in enumerate(sums):
+            row = code.at(C, code.plus(i, r), stride)
+            code.store(code.add(code.load(row, j, vector), code.builder.load(total)), row, j)
 
-    return types.void(T, types.intp, types.intp, types.intp, C), codegen
+    return emitting(types.void(T, types.intp, types.intp, types.intp, C), emit)
 
 
 @jit()

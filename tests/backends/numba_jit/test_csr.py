@@ -12,7 +12,7 @@ import pytest
 from support.csr_problems import problem, sparse
 
 from accel_logreg.backends.numba_jit.csr import NumbaCsrRows, _bounds
-from accel_logreg.kernels.numba_jit.csr import passes as kernels
+from accel_logreg.kernels.numba_jit import csr as kernels
 
 
 def _frozen(array: Any) -> Any:
@@ -82,7 +82,7 @@ import ctypes, mmap
 import numpy as np
 from accel_logreg.interface.arrays import Csr
 from accel_logreg.backends.numba_jit.csr import NumbaCsrRows, csr_logits
-from accel_logreg.kernels.numba_jit.csr.passes import _BLOCK_ROWS
+from accel_logreg.kernels.numba_jit.tuning import CSR_BLOCK_ROWS
 
 def at_the_end(array):
     '''A copy whose last byte is the last that may be read.'''
@@ -98,7 +98,7 @@ def at_the_end(array):
 rng = np.random.default_rng(0)
 for ends_in in (0, 1, 5):  # nonzeros of the last row of the first block
     for left in range(20):  # and of the rows after the block
-        lengths = np.r_[rng.integers(0, 12, _BLOCK_ROWS - 1), ends_in, left, 0]
+        lengths = np.r_[rng.integers(0, 12, CSR_BLOCK_ROWS - 1), ends_in, left, 0]
         indices = np.concatenate([rng.choice(24, k, replace=False) for k in lengths]).astype(np.int32)
         indptr = np.r_[0, np.cumsum(lengths)]
         data = at_the_end(rng.standard_normal(indices.size))
