@@ -12,12 +12,13 @@ from typing import ParamSpec, TypeVar
 
 import numpy as np
 import typer
+from rich.console import Console
+from rich.markup import escape
 
 from accel_logreg import BackendUnavailableError
-from accel_logreg.measure.terminal import escape, terminal
 
-out = terminal()
-err = terminal(stderr=True, markup=False, soft_wrap=True)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from numpy.typing import NDArray
+from rich.markup import escape
 from sklearn.model_selection import train_test_split
 
 from accel_logreg import check_gradient
@@ -20,7 +21,6 @@ from accel_logreg.files.checks import Matrix
 from accel_logreg.files.tables import read_training_data
 from accel_logreg.measure.machine import describe
 from accel_logreg.measure.table import Table, show
-from accel_logreg.measure.terminal import escape
 
 GRAPH_LIMIT = 1e-9
 DIFFERENCES_LIMIT = 1e-6

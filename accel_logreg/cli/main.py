@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from importlib.util import find_spec
 
 INSTALL = 'pip install "accel_logreg[lab]"'
-PACKAGES = ("typer",)  # what every command needs; a command says by itself what else it needs
+PACKAGES = ("typer", "rich")  # what every command needs; a command says by itself what else it needs
 
 
 def main() -> int:
@@ -16,8 +14,6 @@ def main() -> int:
     Returns 0 where all went well, 1 where the machine lacks something or a check fails, 2 for bad input
     and 130 after Ctrl-C.
     """
-    if find_spec("rich") is None:
-        os.environ.setdefault("TYPER_USE_RICH", "0")  # typer writes its help with rich unless told
     try:
         try:
             from accel_logreg.cli.app import app

@@ -15,8 +15,8 @@ from accel_logreg.lesson.dot_study import (
 )
 from accel_logreg.lesson.results import Results
 from accel_logreg.lesson.speedups import factor
-from accel_logreg.measure.clock import in_words, significant
 from accel_logreg.measure.table import Table
+from accel_logreg.measure.words import in_words, significant
 
 
 def engine_table(status: dict[str, BackendUnavailableError | None], measured: list[str]) -> Table:

@@ -34,9 +34,9 @@ from accel_logreg.measure.axes import (
     looks,
     new_figure,
 )
-from accel_logreg.measure.clock import in_words, significant
 from accel_logreg.measure.intervals import median_interval
 from accel_logreg.measure.svg import to_svg
+from accel_logreg.measure.words import in_words, significant
 
 __all__ = [
     "BLACK",

@@ -11,9 +11,9 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 
 from accel_logreg.measure.axes import BLACK, ENGINE_COLOURS, STYLE, log_axes, new_figure
-from accel_logreg.measure.clock import in_words, significant
 from accel_logreg.measure.intervals import Interval
 from accel_logreg.measure.svg import to_svg
+from accel_logreg.measure.words import in_words, significant
 
 _SHORT = 30  # characters of a reason that fits into the picture; a longer one stands below it
 _ROOM = 0.2  # of the decades, to the left and to the right

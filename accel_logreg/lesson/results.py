@@ -9,7 +9,7 @@ from accel_logreg.backends import BackendUnavailableError
 from accel_logreg.lesson.crops import CAT, OTHERS
 from accel_logreg.lesson.descent import DescentStudy
 from accel_logreg.lesson.dot_study import ARRAY_LOOP, LIST_LOOP, NUMPY, DotStudy
-from accel_logreg.measure.clock import in_words, significant
+from accel_logreg.measure.words import in_words, significant
 
 BUSY = 0.25  # share of the cores; above it the reader is warned
 UNSTEADY = 2.0  # slowest round over fastest; the same

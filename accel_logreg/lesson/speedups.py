@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from accel_logreg.measure.clock import significant
 from accel_logreg.measure.intervals import Interval, ratio_interval
+from accel_logreg.measure.words import significant
 
 TIE = 1.1  # without intervals, medians within 10 % of each other are called equal
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
+from matplotlib.ticker import EngFormatter, FixedLocator, LogLocator, NullLocator
 
 DPI = 150
 WIDTH = 6.0  # inches; text of 10.5 points is 8 pixels high when a phone shows the picture 330 pixels wide
@@ -62,13 +62,13 @@ def looks(engines: Sequence[str]) -> list[Look]:
 
 
 def log_axes(axes: Axes, x: str | None = None, y: str | None = None) -> None:
-    """Log scales with ticks in words: each of "seconds", "counts", "rates" or None for a linear axis.
+    """Log scales with ticks in words: each of "seconds", "counts", "rates", "gaps" or None for a linear axis.
 
     Call it when all is drawn: the ticks depend on the limits.
     """
     for axis, (low, high), kind in ((axes.xaxis, axes.get_xlim(), x), (axes.yaxis, axes.get_ylim(), y)):
         if kind is not None:
-            _ticks(axis, low, high, _WORDS[kind])
+            _ticks(axis, low, high, kind)
 
 
 def legend_below(figure: Figure, axes: Axes, columns: int = 2) -> None:
@@ -77,36 +77,15 @@ def legend_below(figure: Figure, axes: Axes, columns: int = 2) -> None:
     figure.legend(handles, labels, loc="outside lower center", ncols=columns)
 
 
-def short_time(seconds: float) -> str:
-    """1 µs, 200 ms."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= 0.9999 * size:
-            return f"{seconds / size:,.6g} {unit}"
-    return f"{seconds / 1e-9:.4g} ns"
-
-
-def short_count(value: float) -> str:
-    """100, 20k, 1M, 5G."""
-    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if value >= 0.9999 * size:
-            return f"{value / size:.4g}{unit}"
-    return f"{value:g}"
-
-
-def plain_number(value: float) -> str:
-    """0.1, 10, 1,000."""
-    return f"{value:,.0f}" if value >= 1.0 else f"{value:g}"
-
-
-_WORDS: dict[str, Callable[[float], str]] = {
-    "seconds": short_time,
-    "counts": short_count,
-    "rates": plain_number,
-    "gaps": lambda value: f"{value:.0e}".replace("e-0", "e-"),
+_TICKS: dict[str, Any] = {
+    "seconds": EngFormatter("s"),
+    "counts": EngFormatter(sep=""),
+    "rates": lambda value, _: f"{value:,.0f}" if value >= 1.0 else f"{value:g}",
+    "gaps": lambda value, _: f"{value:.0e}".replace("e-0", "e-"),
 }
 
 
-def _ticks(axis: Axis, low: float, high: float, words: Callable[[float], str]) -> None:
+def _ticks(axis: Axis, low: float, high: float, kind: str) -> None:
     decades = math.log10(high / low)
     # Less than two decades need ticks between the powers of ten.
     steps = (1.0, 2.0, 5.0) if decades < 2.2 else (1.0,)
@@ -114,4 +93,4 @@ def _ticks(axis: Axis, low: float, high: float, words: Callable[[float], str]) -
     every = math.ceil(len(ticks) / MOST_TICKS)
     axis.set_major_locator(FixedLocator(ticks[::every]))
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(lambda value, _: words(value))
+    axis.set_major_formatter(_TICKS[kind])

@@ -183,19 +183,11 @@ def median(seconds: Sequence[float]) -> float:
     return statistics.median(seconds)
 
 
-def in_words(seconds: float) -> str:
-    """Three significant digits with the unit that suits: 161 ms, 86.4 µs."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= 0.9995 * size:
-            return f"{significant(seconds / size)} {unit}"
-    return f"{significant(seconds / 1e-9)} ns"
-
-
-def significant(value: float) -> str:
-    """Three significant digits without an exponent: 1.23, 12.3, 1,234."""
-    rounded = float(f"{value:.3g}")  # first, because 0.9996 has one digit less after the point than it seems
-    decimals = max(0, 2 - math.floor(math.log10(abs(rounded)))) if rounded else 0
-    return f"{rounded:,.{decimals}f}" if abs(value) < 1000 else f"{value:,.0f}"
+def median_seconds(call: Callable[[], object], repeats: int) -> float:
+    """Of calls one after the other, after one that is not counted: it compiles, or starts threads."""
+    call()
+    clock, subject = Clock(), Subject("", call)
+    return median([clock.once(subject) for _ in range(repeats)])
 
 
 def device_synchroniser(engine: str) -> Callable[[], None] | None:

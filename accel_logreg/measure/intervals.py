@@ -8,12 +8,11 @@ the middle 95 % of what comes out.
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
 RESAMPLES = 2_000
@@ -50,11 +49,7 @@ def median_interval(samples: Sequence[float], confidence: float = CONFIDENCE, se
     ValueError
         No samples.
     """
-    value = _median(samples)
-    if len(samples) < FEWEST:
-        return Interval(value, float("nan"), float("nan"))
-    medians = _medians(samples, np.random.default_rng(seed))
-    return Interval(value, *_middle(medians, confidence))
+    return _interval(np.median, (samples,), paired=False, confidence=confidence, seed=seed)
 
 
 def ratio_interval(
@@ -77,33 +72,31 @@ def ratio_interval(
     """
     if paired and len(samples) != len(base):
         raise ValueError(f"paired samples must be equally many, got {len(samples)} and {len(base)}")
-    value = _median(samples) / _median(base)
-    if min(len(samples), len(base)) < FEWEST:
-        return Interval(value, float("nan"), float("nan"))
-    rng = np.random.default_rng(seed)
-    if paired:
-        rounds = rng.integers(0, len(base), (RESAMPLES, len(base)))
-        ratios = np.median(np.asarray(samples)[rounds], axis=1) / np.median(np.asarray(base)[rounds], axis=1)
-    else:
-        ratios = _medians(samples, rng) / _medians(base, rng)
-    return Interval(value, *_middle(ratios, confidence))
+    return _interval(_ratio, (samples, base), paired=paired, confidence=confidence, seed=seed)
 
 
-def _median(samples: Sequence[float]) -> float:
-    if not len(samples):
+def _ratio(samples: Any, base: Any, axis: int = -1) -> Any:
+    return np.median(samples, axis=axis) / np.median(base, axis=axis)
+
+
+def _interval(
+    statistic: Callable[..., Any],
+    data: tuple[Sequence[float], ...],
+    *,
+    paired: bool,
+    confidence: float,
+    seed: int,
+) -> Interval:
+    fewest = min(map(len, data))
+    if fewest == 0:
         raise ValueError("no samples were given; at least one is needed for a median")
-    return float(statistics.median(samples))
+    value = float(statistic(*data))
+    if fewest < FEWEST:
+        return Interval(value, float("nan"), float("nan"))
+    from scipy.stats import bootstrap  # here: it takes most of a second to load
 
-
-def _medians(samples: Sequence[float], rng: np.random.Generator) -> NDArray[np.float64]:
-    values = np.asarray(samples, dtype=np.float64)
-    medians: NDArray[np.float64] = np.median(
-        values[rng.integers(0, len(values), (RESAMPLES, len(values)))], axis=1
-    )
-    return medians
-
-
-def _middle(values: NDArray[np.float64], confidence: float) -> tuple[float, float]:
-    outside = (1.0 - confidence) / 2.0
-    low, high = np.quantile(values, [outside, 1.0 - outside])
-    return float(low), float(high)
+    bounds = bootstrap(
+        data, statistic, n_resamples=RESAMPLES, paired=paired, vectorized=True, method="percentile",
+        confidence_level=confidence, random_state=seed,
+    ).confidence_interval  # fmt: skip
+    return Interval(value, float(bounds.low), float(bounds.high))

@@ -9,8 +9,6 @@ from __future__ import annotations
 import importlib
 import os
 import platform
-import statistics
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -23,6 +21,7 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 from accel_logreg.backends import BackendUnavailableError, load_backend
+from accel_logreg.measure.clock import median_seconds
 from accel_logreg.measure.cuda_driver import Gpu, ask_driver
 
 PACKAGES = ("accel_logreg", "numpy", "scipy", "scikit-learn", "threadpoolctl", "numba", "llvmlite")
@@ -188,15 +187,10 @@ def usable_cores() -> int:
 
 
 def _median_rate(read: Callable[[], float], expected: float, n_bytes: int, repeats: int) -> float:
-    answer = read()  # also compiles the kernel and starts the threads
+    answer = read()
     if answer != expected:
         raise ArithmeticError(f"the sum kernel gave {answer!r} instead of {expected!r}; nothing was timed")
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        read()
-        seconds.append(time.perf_counter() - start)
-    return n_bytes / statistics.median(seconds)
+    return n_bytes / median_seconds(read, repeats)
 
 
 def _lines(path: Path) -> list[str]:

@@ -10,18 +10,26 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping
-from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from accel_logreg.measure.page_sort import sort_value
 from accel_logreg.measure.svg import inline, theme
 from accel_logreg.measure.table import Table
+from accel_logreg.measure.words import PREFIXES
 
-_PNG = b"\x89PNG"
+# What a unit is worth, of seconds, bytes, flops, bytes or flops per second, and of one.
+UNITS = {"%": 1e-2, "×": 1.0, "": 1.0} | {
+    prefix + unit: size for prefix, size in PREFIXES.items() for unit in ("s", "B", "B/s", "FLOP", "FLOP/s")
+}
+_CELL = re.compile(
+    r"""\s*(?P<number>[-−+]?\d[\d,]*(?:\.\d+)?(?:[eE][-−+]?\d+)?)
+        \s*(?P<unit>[^\W\d_][\w/]*|[%×]|)
+        (?:\s+(?:to|±|\().*)?\s*""",  # of an interval, the lower end; what stands in brackets is a remark
+    re.VERBOSE,
+)
 
 
 def render(template: Path, pictures: Mapping[str, bytes], **context: Any) -> str:
@@ -32,7 +40,7 @@ def render(template: Path, pictures: Mapping[str, bytes], **context: Any) -> str
     template : Path
         Its file.
     pictures : mapping of str to bytes
-        Name → SVG as ``svg.to_svg`` writes it, or PNG; ``picture(name, …)`` in the template shows it.
+        Name → SVG as ``svg.to_svg`` writes it; ``picture(name, …)`` in the template shows it.
     """
     environment = Environment(
         loader=FunctionLoader(_file),
@@ -47,19 +55,11 @@ def render(template: Path, pictures: Mapping[str, bytes], **context: Any) -> str
     return environment.from_string(template.read_text(encoding="utf-8")).render(
         **context,
         pictures=pictures,
-        draw=lambda name, title: draw(name, pictures[name], title),
+        draw=lambda name, title: inline(pictures[name], slug(name), title),
         style=theme() + _file("page.css"),
         script=script,
         script_digest=f"sha256-{digest}",
     )
-
-
-def draw(name: str, picture: bytes, title: str) -> str:
-    """An element that shows a picture, with a title for whoever cannot see it."""
-    if picture.startswith(_PNG):
-        data = base64.b64encode(picture).decode("ascii")
-        return f'<img src="data:image/png;base64,{data}" alt="{escape(title)}">'
-    return inline(picture, slug(name), title)
 
 
 def slug(text: str) -> str:
@@ -77,6 +77,17 @@ def kinds(table: Table) -> list[str]:
         long = any(len(cell) > 34 for cell in cells)
         found.append("words" if long else "number" if numbers and column else "")
     return found
+
+
+def sort_value(cell: str) -> float | None:
+    """The number in "161 ms", "1,234×", "3.2e-10", "45 %" or "1.2 ms to 1.5 ms", in the unit's own base.
+
+    None where the cell is not one number with a unit that is known: "numba", "not run", "2000x28".
+    """
+    found = _CELL.fullmatch(cell)
+    if found is None or found["unit"] not in UNITS:
+        return None
+    return float(found["number"].replace(",", "").replace("−", "-")) * UNITS[found["unit"]]
 
 
 def _is_missing(cell: str) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from accel_logreg.measure.terminal import PlainTerminal, Terminal
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @dataclass(frozen=True)
@@ -15,21 +17,27 @@ class Table:
     notes: tuple[str, ...] = ()
 
 
-def show(terminal: Terminal, table: Table) -> None:
+def show(console: Console, table: Table) -> None:
     """A table and its notes on the terminal."""
-    if isinstance(terminal, PlainTerminal):
-        for line in plain_lines(table):
-            say(terminal, line)
-    else:
-        _show_rich(terminal, table)
+    from rich.table import Table as RichTable  # here: benchmarks print ``plain_lines`` where rich is missing
+    from rich.text import Text
+
+    say(console, table.title, style="italic")  # RichTable would wrap it at the table's own width
+    # No frame: nine columns have to fit into 80 characters.
+    shown = RichTable(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for column in table.columns:
+        shown.add_column(column, overflow="fold")
+    for row in table.rows:
+        shown.add_row(*(Text(cell) for cell in row))  # Text: a remedy's [cuda12] is not markup
+    console.print(shown)
     for note in table.notes:
-        say(terminal, note, style="dim")
-    terminal.print()
+        say(console, note, style="dim")
+    console.print()
 
 
-def say(terminal: Terminal, sentence: str, style: str | None = None) -> None:
+def say(console: Console, sentence: str, style: str | None = None) -> None:
     """A sentence as it is: its brackets and numbers are neither markup nor coloured."""
-    terminal.print(sentence, style=style, markup=False, highlight=False)
+    console.print(sentence, style=style, markup=False, highlight=False)
 
 
 def plain_lines(table: Table) -> list[str]:
@@ -38,17 +46,3 @@ def plain_lines(table: Table) -> list[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(table.columns))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     return [table.title, *(line.rstrip() for line in lines)]
-
-
-def _show_rich(terminal: Terminal, table: Table) -> None:
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    say(terminal, table.title, style="italic")  # RichTable would wrap it at the table's own width
-    # No frame: nine columns have to fit into 80 characters.
-    shown = RichTable(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for column in table.columns:
-        shown.add_column(column, overflow="fold")
-    for row in table.rows:
-        shown.add_row(*(Text(cell) for cell in row))  # Text: a remedy's [cuda12] is not markup
-    terminal.print(shown)

@@ -1,21 +1,32 @@
-"""Sizes and rates in words: three significant digits with the unit that suits."""
+"""Times, sizes, rates and shares in words: three significant digits, with the unit that suits."""
 
 from __future__ import annotations
 
-from accel_logreg.measure.clock import significant
+import math
 
-_BYTES = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
-_FLOPS = (("TFLOP", 1e12), ("GFLOP", 1e9), ("MFLOP", 1e6))
+PREFIXES = {"T": 1e12, "G": 1e9, "M": 1e6, "k": 1e3, "": 1.0, "m": 1e-3, "µ": 1e-6, "n": 1e-9}
+
+
+def significant(value: float) -> str:
+    """Three significant digits without an exponent: 1.23, 12.3, 1,234."""
+    rounded = float(f"{value:.3g}")  # first, because 0.9996 has one digit less after the point than it seems
+    decimals = max(0, 2 - math.floor(math.log10(abs(rounded)))) if rounded else 0
+    return f"{rounded:,.{decimals}f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def in_words(seconds: float) -> str:
+    """161 ms, 86.4 µs."""
+    return _scaled(seconds, "s", ("", "m", "µ", "n"))
 
 
 def in_bytes(size: float) -> str:
-    """2.10 MB, 512 B."""
-    return _with_unit(size, _BYTES) or f"{size:.0f} B"
+    """2.10 MB, 512 B: powers of 1000, as memory bandwidths are given."""
+    return _scaled(size, "B", ("T", "G", "M", "k")) if size >= 999.5 else f"{size:.0f} B"
 
 
 def in_flops(flops: float) -> str:
     """84.0 GFLOP."""
-    return _with_unit(flops, _FLOPS) or f"{flops:.0f} FLOP"
+    return _scaled(flops, "FLOP", ("T", "G", "M", "k", ""))
 
 
 def in_percent(percent: float) -> str:
@@ -28,8 +39,7 @@ def in_counts(value: float) -> str:
     return f"{value:.4g}" if value < 1e4 else f"{value:,.0f}"
 
 
-def _with_unit(value: float, units: tuple[tuple[str, float], ...]) -> str:
-    for unit, size in units:
-        if value >= 0.9995 * size:
-            return f"{significant(value / size)} {unit}"
-    return ""
+def _scaled(value: float, unit: str, prefixes: tuple[str, ...]) -> str:
+    """With the largest prefix that leaves at least 1, or the last."""
+    prefix = next((one for one in prefixes if value >= 0.9995 * PREFIXES[one]), prefixes[-1])
+    return f"{significant(value / PREFIXES[prefix])} {prefix}{unit}"

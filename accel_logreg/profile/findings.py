@@ -6,8 +6,9 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from accel_logreg.measure.clock import in_words, median, significant
+from accel_logreg.measure.clock import median
 from accel_logreg.measure.table import Table
+from accel_logreg.measure.words import in_words, significant
 from accel_logreg.profile.record import PIECES
 from accel_logreg.profile.result import Profile
 from accel_logreg.profile.summary import Sum, beside_kernels, breakdown, copies, kernels, questions

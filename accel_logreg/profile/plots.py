@@ -11,8 +11,8 @@ from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
 from accel_logreg.measure.axes import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, new_figure
-from accel_logreg.measure.clock import in_words, significant
 from accel_logreg.measure.svg import to_svg
+from accel_logreg.measure.words import in_words, significant
 from accel_logreg.profile.record import COPIES, KERNELS, STAGES, Span
 from accel_logreg.profile.result import Profile
 from accel_logreg.profile.rows import TAKE_ROWS

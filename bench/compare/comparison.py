@@ -23,9 +23,9 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from accel_logreg.measure.clock import in_words
 from accel_logreg.measure.intervals import Interval
 from accel_logreg.measure.table import Table
+from accel_logreg.measure.words import in_words
 from bench.compare import significance
 from bench.report.document import BenchDocument, Record, finite
 

@@ -23,10 +23,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
 
 from accel_logreg.backends import load_backend
 from accel_logreg.measure.table import Table, show
-from accel_logreg.measure.terminal import terminal
 from bench.compare.comparison import Selection
 from bench.compare.revisions import Checkout, uninstalled
 from bench.compare.rounds import Plan
@@ -91,7 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{task.name}: 20 % more is a pass over {share:.1%} of the rows" for task, share in shares.items()
     )
     show(
-        terminal(), Table(title, ("what", "flagged", "ratios B/A", "seconds", "verdict"), tuple(rows), notes)
+        Console(highlight=False),
+        Table(title, ("what", "flagged", "ratios B/A", "seconds", "verdict"), tuple(rows), notes),
     )
     return 0 if good else 1
 

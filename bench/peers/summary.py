@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from accel_logreg.measure.clock import in_words, significant
+from accel_logreg.measure.words import in_words, significant
 from bench.peers.results import PROMISE, TARGET, Run, ShapeResult
 from bench.peers.tables import memory
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from accel_logreg.measure.clock import in_words
+from accel_logreg.measure.words import in_words
 from bench.peers.results import PROMISE, TARGET, Run, ShapeResult
 from bench.peers.solvers import OURS
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from accel_logreg.measure.clock import in_words, significant
 from accel_logreg.measure.table import Table, plain_lines
+from accel_logreg.measure.words import in_words, significant
 from bench.report.document import Record
 
 GIGABYTE = 1e9

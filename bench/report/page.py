@@ -12,9 +12,9 @@ from pathlib import Path
 from accel_logreg.files.atomic import publish
 from accel_logreg.lesson.plots_speedup import speed_up
 from accel_logreg.lesson.plots_staircase import staircase
-from accel_logreg.measure.clock import significant
 from accel_logreg.measure.page import render
 from accel_logreg.measure.table import Table
+from accel_logreg.measure.words import significant
 from bench.report import peers as peers_file
 from bench.report import plots
 from bench.report import table as words

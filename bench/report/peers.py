@@ -23,8 +23,9 @@ from accel_logreg.measure.axes import (
     log_axes,
     new_figure,
 )
-from accel_logreg.measure.clock import median, significant
+from accel_logreg.measure.clock import median
 from accel_logreg.measure.svg import to_svg
+from accel_logreg.measure.words import significant
 
 FORMAT = "accel_logreg peers"
 OURS = "accel_logreg"

@@ -26,12 +26,10 @@ from accel_logreg.measure.axes import (
     log_axes,
     looks,
     new_figure,
-    short_count,
 )
-from accel_logreg.measure.clock import in_words, significant
 from accel_logreg.measure.intervals import Interval
 from accel_logreg.measure.svg import to_svg
-from accel_logreg.measure.words import in_percent
+from accel_logreg.measure.words import in_percent, in_words, significant
 from bench.report.document import BenchDocument, Record
 from bench.report.table import faster, order, share_of_X, way
 
@@ -364,6 +362,6 @@ def memory(document: BenchDocument) -> bytes | None:
         axes.set_ylim(len(shown) - 0.4, -0.6)
         axes.set_xlim(0.0, 1.18 * max(shares.values()) or 1.0)
         axes.grid(visible=False, axis="y")
-        axes.xaxis.set_major_formatter(lambda value, _: f"{short_count(value)} %")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} %")
         axes.set_xlabel("extra memory at the peak, percent of X")
         return to_svg(figure)

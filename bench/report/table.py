@@ -8,10 +8,9 @@ from typing import Any
 
 from accel_logreg.backends import BACKENDS
 from accel_logreg.lesson.speedups import factor
-from accel_logreg.measure.clock import in_words, significant
 from accel_logreg.measure.intervals import Interval, ratio_interval
 from accel_logreg.measure.table import Table, plain_lines
-from accel_logreg.measure.words import in_bytes, in_counts, in_flops, in_percent
+from accel_logreg.measure.words import in_bytes, in_counts, in_flops, in_percent, in_words, significant
 from bench.report.document import BenchDocument, Record, by_reason
 
 NOT_TOLD = "not recorded"

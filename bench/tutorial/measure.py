@@ -11,7 +11,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 
-from accel_logreg.measure.clock import Clock, Subject, in_words, median, significant
+from accel_logreg.measure.clock import Clock, Subject, median
+from accel_logreg.measure.words import in_words, significant
 
 ROUNDS = 7
 _SAMPLE_SECONDS = 5e-3  # calls are repeated until a sample takes so long

@@ -83,29 +83,12 @@ def without(package: str, *arguments: str) -> CompletedProcess[str]:
     return python("-c", code)
 
 
-def test_without_typer() -> None:
-    result = without("typer")
+@pytest.mark.parametrize("package", ["typer", "rich"])
+def test_without_what_every_command_needs(package: str) -> None:
+    result = without(package)
     assert result.returncode == 1
     remedy = 'pip install "accel_logreg[lab]"'
-    assert result.stderr == f"accel-logreg needs typer, which is missing: {remedy}\n"
-
-
-def test_without_rich_the_text_is_plain() -> None:
-    result = without("rich", "doctor", "--no-bandwidth")
-    assert (result.returncode, result.stderr) == (0, "")
-    assert "  ✓ numpy runs" in result.stdout.splitlines()[2]
-    result = without("rich", "check", *NUMPY)
-    assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.splitlines()[1].split() == [
-        "engine", "dtype", "backward", "graph", "central", "differences",
-    ]  # fmt: skip
-    result = without("rich", "check", "no [such] file.csv", "--target", "y")
-    assert result.returncode == 2
-    assert result.stderr == "accel-logreg: no [such] file.csv: No such file or directory\n"
-    assert "Usage:" in without("rich", "train", "--help").stdout
-    result = without("rich", "speedup")
-    assert result.returncode == 1
-    assert "speedup needs rich, which is missing" in result.stderr
+    assert result.stderr == f"accel-logreg needs {package}, which is missing: {remedy}\n"
 
 
 def test_the_library_needs_nothing_of_the_extra() -> None:

@@ -120,18 +120,6 @@ def in_a_new_process(missing: str, *arguments: object) -> subprocess.CompletedPr
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
 
-def test_plain_tables_without_rich(tmp_path: Path) -> None:
-    result = in_a_new_process("rich", *SMALL, "--n-threads", 1, "-o", tmp_path)
-    assert result.returncode == 0, result.stderr
-    lines = result.stdout.splitlines()
-    assert lines[0].startswith("machine  ")
-    columns = next(line for line in lines if line.startswith("question "))
-    assert columns.split() == ["question", "calls", "total", "median", "of", "fit"]
-    assert "\x1b" not in result.stdout
-    assert "[/]" not in result.stdout
-    assert (tmp_path / "profile.html").exists()
-
-
 @pytest.mark.parametrize(
     ("package", "files"),
     [

@@ -69,7 +69,7 @@ def test_writes_the_page_the_figures_and_the_pictures_and_nothing_else(finished:
     assert finished.page == finished.folder / "report.html"
     for name in PICTURES:
         picture = ET.fromstring((finished.folder / f"{name}.svg").read_bytes())
-        assert min(float(picture.get("width", 0)), float(picture.get("height", 0))) > 100
+        assert all(float(picture.get(side, "").removesuffix("pt")) > 100 for side in ("width", "height"))
         drawn = [element for element in picture.iter() if element.tag.endswith(("}path", "}use", "}image"))]
         assert len(drawn) > 10 or name == "weights", f"{name} is blank"
         assert any((element.text or "").strip() for element in picture.iter(f"{SVG}text")), name

@@ -7,15 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from accel_logreg.measure.clock import (
-    Clock,
-    Subject,
-    UnequalResultsError,
-    in_words,
-    median,
-    require_equal,
-    significant,
-)
+from accel_logreg.measure.clock import Clock, Subject, UnequalResultsError, median, require_equal
+from accel_logreg.measure.words import in_words, significant
 
 
 class FakeTime:

@@ -25,7 +25,7 @@ def profile() -> Profile:
 def test_pictures_are_whole(profile: Profile) -> None:
     for draw in (plots.roofline, plots.timeline):
         picture = ET.fromstring(draw(profile))
-        assert picture.get("width") == "432"
+        assert picture.get("width") == "432pt"
         assert len(list(picture.iter("{http://www.w3.org/2000/svg}path"))) > 10
 
 

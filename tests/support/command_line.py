@@ -15,7 +15,8 @@ import pytest
 MISSING = "the command line needs it: pip install 'accel_logreg[lab]'"
 testing = pytest.importorskip("typer.testing", reason=MISSING)
 Image = pytest.importorskip("PIL.Image", reason=MISSING)
-pytest.importorskip("pyarrow", reason=MISSING)
+for _package in ("rich", "pyarrow"):
+    pytest.importorskip(_package, reason=MISSING)
 
 NUMPY = ("--backend", "numpy")
 _OF_A_CHECKOUT: dict[object, str] = {
