@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 import accel_logreg
-from accel_logreg.cli.lesson import check, doctor, speedup
+from accel_logreg.cli.check import check
+from accel_logreg.cli.doctor import doctor
 from accel_logreg.cli.predict import predict
 from accel_logreg.cli.profile import profile
+from accel_logreg.cli.speedup import speedup
 from accel_logreg.cli.train import train
 
 app = typer.Typer(

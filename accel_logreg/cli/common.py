@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Annotated, Any, ParamSpec, TypeVar
 
 import numpy as np
 import typer
@@ -43,6 +43,32 @@ class Precision(StrEnum):
     @property
     def dtype(self) -> type[np.float32] | type[np.float64]:
         return np.float32 if self is Precision.FLOAT32 else np.float64
+
+
+class Solver(StrEnum):
+    """A solver by name."""
+
+    AUTO = "auto"
+    NEWTON = "newton"
+    NEWTON_CG = "newton-cg"
+    NEWTON_GRAM = "newton-gram"
+    LBFGS = "lbfgs"
+    GRADIENT_DESCENT = "gradient-descent"
+
+
+def optional(help_text: str, *names: str) -> Any:
+    """An option whose default says nothing and is not shown."""
+    return typer.Option(*names, help=help_text, show_default=False)
+
+
+# Options that several commands have.
+Backend = Annotated[BackendName, typer.Option(help="The engine; auto: numba if it is there.")]
+HowToSolve = Annotated[Solver, typer.Option(help="How the optimum is found.")]
+MaxIter = Annotated[int | None, optional("Most iterations; the solver's own if not given.")]
+Threads = Annotated[int | None, optional("Threads of the engine; all cores if not given.")]
+SkipBroken = Annotated[
+    bool, typer.Option("--skip-broken", help="Leave out pictures that cannot be read, and say which.")
+]
 
 
 def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
@@ -107,3 +133,10 @@ def facts(rows: Sequence[tuple[str, str]]) -> None:
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         out.print(f"[bold]{name:<{width}}[/]  {escape(value)}", soft_wrap=True)
+
+
+def report_pictures(count: int, resized: int, size: int, skipped: Sequence[str]) -> None:
+    """How many pictures were read, how many of them resized, and which files were left out."""
+    out.print(f"{count:,} pictures, {resized:,} of them resized to {size} × {size} pixels")
+    for reason in skipped:
+        note(f"skipped {reason}")

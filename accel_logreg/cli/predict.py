@@ -10,8 +10,16 @@ import typer
 from numpy.typing import NDArray
 
 from accel_logreg import LogisticRegression
-from accel_logreg.cli.common import Precision, check_output, facts, note, reports_errors
-from accel_logreg.cli.train import report_pictures
+from accel_logreg.cli.common import (
+    Precision,
+    SkipBroken,
+    check_output,
+    facts,
+    note,
+    optional,
+    report_pictures,
+    reports_errors,
+)
 from accel_logreg.files.checks import Matrix, listed
 from accel_logreg.files.images import load_image_folder
 from accel_logreg.files.model import read_model_file
@@ -30,16 +38,9 @@ def predict(
     ],
     output: Annotated[
         Path,
-        typer.Option(
-            "--output",
-            "-o",
-            help="The file to write: .csv, .parquet or .npz. Replaced if it is there.",
-            show_default=False,
-        ),
+        optional("The file to write: .csv, .parquet or .npz. Replaced if it is there.", "--output", "-o"),
     ],
-    skip_broken: Annotated[
-        bool, typer.Option("--skip-broken", help="Leave out pictures that cannot be read, and say which.")
-    ] = False,
+    skip_broken: SkipBroken = False,
 ) -> None:
     """Predict a label and the probability of each class for every row.
 

@@ -14,22 +14,25 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
 from accel_logreg import LogisticRegression
-from accel_logreg.cli.common import BackendName, Precision, check_output, facts, note, out, reports_errors
+from accel_logreg.cli.common import (
+    Backend,
+    BackendName,
+    HowToSolve,
+    MaxIter,
+    Precision,
+    SkipBroken,
+    Solver,
+    Threads,
+    check_output,
+    facts,
+    optional,
+    report_pictures,
+    reports_errors,
+)  # fmt: skip
 from accel_logreg.files.checks import Matrix
 from accel_logreg.files.images import load_image_folder
 from accel_logreg.files.model import SUFFIXES, save_model
 from accel_logreg.files.tables import read_training_data
-
-
-class Solver(StrEnum):
-    """A solver by name."""
-
-    AUTO = "auto"
-    NEWTON = "newton"
-    NEWTON_CG = "newton-cg"
-    NEWTON_GRAM = "newton-gram"
-    LBFGS = "lbfgs"
-    GRADIENT_DESCENT = "gradient-descent"
 
 
 class ClassWeight(StrEnum):
@@ -56,62 +59,42 @@ def train(
             show_default=False,
         ),
     ],
-    output: Annotated[
-        Path,
-        typer.Option("--output", "-o", help="The model file: .json or .npz.", show_default=False),
-    ],
+    output: Annotated[Path, optional("The model file: .json or .npz.", "--output", "-o")],
     target: Annotated[
         str | None,
-        typer.Option(
-            help="The column of the two classes (NPZ: the array, 'y' if not given). Not for pictures.",
-            show_default=False,
-        ),
+        optional("The column of the two classes (NPZ: the array, 'y' if not given). Not for pictures."),
     ] = None,
     features: Annotated[
         list[str] | None,
         typer.Option(help="Use this column; repeat for more. Without it: every column but the target."),
     ] = None,
     drop: Annotated[list[str] | None, typer.Option(help="Leave this column out; repeat for more.")] = None,
-    backend: Annotated[
-        BackendName, typer.Option(help="The engine; auto: numba if it is there.")
-    ] = BackendName.AUTO,
-    solver: Annotated[Solver, typer.Option(help="How the optimum is found.")] = Solver.AUTO,
+    backend: Backend = BackendName.AUTO,
+    solver: HowToSolve = Solver.AUTO,
     C: Annotated[
-        float,
-        typer.Option("--C", help="Inverse of the penalty's strength, above 0; 'inf' is no penalty."),
+        float, typer.Option("--C", help="Inverse of the penalty's strength, above 0; 'inf' is no penalty.")
     ] = 1.0,
     tol: Annotated[
         float, typer.Option(help="Stop when (J − J*)/J* is at most this: the relative gap to the optimum J*.")
     ] = 1e-8,
-    max_iter: Annotated[
-        int | None,
-        typer.Option(help="Most iterations; the solver's own if not given.", show_default=False),
-    ] = None,
+    max_iter: MaxIter = None,
     learning_rate: Annotated[
         str, typer.Option(help="Step of gradient descent: a number, or 'auto'.")
     ] = "auto",
     class_weight: Annotated[
-        ClassWeight | None,
-        typer.Option(help="'balanced' gives both classes the same total weight.", show_default=False),
+        ClassWeight | None, optional("'balanced' gives both classes the same total weight.")
     ] = None,
     dtype: Annotated[
         Precision, typer.Option(help="How X is stored. float32 halves memory and time; sums stay float64.")
     ] = Precision.FLOAT64,
-    n_threads: Annotated[
-        int | None, typer.Option(help="Threads of the engine; all cores if not given.", show_default=False)
-    ] = None,
+    n_threads: Threads = None,
     test_fraction: Annotated[
         float | None,
-        typer.Option(
-            help="Hold this fraction of the rows out, both classes alike, and report the accuracy on them.",
-            show_default=False,
-        ),
+        optional("Hold this fraction of the rows out, both classes alike, and report the accuracy on them."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the hold-out split and the model's random_state.")] = 0,
     size: Annotated[int, typer.Option(help="Pictures are resized to SIZE × SIZE pixels.")] = 64,
-    skip_broken: Annotated[
-        bool, typer.Option("--skip-broken", help="Leave out pictures that cannot be read, and say which.")
-    ] = False,
+    skip_broken: SkipBroken = False,
 ) -> None:
     """Train a model and write it to a file.
 
@@ -120,7 +103,17 @@ def train(
     check_output(output, SUFFIXES)
     if test_fraction is not None and not 0 < test_fraction < 1:
         raise ValueError(f"--test-fraction {test_fraction} must lie between 0 and 1, as in 0.2")
-    rate = _learning_rate(learning_rate)
+    model = LogisticRegression(
+        backend=backend.value,
+        solver=solver.value,
+        C=C,
+        tol=tol,
+        max_iter=max_iter,
+        learning_rate=_learning_rate(learning_rate),
+        class_weight="balanced" if class_weight is ClassWeight.BALANCED else None,
+        random_state=seed,
+        n_threads=n_threads,
+    )
     if data.is_dir():
         source = _pictures(data, size, skip_broken, dtype, unwanted=(target, features, drop))
     else:
@@ -128,17 +121,6 @@ def train(
     X, y = source.X, source.y
     if test_fraction is not None:
         X, X_test, y, y_test = train_test_split(X, y, test_size=test_fraction, stratify=y, random_state=seed)
-    model = LogisticRegression(
-        backend=backend.value,
-        solver=solver.value,
-        C=C,
-        tol=tol,
-        max_iter=max_iter,
-        learning_rate=rate,
-        class_weight="balanced" if class_weight is ClassWeight.BALANCED else None,
-        random_state=seed,
-        n_threads=n_threads,
-    )
     start = time.perf_counter()
     model.fit(X, y)
     seconds = time.perf_counter() - start
@@ -189,10 +171,3 @@ def _pictures(
         raise ValueError(f"{data} has no sub-folders; make one for the pictures of each class")
     report_pictures(len(folder.paths), folder.resized, size, folder.skipped)
     return Source(folder.X, folder.y, {"input": "pictures", "size": size, "dtype": dtype.value})
-
-
-def report_pictures(count: int, resized: int, size: int, skipped: Sequence[str]) -> None:
-    """How many pictures were read, how many of them resized, and which files were left out."""
-    out.print(f"{count:,} pictures, {resized:,} of them resized to {size} × {size} pixels")
-    for reason in skipped:
-        note(f"skipped {reason}")

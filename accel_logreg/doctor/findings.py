@@ -15,6 +15,7 @@ from accel_logreg.backends import BackendUnavailableError, backend_status, load_
 from accel_logreg.backends.cupy_fused.probe import cupy_distributions
 from accel_logreg.measure.cuda_driver import Gpu
 from accel_logreg.measure.machine import Machine, read_bandwidth
+from accel_logreg.measure.words import in_bytes
 
 FAST_ENGINES = ("numba", "cupy")
 LAB_PACKAGES = ("typer", "rich", "matplotlib", "pillow", "jinja2", "pyarrow", "scikit-image")
@@ -95,11 +96,11 @@ def package_findings(machine: Machine) -> tuple[Finding, ...]:
 
 def processor_findings(machine: Machine) -> tuple[Finding, ...]:
     """Cores, caches, memory, BLAS."""
-    caches = ", ".join(f"{name} {_bytes(size)}" for name, size in machine.cache_bytes.items())
+    caches = ", ".join(f"{name} {in_bytes(size)}" for name, size in machine.cache_bytes.items())
     blas = ", ".join(f"{lib.name} {lib.version} on {lib.threads} threads" for lib in machine.blas)
     findings = [
         Finding("ok", f"{machine.cpu}: {machine.usable_cores} of {machine.logical_cores} cores usable"),
-        Finding("ok", f"memory {_bytes(machine.memory_bytes)}; caches: {caches or 'unknown'}"),
+        Finding("ok", f"memory {in_bytes(machine.memory_bytes)}; caches: {caches or 'unknown'}"),
         Finding("ok", f"BLAS: {blas or 'unknown'}"),
     ]
     if machine.cpu_quota is not None and machine.cpu_quota < machine.usable_cores:
@@ -120,7 +121,7 @@ def bandwidth_findings(machine: Machine) -> tuple[Finding, ...]:
     largest_cache = max(machine.cache_bytes.values(), default=0)
     array = min(max(512_000_000, 4 * largest_cache), machine.memory_bytes // 8)
     rate = read_bandwidth(megabytes=max(1, array // 1_000_000))
-    text = f"reads {rate / 1e9:.1f} GB/s from an array of {_bytes(array)}"
+    text = f"reads {in_bytes(rate)}/s from an array of {in_bytes(array)}"
     if array < 4 * largest_cache:
         return (Finding("note", f"{text}, which the cache partly holds: memory itself is slower"),)
     return (Finding("ok", text),)
@@ -174,7 +175,7 @@ def _numba_cache() -> str | None:
 
 
 def _device_finding(gpu: Gpu) -> Finding:
-    text = f"{gpu.name}, {_bytes(gpu.memory_bytes)}, compute capability {gpu.compute_capability}"
+    text = f"{gpu.name}, {in_bytes(gpu.memory_bytes)}, compute capability {gpu.compute_capability}"
     if tuple(map(int, gpu.compute_capability.split("."))) < OLDEST_GPU:
         oldest = ".".join(map(str, OLDEST_GPU))
         return Finding("trouble", f"{text}: the kernels need {oldest} or newer, so use the numba engine")
@@ -204,12 +205,3 @@ def _installed(name: str) -> bool:
     except metadata.PackageNotFoundError:
         return False
     return True
-
-
-def _bytes(size: int) -> str:
-    value = float(size)
-    for unit in ("B", "KiB", "MiB"):
-        if value < 1024:
-            return f"{value:.3g} {unit}"
-        value /= 1024
-    return f"{value:.3g} GiB"

@@ -64,6 +64,9 @@ class Crops:
     y: Float64
     boxes: tuple[Box, ...]
 
+    def first(self, rows: int) -> Crops:
+        return Crops(self.X[:rows], self.y[:rows], self.boxes[:rows])
+
 
 @dataclass(frozen=True)
 class Tile:

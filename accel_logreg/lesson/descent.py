@@ -1,4 +1,4 @@
-"""Gradient descent through the door, on every engine, from the same start with the same steps.
+"""Gradient descent through the interface, on every engine, from the same start with the same steps.
 
 All engines take the same steps on the same rows, in turns: gradient descent needs nothing but W to go on, so
 each engine takes a few steps, hands over, and continues from its own W in the next round. The rounds together

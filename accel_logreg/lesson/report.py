@@ -1,20 +1,281 @@
-"""The findings of the speed-up study as tables, as JSON, and as one self-contained HTML page."""
+"""What the speed-up study found: in sentences, as tables, as JSON, and as one self-contained HTML page."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from accel_logreg.backends import BackendUnavailableError
-from accel_logreg.lesson import findings
-from accel_logreg.lesson.results import Results, absent, headlines, task_in_words
+from accel_logreg.lesson.crops import CAT, OTHERS
+from accel_logreg.lesson.descent import DescentStudy, EngineRun
+from accel_logreg.lesson.dot import (
+    ARRAY_LOOP,
+    LESSON_SECONDS,
+    LESSON_SIZE,
+    LIST_INDEX_LOOP,
+    LIST_LOOP,
+    NUMPY,
+    DotStudy,
+)
+from accel_logreg.lesson.speedups import factor
 from accel_logreg.measure.page import render
 from accel_logreg.measure.table import Table
+from accel_logreg.measure.words import in_bytes, in_words, significant
+
+BUSY = 0.25  # share of the cores; above it the reader is warned
+UNSTEADY = 2.0  # slowest round over fastest; the same
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that was measured, and under which conditions.
+
+    Attributes
+    ----------
+    study : str
+        "full" or "quick": how much was measured.
+    machine : dict
+        ``Machine.to_dict()``.
+    load_average : float
+        Of the minute before the study: how many processes were running or ready to.
+    read_bandwidth : float
+        Bytes per second of the host's memory.
+    status : dict
+        Engine → None, or the error that says why it cannot run here.
+    compile_seconds : dict
+        Engine → seconds of the first use of every kernel, for the engines that were measured.
+    n_test : int
+    like : DescentStudy
+        All engines on the loop's few rows.
+    full : DescentStudy or None
+        The fast engines on all rows; None where only the loop was asked for.
+    """
+
+    study: str
+    n_threads: int | None
+    machine: dict[str, Any]
+    load_average: float
+    read_bandwidth: float
+    status: dict[str, BackendUnavailableError | None]
+    compile_seconds: dict[str, float]
+    n_test: int
+    dot: DotStudy
+    like: DescentStudy
+    full: DescentStudy | None
+
+    @property
+    def trained(self) -> DescentStudy:
+        """The study with the most training: what the weights and predictions are shown from."""
+        return self.like if self.full is None else self.full
+
+
+def task_in_words(n_train: int, n_test: int, features: int, dtype: str) -> str:
+    others = ", ".join(name.split(".")[0] for name in OTHERS)
+    return (
+        "A crop task, not a cat detector: tell crops of one cat photograph "
+        f"({CAT.split('.')[0]}, label 1) from crops of seven other photographs ({others}; label 0). "
+        f"{n_train:,} training and {n_test:,} test crops, half of each label 1, "
+        f"{features:,} numbers each in [0, 1], {dtype}. "
+        "No pixel of a test crop is in a training crop."
+    )
+
+
+def absent(results: Results) -> dict[str, str]:
+    """Engine → why it was not measured, for every engine that was not."""
+    return {
+        engine: "not asked for" if error is None else error.reason
+        for engine, error in results.status.items()
+        if engine not in results.compile_seconds
+    }
+
+
+def headlines(results: Results) -> list[str]:
+    """The study in a few sentences."""
+    sentences = []
+    dot, size = results.dot, results.dot.headline_size()
+    times = {version: dot.seconds(version).get(size) for version in (ARRAY_LOOP, LIST_LOOP, NUMPY)}
+    slow, quick, call = times[ARRAY_LOOP], times[LIST_LOOP], times[NUMPY]
+    if slow is not None and quick is not None and call is not None:
+        sentences.append(
+            f"{NUMPY} of {size:,} numbers takes {in_words(call)}: {significant(slow / call)} times faster "
+            f"than the lesson's loop over arrays ({in_words(slow)}), {significant(quick / call)} times "
+            f"faster than a loop over lists ({in_words(quick)})."
+        )
+    like = results.like
+    fastest = min(like.runs, key=lambda run: run.step_seconds)
+    if fastest is not like.runs[0]:
+        sentences.append(
+            f"One step of gradient descent on {like.n_rows:,} pictures takes "
+            f"{in_words(like.runs[0].step_seconds)} on {like.runs[0].engine} and "
+            f"{in_words(fastest.step_seconds)} on {fastest.engine}: "
+            f"{significant(like.speed_up(fastest))} times faster, with the same costs."
+        )
+    trained, run = results.trained, results.trained.runs[-1]
+    sentences.append(
+        f"After {trained.steps:,} steps on {trained.n_rows:,} crops the model is right on "
+        f"{run.train_accuracy:.1%} of the training crops and {run.test_accuracy:.1%} of {results.n_test:,} "
+        "test crops; guessing gives 50%."
+    )
+    return sentences + _cautions(results)
+
+
+def _cautions(results: Results) -> list[str]:
+    """Why the times may not be this machine's best: other work before the study, or during it."""
+    sentences = []
+    cores = results.machine["usable_cores"]
+    if results.load_average > BUSY * cores:
+        sentences.append(
+            "Take these times with care: in the minute before the study other work kept about "
+            f"{results.load_average:.1f} of {cores} cores busy."
+        )
+    spreads = {run.engine: max(run.samples) / min(run.samples) for run in results.trained.runs}
+    worst = max(spreads, key=lambda engine: spreads[engine])
+    if spreads[worst] > UNSTEADY:
+        sentences.append(
+            f"Take these times with care: the rounds of {worst} differ {spreads[worst]:.1f}-fold, so the "
+            "machine was not quiet. Repeat the study when it is."
+        )
+    return sentences
+
+
+def engine_table(status: dict[str, BackendUnavailableError | None], measured: list[str]) -> Table:
+    rows = []
+    for name, error in status.items():
+        remark = "measured" if name in measured else "not asked for"
+        rows.append(
+            (name, "yes", remark) if error is None else (name, "no", f"{error.reason} {error.remedy}")
+        )
+    return Table("Engines on this machine", ("engine", "runs here", "remark"), tuple(rows))
+
+
+def phase_table(results: Results) -> Table:
+    """What happens once, and the spread of what happens every step."""
+    studies = [results.like] if results.full is None else [results.like, results.full]
+    columns = ["engine", "first use of all kernels"]
+    for study in studies:
+        columns += [f"taking in {study.n_rows:,} rows", f"one step, {study.n_rows:,} rows, all rounds"]
+    rows = []
+    for engine, seconds in results.compile_seconds.items():
+        cells = [engine, in_words(seconds)]
+        for study in studies:
+            runs = [run for run in study.runs if run.engine == engine]
+            cells += [text for run in runs for text in (in_words(run.transfer_seconds), _range(run))] or [
+                "not run"
+            ] * 2
+        rows.append(tuple(cells))
+    note = (
+        "First use compiles the kernels or loads them from a disk cache; taking in moves X and y to the "
+        "engine's memory, or does nothing where the engine reads them in place. Neither is part of a step."
+    )
+    return Table("What happens once, and how steps vary", tuple(columns), tuple(rows), (note,))
+
+
+def dot_table(study: DotStudy) -> Table:
+    sizes = study.sizes()
+    rows = []
+    for version in study.versions():
+        seconds = study.seconds(version)
+        cells = (in_words(seconds[size]) if size in seconds else "not run" for size in sizes)
+        rows.append((version, *cells))
+    loop, call = in_words(LESSON_SECONDS["loop"]), in_words(LESSON_SECONDS[NUMPY])
+    notes = [
+        "Median time of one call by length of the vectors, float64.",
+        f"{ARRAY_LOOP}: the lesson's total += a[i] * b[i] over NumPy arrays. {LIST_INDEX_LOOP}: over lists.",
+        f"{LIST_LOOP}: for x, y in zip(a, b), over lists. {NUMPY}: BLAS, with the threads it is allowed.",
+        "Every answer agreed with the correctly rounded sum to 1e-9 relative before it was timed.",
+        f"The lesson's own figures for {LESSON_SIZE:,} numbers: {loop} for the loop, {call} for {NUMPY}.",
+        *(f"{version} {reason}." for version, reason in study.stopped.items()),
+    ]
+    return Table("Dot product", ("version", *(f"{size:,}" for size in sizes)), tuple(rows), tuple(notes))
+
+
+def dot_speed_up_table(study: DotStudy) -> Table:
+    """Times faster than the baseline at every length where both ran, with the interval."""
+    ways = study.timed()
+    base = ways[0]
+    sizes = sorted(base.samples)
+    rows = []
+    for way in ways[1:]:
+        ratios = way.over(base)
+        rows.append((way.name, *(factor(ratios[size]) if size in ratios else "not run" for size in sizes)))
+    note = (
+        f"Times faster than the {base.name}, by length of the vectors; in brackets the 95 % bootstrap "
+        "interval of the ratio of medians, over rounds drawn for both alike."
+    )
+    return Table(
+        f"Dot product: speed-up over the {base.name}",
+        ("version", *map("{:,}".format, sizes)),
+        tuple(rows),
+        (note,),
+    )
+
+
+def dot_order_table(study: DotStudy) -> Table:
+    """Speed-up, first call and transfer; who overtakes whom, and where."""
+    smallest, headline = study.sizes()[0], study.headline_size()
+    base = study.seconds(study.baseline())[headline]
+    rows = []
+    for version in study.versions():
+        points = {point.size: point for point in study.points if point.version == version}
+        transfer = points[headline].transfer_seconds if headline in points else None
+        rows.append(
+            (
+                version,
+                f"{significant(base / points[headline].seconds)}×" if headline in points else "not run",
+                in_words(points[smallest].first_seconds),
+                "none" if transfer is None else in_words(transfer),
+            )
+        )
+    columns = ("version", f"speed-up, {headline:,}", f"first call, {smallest:,}", f"transfer, {headline:,}")
+    notes = (
+        f"Speed-up is over the {study.baseline()}. A first call also compiles or loads what it needs.",
+        *(one.in_words("numbers") for one in study.crossings()),
+    )
+    return Table("Dot product: who wins where", columns, tuple(rows), notes)
+
+
+def descent_table(results: Results, study: DescentStudy, title: str) -> Table:
+    first = study.runs[0].engine
+    rows = tuple(
+        (
+            run.engine,
+            study.dtype,
+            str(run.threads) if run.threads else "GPU",
+            in_words(run.step_seconds),
+            f"{significant(study.speed_up(run))}×",
+            significant(study.bytes_per_second(run) / 1e9),
+            f"{run.costs[-1]:.5f}",
+            f"{run.train_accuracy:.1%}",
+            f"{run.test_accuracy:.1%}",
+        )
+        for run in study.runs
+    )
+    notes = [
+        f"Cost and accuracies are those after {study.steps:,} steps from zeros.",
+        f"Learning rate: 1/L = {study.learning_rate:.3g}, L the largest curvature of the cost.",
+        f"One step: the median of {len(study.runs[0].samples)} interleaved rounds.",
+        f"X GB/s: the {in_bytes(study.matrix_bytes)} of X divided by the time of one step.",
+        f"Read bandwidth of the memory, measured here: {results.read_bandwidth / 1e9:.1f} GB/s.",
+    ]
+    cache = max(results.machine["cache_bytes"].values(), default=0)
+    if study.matrix_bytes < cache:
+        notes.append(f"X fits into the last-level cache ({in_bytes(cache)}), which can be faster than that.")
+    if len(study.runs) > 1:
+        notes.append(f"Costs of all steps: within {study.largest_difference:.1e} of {first}'s, relative.")
+    columns = (
+        "engine", "dtype", "threads", "one step", "speed-up", "X GB/s", "cost", "train acc.", "test acc.",
+    )  # fmt: skip
+    return Table(f"{title}: {study.n_rows:,} rows, speed-up over {first}", columns, rows, tuple(notes))
+
+
+def _range(run: EngineRun) -> str:
+    return f"{in_words(min(run.samples))} to {in_words(max(run.samples))}"
+
 
 PAGE = "report.html"
 RESULTS = "results.json"
@@ -23,13 +284,14 @@ RESULTS = "results.json"
 def tables(results: Results) -> dict[str, Table]:
     """Every table of measurements by its name in the template; "full" only where it was measured."""
     named = {
-        "dot": findings.dot_table(results.dot),
-        "dot_order": findings.dot_order_table(results.dot),
-        "like": findings.like_table(results),
-        "full": findings.full_table(results),
-        "phases": findings.phase_table(results),
+        "dot": dot_table(results.dot),
+        "dot_order": dot_order_table(results.dot),
+        "like": descent_table(results, results.like, "Like with like, every engine"),
     }
-    return {name: table for name, table in named.items() if table is not None}
+    if results.full is not None:
+        # The loop would need minutes here; its time is left out, not computed from fewer rows.
+        named["full"] = descent_table(results, results.full, "All rows, without the loop")
+    return named | {"phases": phase_table(results)}
 
 
 def to_json(results: Results) -> str:
@@ -47,10 +309,10 @@ def to_html(results: Results, pictures: Mapping[str, bytes]) -> str:
         machine=results.machine,
         headlines=headlines(results),
         task=task_in_words(trained.n_rows, results.n_test, trained.n_features, trained.dtype),
-        engines=findings.engine_table(results.status, list(results.compile_seconds)),
-        tables=tables(results) | {"dot_speed_up": findings.dot_speed_up_table(results.dot)},
+        engines=engine_table(results.status, list(results.compile_seconds)),
+        tables=tables(results) | {"dot_speed_up": dot_speed_up_table(results.dot)},
         absent=absent(results),
-        crossings=[one.in_words("numbers") for one in results.dot.crossings()],
+        crossings=bool(results.dot.crossings()),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -14,61 +14,63 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from accel_logreg.backends import BACKENDS, backend_status, load_backend
 from accel_logreg.files.atomic import publish
 from accel_logreg.kernels.numpy_vectorised.dense import sigmoid
-from accel_logreg.lesson import findings, pictures, plots, report
+from accel_logreg.lesson import pictures, plots, report
 from accel_logreg.lesson.crops import Crops, make_crops
 from accel_logreg.lesson.descent import DescentStudy, compile_engines, train
-from accel_logreg.lesson.dot import measure_dot
-from accel_logreg.lesson.dot_study import DotStudy
-from accel_logreg.lesson.results import Results, absent, headlines, task_in_words
-from accel_logreg.lesson.study_size import FULL, QUICK, StudySize
+from accel_logreg.lesson.dot import DotStudy, measure_dot
+from accel_logreg.lesson.report import Results, absent, headlines, task_in_words
 from accel_logreg.measure import machine
 from accel_logreg.measure.clock import Clock
 from accel_logreg.measure.table import say, show
 
-LOOP = "python"
 
+@dataclass(frozen=True)
+class StudySize:
+    """How much is measured.
 
-def run_speedup(
-    *,
-    output: Path,
-    engines: list[str] | None,
-    sizes: list[int] | None,
-    dtype: str,
-    quick: bool,
-    n_threads: int | None,
-) -> Path:
-    """Measure, print, and write report.html, results.json and the pictures; return the page's path.
-
-    Parameters
+    Attributes
     ----------
-    output : Path
-        Folder, made if need be. Its files appear when all is done; a run that fails writes none.
-    engines : list of str, or None
-        None means all that can run here.
-    sizes : list of int, or None
-        Lengths of the vectors of the dot product; None means 100 to 10,000,000 by factors of ten.
-    dtype : {"float64", "float32"}
-        Of the crops. The dot product is always float64, which is what a Python float is.
-    quick : bool
-        Fewer rows, steps and rounds: tens of seconds instead of minutes.
-    n_threads : int or None
-        Limit of every engine's threads; None means each engine's own default.
-
-    Raises
-    ------
-    ValueError
-        An unknown engine, no engine, a size below 1, an unknown dtype, n_threads below 1.
-    BackendUnavailableError
-        A named engine cannot run here.
-    OSError
-        ``output`` cannot be written.
-    UnequalResultsError
-        Two engines gave different answers.
+    n_train, n_test, loop_rows : int
+        Training and test crops, and how many of the training crops all engines, the loop included, share.
+    rounds, steps_per_round : int
+        Of the training on all rows; together its steps.
+    loop_rounds, loop_steps : int
+        The same on the loop's rows.
+    dot_sizes : tuple of int
+        Lengths of the vectors of the dot product.
+    dot_rounds : int
+    call_limit : float
+        Seconds; a version of the dot product stops before one call would take longer.
+    bandwidth_megabytes : int
+        How much is read to find the memory's bandwidth.
     """
-    size = QUICK if quick else FULL
-    if sizes is not None:
-        size = replace(size, dot_sizes=tuple(sizes))
-    return run_study(size, output=output, engines=engines, dtype=dtype, n_threads=n_threads)
+
+    name: str
+    n_train: int
+    n_test: int
+    loop_rows: int
+    rounds: int
+    steps_per_round: int
+    loop_rounds: int
+    loop_steps: int
+    dot_sizes: tuple[int, ...]
+    dot_rounds: int
+    call_limit: float
+    bandwidth_megabytes: int
+
+    def __post_init__(self) -> None:
+        if not self.dot_sizes or min(self.dot_sizes) < 1:
+            raise ValueError(f"sizes={list(self.dot_sizes)} must be vector lengths from 1 up, at least one")
+
+
+DECADES = (100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000)
+# The lesson's training set has 209 pictures; so has the loop here.
+FULL = StudySize("full", 2000, 600, 209, 10, 100, 5, 4, DECADES, 7, 2.0, 512)
+# Five rounds: the fewest with an interval.
+QUICK = StudySize("quick", 800, 300, 48, 5, 60, 3, 3, DECADES, 5, 0.3, 256)
+
+
+LOOP = "python"
 
 
 def run_study(
@@ -81,7 +83,32 @@ def run_study(
     console: Console | None = None,
     clock: Clock | None = None,
 ) -> Path:
-    """``run_speedup`` with any size, console and clock."""
+    """Measure, print, and write report.html, results.json and the pictures; return the page's path.
+
+    Parameters
+    ----------
+    size : StudySize
+        How much is measured: FULL, QUICK, or one of these with something replaced.
+    output : Path
+        Folder, made if need be. Its files appear when all is done; a run that fails writes none.
+    engines : sequence of str, or None
+        None means all that can run here.
+    dtype : {"float64", "float32"}
+        Of the crops. The dot product is always float64, which is what a Python float is.
+    n_threads : int or None
+        Limit of every engine's threads; None means each engine's own default.
+
+    Raises
+    ------
+    ValueError
+        An unknown engine, no engine, an unknown dtype, n_threads below 1.
+    BackendUnavailableError
+        A named engine cannot run here.
+    OSError
+        ``output`` cannot be written.
+    UnequalResultsError
+        Two engines gave different answers.
+    """
     console = Console() if console is None else console
     clock = Clock() if clock is None else clock
     _check(output, n_threads)
@@ -90,7 +117,7 @@ def run_study(
     names = _choose(engines, [name for name, error in status.items() if error is None])
     train_crops, test_crops = make_crops(size.n_train, size.n_test, dtype=dtype, random_state=0)
     console.rule(f"accel_logreg speed-up study, {size.name}")
-    show(console, findings.engine_table(status, names))
+    show(console, report.engine_table(status, names))
     task = task_in_words(size.n_train, size.n_test, train_crops.X.shape[1], dtype)
     say(console, task)
     with console.status("compiling kernels, measuring the memory"):
@@ -178,14 +205,9 @@ def _measure(
             clock=clock,
             advance=bar("dot product, lengths", len(set(size.dot_sizes))),
         )
-        few = Crops(
-            train_crops.X[: size.loop_rows],
-            train_crops.y[: size.loop_rows],
-            train_crops.boxes[: size.loop_rows],
-        )
         like = train(
             names,
-            few,
+            train_crops.first(size.loop_rows),
             test_crops,
             rounds=size.loop_rounds,
             steps_per_round=size.loop_steps,

@@ -7,7 +7,6 @@ little to multiply.
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from accel_logreg.backends.blas_threads import blas_threads
 from accel_logreg.interface.engine import Engine
+from accel_logreg.measure.clock import median, median_seconds
 from accel_logreg.measure.machine import read_bandwidth
 
 REPEATS = 5
@@ -137,16 +137,6 @@ def _check(row: Array, A: Array, B: Array, relative: float) -> None:
         raise ArithmeticError(f"a matrix product in {A.dtype} is wrong; its speed is not reported")
 
 
-def _median_seconds(call: Callable[[], object]) -> float:
-    call()
-    seconds = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
-
-
 def _device_seconds(cupy: Any, call: Callable[[], object]) -> float:
     """The median by events, after one call that is not counted."""
     call()
@@ -158,13 +148,13 @@ def _device_seconds(cupy: Any, call: Callable[[], object]) -> float:
         stop.record()
         stop.synchronize()
         seconds.append(1e-3 * float(cupy.cuda.get_elapsed_time(start, stop)))
-    return statistics.median(seconds)
+    return median(seconds)
 
 
 def _host_product(dtype: str, size: int) -> float:
     A, B = _factors(size, dtype)
     out = np.empty_like(A)
-    seconds = _median_seconds(lambda: np.matmul(A, B, out=out))
+    seconds = median_seconds(lambda: np.matmul(A, B, out=out), REPEATS)
     _check(out[0], A, B, 1e-3)
     return 2.0 * size**3 / seconds
 

@@ -40,22 +40,16 @@ def _launches(recorder: Recorder, launch: Callable[..., Any]) -> Callable[..., A
     return launch_recorded
 
 
-def _uploads(recorder: Recorder, upload: Callable[..., Any]) -> Callable[..., Any]:
-    def upload_recorded(array: Any, *args: Any, **kwargs: Any) -> Any:
-        with recorder.span(COPIES, TO_DEVICE) as details:
-            details |= {"bytes": float(array.nbytes), "direction": "to the device"}
-            return upload(array, *args, **kwargs)
+def _copies(name: str, direction: str) -> Callable[[Recorder, Callable[..., Any]], Callable[..., Any]]:
+    def recorded(recorder: Recorder, copy: Callable[..., Any]) -> Callable[..., Any]:
+        def copy_recorded(array: Any, *args: Any, **kwargs: Any) -> Any:
+            with recorder.span(COPIES, name) as details:
+                details |= {"bytes": float(array.nbytes), "direction": direction}
+                return copy(array, *args, **kwargs)
 
-    return upload_recorded
+        return copy_recorded
 
-
-def _downloads(recorder: Recorder, download: Callable[..., Any]) -> Callable[..., Any]:
-    def download_recorded(array: Any, *args: Any, **kwargs: Any) -> Any:
-        with recorder.span(COPIES, TO_HOST) as details:
-            details |= {"bytes": float(array.nbytes), "direction": "to the host"}
-            return download(array, *args, **kwargs)
-
-    return download_recorded
+    return recorded
 
 
 class ProfiledCopies:
@@ -86,8 +80,8 @@ def _queues(recorder: Recorder, copies: Callable[..., Any]) -> Callable[..., Any
 
 _RECORDED: dict[str, Callable[[Recorder, Callable[..., Any]], Callable[..., Any]]] = {
     "launch": _launches,
-    "upload": _uploads,
-    "download": _downloads,
+    "upload": _copies(TO_DEVICE, "to the device"),
+    "download": _copies(TO_HOST, "to the host"),
     "copies": _queues,
 }
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from accel_logreg.profile.summary import FIT
+from accel_logreg.profile.record import FIT
 
 
 @dataclass(frozen=True)

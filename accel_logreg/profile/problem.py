@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from accel_logreg.interface.arrays import Matrix
 from accel_logreg.measure.machine import free_memory
+from accel_logreg.measure.words import in_bytes
 
 _BLOCK_BYTES = 16 << 20
 _LIST_ENTRY_BYTES = 8 + 24  # a pointer, and a float of its own
@@ -79,7 +80,7 @@ def require_memory(n: int, d: int, dtype: str, backend: str, solver: str) -> Non
     if free is not None and need > free:
         narrower = "--dtype float32, " if dtype == "float64" else ""
         raise MemoryError(
-            f"{n:,} rows of {d:,} features in {dtype} need about {need / 1e9:,.1f} GB with {backend} and "
-            f"solver={solver}, and {free / 1e9:,.1f} GB of memory are free. Use {narrower}fewer --rows or "
+            f"{n:,} rows of {d:,} features in {dtype} need about {in_bytes(need)} with {backend} and "
+            f"solver={solver}, and {in_bytes(free)} of memory are free. Use {narrower}fewer --rows or "
             "fewer --features"
         )

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 STAGES, QUESTIONS, KERNELS, COPIES = "stages", "questions", "kernels", "copies"
 PIECES = "pieces"  # copies of pinned buffers, which run beside the kernels
+FIT, PREDICT = "profiled fit", "predict"  # stages; Nsight Compute looks into the first, by its NVTX range
 
 
 @dataclass(frozen=True)

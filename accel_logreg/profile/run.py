@@ -1,4 +1,4 @@
-"""One problem, one engine: fits with a clock in the door, between fits without one, and what they took.
+"""One problem, one engine: fits with a clock in the interface, between fits without one, and what they took.
 
 The first fit is not counted, because it compiles what ``warm_up`` did not, touches X for the first time and
 lets the cores get going. Then plain and profiled fits take turns; the profiled one with the median time is
@@ -24,10 +24,19 @@ from accel_logreg.measure.machine import describe
 from accel_logreg.profile.ceilings import Ceilings, best_of, device_ceilings, host_ceilings
 from accel_logreg.profile.device import profiled_device
 from accel_logreg.profile.problem import Problem
-from accel_logreg.profile.record import STAGES, DeviceWatch, HostWatch, Ranges, Recorder, Watch, nvtx_ranges
-from accel_logreg.profile.result import Profile, Settings, fit_part, predict_part
+from accel_logreg.profile.record import (
+    FIT,
+    PREDICT,
+    STAGES,
+    DeviceWatch,
+    HostWatch,
+    Ranges,
+    Recorder,
+    Watch,
+    nvtx_ranges,
+)
+from accel_logreg.profile.result import Profile, Settings, fit_part, of, predict_part
 from accel_logreg.profile.rows import ProfiledBackend
-from accel_logreg.profile.summary import FIT, PREDICT, of
 
 _SAME_COST = 1e-9  # relative, or what tol leaves open
 

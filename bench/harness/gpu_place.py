@@ -18,9 +18,9 @@ from accel_logreg.backends import stand_in
 from accel_logreg.interface.engine import Engine
 from accel_logreg.interface.rows import Rows
 from accel_logreg.profile.device import profiled_device
-from accel_logreg.profile.record import KERNELS, STAGES, Recorder, Watch
+from accel_logreg.profile.record import FIT, KERNELS, STAGES, Recorder, Watch
+from accel_logreg.profile.result import breakdown
 from accel_logreg.profile.rows import ProfiledBackend
-from accel_logreg.profile.summary import FIT, breakdown
 from bench.harness import questions
 from bench.harness.work import Work
 from bench.judge.gpu import Judge

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from accel_logreg.files.atomic import atomic_write
-from accel_logreg.lesson.plots import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, new_figure
+from accel_logreg.measure.axes import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, new_figure
 from bench.peers.results import PROMISE, TARGET, Run, ShapeResult
 from bench.peers.solvers import OURS
 

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 from matplotlib.ticker import MaxNLocator
 
-from accel_logreg.lesson.plots_staircase import Step
+from accel_logreg.lesson.plots import Step
 from accel_logreg.lesson.speedups import Crossing, Timed, crossings
 from accel_logreg.measure.axes import (
     BLACK,

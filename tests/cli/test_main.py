@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from support.command_line import NUMPY, python, refused, run, write_table
 
-from accel_logreg.cli import lesson as cli_lab
+from accel_logreg.cli import check, doctor
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["fast_engine"] is True
     assert found["machine"]["packages"]["numpy"] == np.__version__
     assert found["sections"][0]["title"] == "Engines"
-    monkeypatch.setattr(cli_lab, "runs_fast", lambda: False)
+    monkeypatch.setattr(doctor, "runs_fast", lambda: False)
     assert run("doctor", "--no-bandwidth").exit_code == 1
 
 
@@ -38,9 +38,9 @@ def test_check(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = run("check", table, "--target", "label", *NUMPY)
     assert result.exit_code == 0
     assert "120 rows of 3 features" in result.output
-    monkeypatch.setattr(cli_lab, "SAMPLE_ENTRIES", 60)
+    monkeypatch.setattr(check, "SAMPLE_ENTRIES", 60)
     assert "20 rows of 3 features" in run("check", table, "--target", "label", *NUMPY).output
-    monkeypatch.setattr(cli_lab, "GRAPH_LIMIT", 0.0)
+    monkeypatch.setattr(check, "GRAPH_LIMIT", 0.0)
     assert "2 gradients are beyond" in refused("check", *NUMPY, code=1)
 
 
@@ -49,27 +49,16 @@ def test_speedup_passes_its_options_on(tmp_path: Path, monkeypatch: pytest.Monke
 
     asked: dict[str, object] = {}
 
-    def run_speedup(**options: object) -> Path:
-        asked.update(options)
-        return tmp_path / "report.html"
+    def run_study(size: study.StudySize, **options: object) -> None:
+        asked.update(options, name=size.name, sizes=size.dot_sizes)
 
-    monkeypatch.setattr(study, "run_speedup", run_speedup)
-    options = (
-        "--engines",
-        "python, numpy",
-        "--sizes",
-        "10,1e3",
-        "--dtype",
-        "float32",
-        "--quick",
-        "--n-threads",
-        1,
-    )
-    result = run("speedup", "--output", tmp_path, *options)
+    monkeypatch.setattr(study, "run_study", run_study)
+    options = ("--engines", "python, numpy", "--sizes", "10,1e3", "--dtype", "float32", "--quick")
+    result = run("speedup", "--output", tmp_path, *options, "--n-threads", 1)
     assert result.exit_code == 0
     assert asked == {
-        "output": tmp_path, "engines": ["python", "numpy"], "sizes": [10, 1000], "dtype": "float32",
-        "quick": True, "n_threads": 1,
+        "output": tmp_path, "engines": ["python", "numpy"], "sizes": (10, 1000), "dtype": "float32",
+        "name": "quick", "n_threads": 1,
     }  # fmt: skip
     for bad in ("ten", "0", "1.5"):
         assert f"'{bad}' is not a whole number" in refused("speedup", "--sizes", bad)

@@ -7,14 +7,11 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 from support.command_line import refused, run, write_table
 from support.profiles import given
 
-from accel_logreg.cli import profile as cli_profile
 from accel_logreg.profile import nsight
 from accel_logreg.profile import run as profile_run
 
@@ -122,10 +119,7 @@ def in_a_new_process(missing: str, *arguments: object) -> subprocess.CompletedPr
 
 @pytest.mark.parametrize(
     ("package", "files"),
-    [
-        ("jinja2", {"profile.json", "roofline.svg", "stages.svg"}),
-        ("matplotlib", {"profile.json"}),
-    ],
+    [("jinja2", {"profile.json", "roofline.svg", "stages.svg"}), ("matplotlib", {"profile.json"})],
 )
 def test_what_cannot_be_drawn_is_left_out_and_named(package: str, files: set[str], tmp_path: Path) -> None:
     result = in_a_new_process(package, *SMALL, "-o", tmp_path)
@@ -185,9 +179,3 @@ def test_nsight_is_run_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_nsight_compute_needs_kernels() -> None:
     assert "--backend numpy has none: use cupy" in refused("profile", *SMALL, "--ncu")
-
-
-def test_whole_numbers() -> None:
-    whole: Any = cli_profile._whole
-    assert [whole("rows", text) for text in ("7", "1e6", "2.5e1")] == [7, 1_000_000, 25]
-    assert np.isclose(whole("rows", "1e12"), 1e12)

@@ -12,7 +12,7 @@ from accel_logreg.doctor.findings import Finding
 from accel_logreg.measure.cuda_driver import Gpu
 from accel_logreg.measure.machine import Machine, describe
 
-H100 = Gpu("NVIDIA H100", 80 << 30, "9.0")
+H100 = Gpu("NVIDIA H100", 80_000_000_000, "9.0")
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_a_healthy_gpu(with_gpu: Machine, cupy_packages: list[str]) -> None:
     cupy_packages.append("cupy-cuda12x")
     findings = doctor.gpu_findings(with_gpu)
     assert {finding.level for finding in findings} == {"ok"}
-    assert findings[0].text == "NVIDIA H100, 80 GiB, compute capability 9.0"
+    assert findings[0].text == "NVIDIA H100, 80.0 GB, compute capability 9.0"
     assert findings[-1].text == "NVRTC 12.8"
 
 
@@ -149,7 +149,7 @@ def test_bandwidth_says_when_a_cache_holds_it(plain: Machine, monkeypatch: pytes
 
     monkeypatch.setattr(doctor, "read_bandwidth", rate)
     roomy = replace(plain, memory_bytes=64_000_000_000, cache_bytes={"L3": 500_000_000})
-    assert doctor.bandwidth_findings(roomy) == (Finding("ok", "reads 25.0 GB/s from an array of 1.86 GiB"),)
+    assert doctor.bandwidth_findings(roomy) == (Finding("ok", "reads 25.0 GB/s from an array of 2.00 GB"),)
     (note,) = doctor.bandwidth_findings(replace(roomy, memory_bytes=4_000_000_000))
     assert note.level == "note"
     assert asked == [2000, 500]

@@ -1,4 +1,4 @@
-"""The dot-product study: answers first, where slow versions stop, crossovers in words."""
+"""The dot-product study: answers first, where slow versions stop, who overtakes whom."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_slow_version_stops_and_says_so() -> None:
 def _dot_study(*curves: tuple[str, dict[int, float]]) -> DotStudy:
     sizes = sorted({size for _, times in curves for size in times})
     points = [
-        DotPoint(name, size, 1.0, None, (times[size],))
+        DotPoint(name, size, 1.0, None, (times[size],), "python" if "loop" in name else "numpy")
         for size in sizes
         for name, times in curves
         if size in times
@@ -84,19 +84,20 @@ def _dot_study(*curves: tuple[str, dict[int, float]]) -> DotStudy:
 
 
 @pytest.mark.parametrize(
-    ("mine", "words"),
+    ("mine", "sizes"),
     [
-        ({10: 2.0, 100: 20.0, 1000: 200.0}, "slower throughout"),
-        ({10: 2.0, 100: 5.0, 1000: 50.0}, "slower to 10, faster from 100"),
-        ({10: 2.0, 100: 5.0, 1000: 500.0}, "slower to 10, faster at 100, slower from 1,000"),
-        ({10: 2.0, 100: 10.5, 1000: 50.0}, "slower to 10, faster from 1,000"),  # 5 % apart is a tie
-        ({10: 1.0, 100: 10.0}, "equal"),
-        ({7: 1.0}, "no shared length"),
+        ({10: 2.0, 100: 20.0, 1000: 200.0}, []),
+        ({10: 2.0, 100: 5.0, 1000: 50.0}, [(10, 100, True)]),
+        ({10: 2.0, 100: 5.0, 1000: 500.0}, [(10, 100, True), (100, 1000, False)]),
+        ({10: 2.0, 100: 10.5, 1000: 50.0}, [(10, 1000, True)]),  # 5 % apart is a tie
+        ({7: 1.0}, []),
     ],
 )
-def test_crossovers_are_named_between_measured_lengths(mine: dict[int, float], words: str) -> None:
-    study = _dot_study((ARRAY_LOOP, {10: 1.0, 100: 10.0, 1000: 100.0}), (NUMPY, mine))
-    assert study.crossover(NUMPY, ARRAY_LOOP) == words
+def test_who_overtakes_whom_between_measured_lengths(
+    mine: dict[int, float], sizes: list[tuple[int, int, bool]]
+) -> None:
+    study = _dot_study((LIST_LOOP, {10: 1.0, 100: 10.0, 1000: 100.0}), (NUMPY, mine))
+    assert [(one.below, one.above, one.rising) for one in study.crossings()] == sizes
 
 
 def test_the_headline_size_is_one_where_the_baseline_ran() -> None:

@@ -18,8 +18,8 @@ from rich.console import Console
 from support.study_samples import curves, tiny_results
 
 from accel_logreg.files.atomic import publish
-from accel_logreg.lesson import findings, report
-from accel_logreg.lesson.results import Results, headlines
+from accel_logreg.lesson import report
+from accel_logreg.lesson.report import Results, headlines
 from accel_logreg.measure.page import slug, sort_value
 from accel_logreg.measure.table import show
 
@@ -138,21 +138,14 @@ def test_the_staircase_names_the_engine_that_is_absent(pictures: dict[str, bytes
     assert "not measured here: <no> device & driver." in words
 
 
-def test_the_page_says_why_an_engine_is_absent(html: str) -> None:
-    assert "cupy: not measured here: &lt;no&gt; device &amp; driver." in html
-
-
 def test_light_and_dark(html: str) -> None:
     assert "prefers-color-scheme: dark" in html
     assert 'name="color-scheme" content="light dark"' in html
 
 
-def test_text_is_escaped(html: str) -> None:
-    assert "&lt;no&gt; device &amp; driver." in html
+def test_the_page_says_what_the_task_is_and_what_is_absent_and_escapes_it(html: str) -> None:
+    assert "cupy: not measured here: &lt;no&gt; device &amp; driver." in html
     assert "a &lt;cpu&gt;" in html
-
-
-def test_the_page_says_what_the_task_is_and_is_not(html: str) -> None:
     assert "A crop task, not a cat detector" in html
     assert "No pixel of a test crop is in a training crop." in html
 
@@ -160,8 +153,8 @@ def test_the_page_says_what_the_task_is_and_is_not(html: str) -> None:
 def test_the_terminal_shows_brackets_as_they_are(results: Results) -> None:
     text = io.StringIO()
     console = Console(file=text, width=80)
-    show(console, findings.engine_table(results.status, ["numpy"]))
-    show(console, findings.dot_table(results.dot))
+    show(console, report.engine_table(results.status, ["numpy"]))
+    show(console, report.dot_table(results.dot))
     assert '"accel_logreg[cuda12]"' in text.getvalue()
     assert "a[i] * b[i]" in text.getvalue()
 

@@ -19,23 +19,16 @@ from accel_logreg.backends import BACKENDS, available_backends, load_backend
 from accel_logreg.interface.engine import BackendUnavailableError
 from accel_logreg.lesson.crops import FEATURES, make_crops
 from accel_logreg.lesson.descent import EngineRun, train
-from accel_logreg.lesson.study import run_speedup, run_study
-from accel_logreg.lesson.study_size import FULL, QUICK, StudySize
+from accel_logreg.lesson.study import QUICK, StudySize, run_study
 from accel_logreg.measure.clock import Clock, UnequalResultsError
 
 SVG = "{http://www.w3.org/2000/svg}"
 TINY = StudySize("tiny", 24, 12, 6, 2, 3, 2, 2, (10, 1000), 2, 2.0, 4)
+QUIET = Clock(rest=0.0, settling=0.0)
 PICTURES = {
-    "dot_time",
-    "dot_speed_up",
-    "dot_staircase",
-    "step_time",
-    "cost_curves",
-    "regions",
-    "train_crops",
-    "predictions",
-    "weights",
-}
+    "dot_time", "dot_speed_up", "dot_staircase", "step_time", "cost_curves", "regions", "train_crops",
+    "predictions", "weights",
+}  # fmt: skip
 
 
 class Finished:
@@ -46,13 +39,7 @@ class Finished:
         self.text = io.StringIO()
         console = Console(file=self.text, width=80)
         self.page = run_study(
-            TINY,
-            output=folder,
-            engines=None,
-            dtype="float64",
-            n_threads=1,
-            console=console,
-            clock=Clock(rest=0.0, settling=0.0),
+            TINY, output=folder, engines=None, dtype="float64", n_threads=1, console=console, clock=QUIET
         )
         self.results: dict[str, Any] = json.loads((folder / "results.json").read_text(encoding="utf-8"))
         self.html = self.page.read_text(encoding="utf-8")
@@ -132,9 +119,7 @@ def test_the_terminal_shows_every_table_whole_in_80_columns(finished: Finished) 
 
 def test_a_run_in_rounds_is_the_run_in_one_go() -> None:
     few, test = make_crops(8, 4, dtype="float64", random_state=0)
-    study = train(
-        ["numpy"], few, test, rounds=3, steps_per_round=2, n_threads=1, clock=Clock(rest=0.0, settling=0.0)
-    )
+    study = train(["numpy"], few, test, rounds=3, steps_per_round=2, n_threads=1, clock=QUIET)
     whole = (
         load_backend("numpy")
         .place(few.X, few.y, None)
@@ -146,18 +131,15 @@ def test_a_run_in_rounds_is_the_run_in_one_go() -> None:
 
 def test_float32_crops_agree_too() -> None:
     few, test = make_crops(4, 4, dtype="float32", random_state=0)
-    study = train(
-        ["python", "numpy"],
-        few,
-        test,
-        rounds=1,
-        steps_per_round=2,
-        n_threads=1,
-        clock=Clock(rest=0.0, settling=0.0),
-    )
+    study = train(["python", "numpy"], few, test, rounds=1, steps_per_round=2, n_threads=1, clock=QUIET)
     assert study.dtype == "float32"
     assert study.matrix_bytes == 4 * FEATURES * 4
     assert study.largest_difference < 1e-4
+    slow = replace(study.runs[0], samples=(1.0, 2.0, 9.0))
+    fast: EngineRun = replace(slow, samples=(0.5,))
+    study = replace(study, runs=(slow, fast))
+    assert study.bytes_per_second(slow) == study.matrix_bytes / 2.0
+    assert study.speed_up(fast) == 4.0
 
 
 def test_engines_that_disagree_stop_the_study(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -174,28 +156,10 @@ def test_engines_that_disagree_stop_the_study(monkeypatch: pytest.MonkeyPatch, t
     assert not (tmp_path / "out").exists()
 
 
-def test_speed_is_bytes_of_x_over_the_median_step() -> None:
-    few, test = make_crops(4, 4, dtype="float64", random_state=0)
-    study = train(
-        ["numpy"], few, test, rounds=1, steps_per_round=1, n_threads=1, clock=Clock(rest=0.0, settling=0.0)
-    )
-    slow = replace(study.runs[0], samples=(1.0, 2.0, 9.0))
-    fast: EngineRun = replace(slow, samples=(0.5,))
-    study = replace(study, runs=(slow, fast))
-    assert study.bytes_per_second(slow) == study.matrix_bytes / 2.0
-    assert study.speed_up(fast) == 4.0
-
-
 def _tiny(output: Path, engines: list[str]) -> Path:
     console = Console(file=io.StringIO())
     return run_study(
-        TINY,
-        output=output,
-        engines=engines,
-        dtype="float64",
-        n_threads=1,
-        console=console,
-        clock=Clock(rest=0.0, settling=0.0),
+        TINY, output=output, engines=engines, dtype="float64", n_threads=1, console=console, clock=QUIET
     )
 
 
@@ -205,9 +169,9 @@ def test_the_loop_alone_makes_a_report_too(tmp_path: Path) -> None:
     assert "All rows, without the loop" not in page.read_text(encoding="utf-8")
 
 
-def _run(output: Path, **changes: Any) -> Path:
-    arguments: dict[str, Any] = {"engines": ["numpy"], "sizes": [10], "dtype": "float64", "n_threads": None}
-    return run_speedup(output=output, quick=True, **(arguments | changes))
+def _run(output: Path, *, sizes: tuple[int, ...] = (10,), **changes: Any) -> Path:
+    arguments: dict[str, Any] = {"engines": ["numpy"], "dtype": "float64", "n_threads": None}
+    return run_study(replace(QUICK, dot_sizes=sizes), output=output, **(arguments | changes))
 
 
 @pytest.mark.parametrize(
@@ -216,8 +180,8 @@ def _run(output: Path, **changes: Any) -> Path:
         ({"engines": []}, r"engines=\[\] leaves nothing to measure; name some of 'python'"),
         ({"engines": ["fortran"]}, "engine 'fortran' is unknown; allowed: 'python', 'numpy'"),
         ({"engines": ["auto"]}, "engine 'auto' is unknown"),
-        ({"sizes": []}, r"sizes=\[\] must be vector lengths"),
-        ({"sizes": [10, 0]}, r"sizes=\[10, 0\] must be vector lengths from 1 up"),
+        ({"sizes": ()}, r"sizes=\[\] must be vector lengths"),
+        ({"sizes": (10, 0)}, r"sizes=\[10, 0\] must be vector lengths from 1 up"),
         ({"dtype": "int8"}, "dtype='int8' is not supported"),
         ({"n_threads": 0}, "n_threads=0 must be at least 1"),
     ],
@@ -247,10 +211,3 @@ def test_refuses_an_output_that_is_a_file(tmp_path: Path) -> None:
         with pytest.raises(NotADirectoryError, match="is a file; name a folder"):
             _run(output)
     assert file.read_text() == "mine"
-
-
-def test_the_two_sizes_differ_only_in_size() -> None:
-    assert FULL.n_train > QUICK.n_train > QUICK.loop_rows
-    assert FULL.loop_rows == 209  # the lesson's training set
-    assert FULL.rounds * FULL.steps_per_round == 1000
-    assert FULL.dot_sizes == QUICK.dot_sizes

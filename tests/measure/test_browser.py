@@ -17,9 +17,8 @@ from support.chromium import Page, browser, find_chromium  # noqa: E402
 from support.profiles import small_profile  # noqa: E402
 from support.study_samples import curves, photographs, tiny_results  # noqa: E402
 
-from accel_logreg.lesson import report  # noqa: E402
-from accel_logreg.profile import page as profile_page  # noqa: E402
-from accel_logreg.profile import plots as profile_plots  # noqa: E402
+from accel_logreg.lesson import report as lesson  # noqa: E402
+from accel_logreg.profile import plots, report  # noqa: E402
 from bench.report.page import write_report  # noqa: E402
 
 CHROMIUM = find_chromium()
@@ -35,9 +34,13 @@ PHONE = 360
 ENOUGH = 4.5  # contrast of text, WCAG 2 level AA
 LARGEST = 3_000_000  # bytes of a page
 NUMBER = re.compile(
-    r"([−-]?[\d,]+(?:\.\d+)?(?:e[+-]?\d+)?) ?(s|ms|µs|ns|B|kB|MB|GB|TB|%|×|[KMGT]?FLOP/s|GB/s|)(?: .*)?"
+    r"([−-]?[\d,]+(?:\.\d+)?(?:e[+-]?\d+)?) ?(s|ms|µs|ns|B|kB|MB|GB|TB|%|×|[kMGT]?FLOP/s|[kMGT]?B/s|)(?: .*)?"
 )
-SIZES = {"ns": 1e-9, "µs": 1e-6, "ms": 1e-3, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
+SIZES = {"ns": 1e-9, "µs": 1e-6, "ms": 1e-3} | {
+    prefix + unit: size
+    for prefix, size in (("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12))
+    for unit in ("B", "B/s", "FLOP/s")
+}
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +49,11 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     results = tiny_results(sizes=(10, 1_000, 30_000), rounds=5)
     study = folder / "study.html"
-    study.write_text(report.to_html(results, curves(results) | photographs(results)), encoding="utf-8")
+    study.write_text(lesson.to_html(results, curves(results) | photographs(results)), encoding="utf-8")
     measured = small_profile("numpy", rows=2_000, features=6)
-    drawn = {"roofline": profile_plots.roofline(measured), "stages": profile_plots.timeline(measured)}
+    drawn = {"roofline": plots.roofline(measured), "stages": plots.timeline(measured)}
     profile = folder / "profile.html"
-    profile.write_text(profile_page.to_html(measured, drawn), encoding="utf-8")
+    profile.write_text(report.to_html(measured, drawn), encoding="utf-8")
     return {
         "study": study,
         "profile": profile,

@@ -15,15 +15,14 @@ from accel_logreg.measure import machine
 from accel_logreg.measure.clock import UnequalResultsError
 from accel_logreg.measure.table import Table, plain_lines
 from accel_logreg.profile import ceilings as profile_ceilings
-from accel_logreg.profile import findings as profile_findings
 from accel_logreg.profile import problem as profile_problem
+from accel_logreg.profile import report
 from accel_logreg.profile.ceilings import Ceilings, best_of, host_ceilings
 from accel_logreg.profile.problem import Problem, bytes_needed, made_problem, require_memory
 from accel_logreg.profile.record import COPIES, KERNELS, QUESTIONS, STAGES, Span
-from accel_logreg.profile.result import Profile, Settings
+from accel_logreg.profile.report import to_trace
+from accel_logreg.profile.result import Profile, Settings, breakdown, questions
 from accel_logreg.profile.run import run_profile
-from accel_logreg.profile.summary import breakdown, questions
-from accel_logreg.profile.trace import to_trace
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +43,7 @@ def test_the_parts_make_the_whole(profile: Profile) -> None:
 
 
 def test_reads_are_the_estimators_own(profile: Profile) -> None:
-    """The clock in the door counts what the fit itself has counted."""
+    """The clock in the interface counts what the fit itself has counted."""
     sums = questions(profile.spans_of_fit(), CEILINGS)
     assert sum(one.reads for one in sums) == pytest.approx(profile.reads)
     assert sum(one.bytes for one in sums) == pytest.approx(
@@ -85,7 +84,7 @@ def test_every_engine_on_the_host(engine: str) -> None:
     assert (profile.engine, profile.clock, profile.on_device) == (engine, "monotonic clock", False)
     names = {one.name for one in questions(profile.spans_of_fit(), CEILINGS)}
     assert names & {"newton", "loss_grad"}
-    assert profile_findings.tables(profile).keys() == {"stages", "questions", "work", "ceilings"}
+    assert report.tables(profile).keys() == {"stages", "questions", "work", "ceilings"}
 
 
 def test_the_fit_that_is_shown_has_the_median_time() -> None:
@@ -94,7 +93,7 @@ def test_the_fit_that_is_shown_has_the_median_time() -> None:
 
 
 def test_tables_hold_every_question_and_every_stage(profile: Profile) -> None:
-    tables = profile_findings.tables(profile)
+    tables = report.tables(profile)
     stages = [row[0].strip() for row in tables["stages"].rows]
     assert stages == [
         "load the engine", "compile kernels", "first fit", "one fit", "check", "take rows", "questions",
@@ -116,7 +115,7 @@ def test_plain_tables_line_up() -> None:
 
 
 def test_json_holds_every_call(profile: Profile) -> None:
-    figures = json.loads(profile_findings.to_json(profile))
+    figures = json.loads(report.to_json(profile))
     assert figures["format"] == "accel_logreg profile"
     assert figures["settings"]["tol"] == 1e-8
     assert "spans" not in figures
@@ -152,13 +151,13 @@ def test_device_tracks_are_a_process_of_their_own(profile: Profile) -> None:
 
 def test_cautions(profile: Profile) -> None:
     quiet = replace(profile, plain=(1.0, 1.1), profiled=(1.05, 1.1), load_average=0.0)
-    assert profile_findings.cautions(quiet) == []
-    (noisy,) = profile_findings.cautions(replace(quiet, plain=(0.9, 2.0)))
+    assert report.cautions(quiet) == []
+    (noisy,) = report.cautions(replace(quiet, plain=(0.9, 2.0)))
     assert "differ 2.2-fold" in noisy
-    (costly,) = profile_findings.cautions(replace(quiet, profiled=(1.5, 1.5)))
+    (costly,) = report.cautions(replace(quiet, profiled=(1.5, 1.5)))
     assert "The profiler itself costs 43%" in costly
-    assert profile_findings.cautions(replace(quiet, warnings=("slow",))) == ["slow"]
-    (busy,) = profile_findings.cautions(replace(quiet, load_average=99.0))
+    assert report.cautions(replace(quiet, warnings=("slow",))) == ["slow"]
+    (busy,) = report.cautions(replace(quiet, load_average=99.0))
     assert "other work kept about 99.0 of" in busy
 
 
@@ -229,6 +228,7 @@ def test_the_made_problem_is_the_same_for_the_same_seed(dtype: Any) -> None:
 
 def test_blocks_make_no_difference_to_labels_at_their_edges(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(profile_problem, "_BLOCK_BYTES", 8 * 7 * 10)
+    assert made_problem(2, 1, "float32", 0).y.tolist() == [0, 1]
     problem = made_problem(2345, 7, "float64", 0)
     assert set(problem.y) == {0, 1}
     assert np.isfinite(problem.X).all()
@@ -240,10 +240,6 @@ def test_no_problem_at_all(n: int, d: int, name: str) -> None:
         made_problem(n, d, "float64", 0)
 
 
-def test_two_rows_are_enough() -> None:
-    assert made_problem(2, 1, "float32", 0).y.tolist() == [0, 1]
-
-
 def test_memory_is_estimated_before_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert bytes_needed(1000, 100, "float64", "numpy", "auto") > 8e5
     lists, arrays = (bytes_needed(1000, 100, "float64", name, "auto") for name in ("python", "numpy"))
@@ -251,7 +247,7 @@ def test_memory_is_estimated_before_it_is_taken(monkeypatch: pytest.MonkeyPatch)
     gram, newton = (bytes_needed(9000, 2, "float64", "numpy", name) for name in ("newton-gram", "newton"))
     assert gram > newton + 8 * 9000**2
     monkeypatch.setattr(profile_problem, "free_memory", lambda: 1_000_000)
-    message = r"100,000 rows of 10 features in float64 need about .* GB with numpy .*--dtype float32, fewer"
+    message = r"100,000 rows of 10 features in float64 need about .* MB with numpy .*--dtype float32, fewer"
     with pytest.raises(MemoryError, match=message):
         require_memory(100_000, 10, "float64", "numpy", "auto")
     require_memory(100, 10, "float64", "numpy", "auto")
@@ -279,7 +275,7 @@ def test_data_with_other_labels_are_profiled_too(rng: np.random.Generator) -> No
     X = rng.standard_normal((50, 2))
     problem = Problem(X, np.where(X[:, 0] > 0, "yes", "no"), "a file")
     profile = run_profile(problem, Settings("numpy", repeats=1), measure=given)
-    assert dict(profile_findings.facts(profile))["problem"] == "50 × 2 float64, a file"
+    assert dict(report.facts(profile))["problem"] == "50 × 2 float64, a file"
 
 
 # ---- ceilings of the host ------------------------------------------------------------------------------

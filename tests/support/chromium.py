@@ -15,7 +15,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from select import select
 from typing import Any
 
@@ -70,13 +69,8 @@ class Page:
         self.requests.clear()
         self.complaints.clear()
         self.events.clear()
-        self.send(
-            "Emulation.setDeviceMetricsOverride",
-            width=width,
-            height=900,
-            deviceScaleFactor=1,
-            mobile=width < 600,
-        )
+        window = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.send("Emulation.setDeviceMetricsOverride", **window)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.send("Emulation.setEmulatedMedia", media=media, features=[scheme])
         self.send("Page.navigate", url=url)
@@ -98,26 +92,12 @@ class Page:
         """One key, down and up, to whatever has the focus."""
         text = {"Enter": "\r", " ": " "}.get(key, "")
         for kind in ("keyDown", "keyUp"):
-            self.send(
-                "Input.dispatchKeyEvent",
-                type=kind,
-                key=key,
-                windowsVirtualKeyCode=code,
-                text=text if kind == "keyDown" else "",
-            )
+            said = text if kind == "keyDown" else ""
+            self.send("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, text=said)
 
     def click(self, x: float, y: float) -> None:
         for kind in ("mousePressed", "mouseReleased"):
             self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
-
-    def screenshot(self, path: Path) -> None:
-        """All of the page, not only what the window shows, as PNG."""
-        import base64
-
-        size = self.send("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
-        answer = self.send("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
-        path.write_bytes(base64.b64decode(answer["data"]))
 
     def _note(self, method: str, what: dict[str, Any]) -> None:
         self.events.append(method)
@@ -182,13 +162,8 @@ def browser(executable: str) -> Iterator[Page]:
             page.session = page.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
             for domain in ("Page", "Network", "Runtime", "Log"):
                 page.send(f"{domain}.enable")
-            page.send(
-                "Network.emulateNetworkConditions",
-                offline=True,
-                latency=0,
-                downloadThroughput=0,
-                uploadThroughput=0,
-            )
+            nothing = dict.fromkeys(("latency", "downloadThroughput", "uploadThroughput"), 0)
+            page.send("Network.emulateNetworkConditions", offline=True, **nothing)
             yield page
         finally:
             os.close(to_write)  # at the end of its commands the browser closes by itself

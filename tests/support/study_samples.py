@@ -8,7 +8,7 @@ from accel_logreg.lesson import pictures, plots
 from accel_logreg.lesson.crops import make_crops
 from accel_logreg.lesson.descent import train
 from accel_logreg.lesson.dot import measure_dot
-from accel_logreg.lesson.results import Results, absent
+from accel_logreg.lesson.report import Results, absent
 from accel_logreg.measure.clock import Clock
 
 MISSING = BackendUnavailableError("cupy", "<no> device & driver.", 'Run: pip install "accel_logreg[cuda12]"')

@@ -1,17 +1,18 @@
-"""A profile as tables and sentences, and as plain values for JSON."""
+"""A profile as tables and sentences, as JSON, as a trace, and as one self-contained HTML page."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from accel_logreg.measure.clock import median
 from accel_logreg.measure.table import Table
-from accel_logreg.measure.words import in_words, significant
-from accel_logreg.profile.record import PIECES
-from accel_logreg.profile.result import Profile
-from accel_logreg.profile.summary import Sum, beside_kernels, breakdown, copies, kernels, questions
+from accel_logreg.measure.words import in_bytes, in_flops, in_percent, in_words, significant
+from accel_logreg.profile.record import COPIES, KERNELS, PIECES, QUESTIONS, STAGES, Span
+from accel_logreg.profile.result import Profile, Sum, beside_kernels, breakdown, copies, kernels, questions
 
 FORMAT_VERSION = 1
 BUSY = 0.25  # share of the cores; above it the reader is warned
@@ -29,7 +30,7 @@ def facts(profile: Profile) -> list[tuple[str, str]]:
     return [
         ("machine", where),
         ("problem", f"{profile.n_rows:,} × {profile.n_features:,} {profile.dtype}, {profile.source}"),
-        ("X", f"{profile.matrix_bytes / 1e6:,.1f} MB"),
+        ("X", in_bytes(profile.matrix_bytes)),
         ("engine, solver", f"{profile.engine}{threads}, {profile.solver}"),
         ("result", f"relative gap {profile.gap:.1e} ({profile.gap_kind}), {profile.iterations} iterations"),
         ("reads of X", f"{profile.reads:.2f}"),
@@ -87,7 +88,7 @@ def stage_table(profile: Profile) -> Table:
         share("one fit", parts.fit, "the median one with the profiler, in parts:"),
         share("  check", parts.checking, "parameters, X and y"),
         share("  take rows", parts.taking, taking),
-        share("  questions", parts.asking, "through the door, see below"),
+        share("  questions", parts.asking, "through the interface, see below"),
         share("  solver", parts.solving, "the rest, on the host"),
     ]
     rows += [
@@ -109,7 +110,7 @@ def question_table(profile: Profile) -> Table:
     fit = breakdown(spans).fit
     rows = tuple(_timed(one, fit) for one in questions(spans, profile.ceilings))
     columns = ("question", "calls", "total", "median", "of fit")
-    return Table("Questions asked through the door, one fit", columns, rows)
+    return Table("Questions asked through the interface, one fit", columns, rows)
 
 
 def work_table(profile: Profile) -> Table:
@@ -119,10 +120,10 @@ def work_table(profile: Profile) -> Table:
         (
             one.name,
             f"{one.reads:.2f}",
-            _size(one.bytes),
+            in_bytes(one.bytes),
             significant(one.bytes_per_second / 1e9),
             significant(one.flops_per_second / 1e9) if one.flops else "",
-            "" if one.percent is None else _percent(one.percent),
+            "" if one.percent is None else in_percent(one.percent),
             one.bound,
         )
         for one in sums
@@ -135,7 +136,7 @@ def work_table(profile: Profile) -> Table:
     cache = max(profile.machine["cache_bytes"].values(), default=0)
     if not profile.on_device and profile.matrix_bytes < cache:
         notes.append(
-            f"X fits into the last-level cache ({cache / 1e6:,.1f} MB), which can be faster than the memory."
+            f"X fits into the last-level cache ({in_bytes(cache)}), which can be faster than the memory."
         )
     return Table("The same against the ceilings", columns, rows, tuple(notes))
 
@@ -150,11 +151,11 @@ def kernel_table(profile: Profile) -> Table:
 
 def ceiling_table(profile: Profile) -> Table:
     ceilings = profile.ceilings
-    rows = [("memory", f"{significant(ceilings.bandwidth / 1e9)} GB/s", ceilings.bandwidth_of)]
+    rows = [("memory", f"{in_bytes(ceilings.bandwidth)}/s", ceilings.bandwidth_of)]
     for name, rate in ceilings.flops.items():
-        rows.append((f"{name} arithmetic", f"{significant(rate / 1e9)} GFLOP/s", "a large matrix product"))
+        rows.append((f"{name} arithmetic", f"{in_flops(rate)}/s", "a large matrix product"))
     for name, rate in ceilings.copies.items():
-        rows.append((f"copy {name}", f"{significant(rate / 1e9)} GB/s", "pinned memory"))
+        rows.append((f"copy {name}", f"{in_bytes(rate)}/s", "pinned memory"))
     one_read = profile.matrix_bytes / ceilings.bandwidth
     notes = (f"One read of X takes at least {in_words(one_read)} from memory.", *ceilings.notes)
     return Table("Ceilings, measured in this run", ("ceiling", "measured", "how"), tuple(rows), notes)
@@ -188,16 +189,91 @@ def _timed(one: Sum, fit: float) -> tuple[str, ...]:
     return one.name, str(one.calls), in_words(one.total), in_words(one.median), f"{one.total / fit:.1%}"
 
 
-def _percent(percent: float) -> str:
-    return f"{percent:.0f} %" if percent >= 10.0 else f"{percent:.2g} %"
-
-
 def _rate(one: Sum) -> str:
-    return f"{significant(one.bytes_per_second / 1e9)} GB/s"
+    return f"{in_bytes(one.bytes_per_second)}/s"
 
 
-def _size(n_bytes: float) -> str:
-    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if n_bytes >= 0.9995 * size:
-            return f"{significant(n_bytes / size)} {unit}"
-    return f"{n_bytes:.0f} B"
+_GRAIN = 2e-5  # seconds; what an event's time in float32 milliseconds is off by after minutes
+
+# Track → (process, thread, what the thread is called).
+_TRACKS = {
+    STAGES: (1, 1, "stages"),
+    QUESTIONS: (1, 2, "questions through the interface"),
+    KERNELS: (2, 1, "kernels"),
+    COPIES: (2, 2, "copies between host and device"),
+    PIECES: (2, 3, "copies of pinned pieces, beside the kernels"),
+}
+
+
+def to_trace(profile: Profile) -> str:
+    """Trace Event Format, JSON object form: "X" events with times in microseconds, "M" events with names.
+
+    ``args`` of an event hold bytes, flops and GB/s where they are known, and which fit it belongs to.
+    """
+    used = {span.track for span in profile.spans}
+    names = {1: f"accel_logreg, {profile.engine}", 2: f"{profile.engine} device"}
+    processes = sorted({_TRACKS[track][0] for track in used})
+    events = [_name("process_name", process, 0, names[process]) for process in processes]
+    lanes = _lanes([span for span in profile.spans if span.track == PIECES])
+    for track in _TRACKS:
+        if track in used:
+            process, thread, name = _TRACKS[track]
+            events.append(_name("thread_name", process, thread, name))
+    process, thread, name = _TRACKS[PIECES]
+    events += [  # of several queues at once
+        _name("thread_name", process, thread + lane, f"{name}, {lane + 1}")
+        for lane in range(1, 1 + max(lanes.values(), default=0))
+    ]
+    for span in profile.spans:
+        process, thread, _ = _TRACKS[span.track]
+        thread += lanes.get(id(span), 0)
+        args: dict[str, Any] = {"part": span.part} if span.part else {}
+        args |= span.details
+        if span.details.get("bytes") and span.seconds > 0.0:
+            args["GB/s"] = span.details["bytes"] / span.seconds / 1e9
+        times = {"ts": 1e6 * span.start, "dur": 1e6 * span.seconds}
+        place = {"pid": process, "tid": thread}
+        events.append({"name": span.name, "cat": span.track, "ph": "X", **times, **place, "args": args})
+    document = {
+        "traceEvents": events,
+        "displayTimeUnit": "ms",
+        "otherData": {
+            "problem": f"{profile.n_rows} x {profile.n_features} {profile.dtype}",
+            "engine": profile.engine,
+            "solver": profile.solver,
+            "clock": profile.clock,
+            "shown in the tables": f"fit {profile.chosen}",
+            "date": profile.machine["date"],
+        },
+    }
+    return json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _lanes(spans: list[Span]) -> dict[int, int]:
+    """Span (by id) → lane: spans of one lane do not overlap, as viewers demand; as few lanes as will do."""
+    free_from: list[float] = []
+    lanes: dict[int, int] = {}
+    for span in sorted(spans, key=lambda span: span.start):
+        lane = next((k for k, end in enumerate(free_from) if end <= span.start + _GRAIN), len(free_from))
+        free_from[lane : lane + 1] = [span.end]
+        lanes[id(span)] = lane
+    return lanes
+
+
+def _name(kind: str, process: int, thread: int, name: str) -> dict[str, Any]:
+    return {"name": kind, "ph": "M", "pid": process, "tid": thread, "args": {"name": name}}
+
+
+def to_html(profile: Profile, pictures: Mapping[str, bytes]) -> str:
+    """The page, with the pictures "roofline" and "stages" inside."""
+    from accel_logreg.measure.page import render  # here: everything else runs without Jinja
+
+    return render(
+        Path(__file__).with_name("profile.html"),
+        pictures,
+        profile=profile,
+        machine=profile.machine,
+        facts=facts(profile),
+        cautions=cautions(profile),
+        tables=tables(profile),
+    )

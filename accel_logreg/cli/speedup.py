@@ -1,0 +1,56 @@
+"""``accel-logreg speedup``: the lesson's claim, measured on every engine of this machine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from accel_logreg.cli.common import Precision, optional, reports_errors
+
+
+@reports_errors
+def speedup(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the report.")] = Path("report"),
+    engines: Annotated[
+        str | None, optional("Engines, separated by commas; all that run if not given.")
+    ] = None,
+    sizes: Annotated[
+        str | None, optional("Lengths of vectors for the dot product, by commas: 1000,1e6.")
+    ] = None,
+    dtype: Annotated[Precision, typer.Option(help="How X is stored.")] = Precision.FLOAT64,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer sizes and repeats.")] = False,
+    n_threads: Annotated[int | None, optional("Threads of the engines; all cores if not given.")] = None,
+) -> None:
+    """Measure loop against vectorised code on this machine and write a report.
+
+    The engines get equal work, and their results are compared before they are timed.
+    """
+    try:
+        from accel_logreg.lesson.study import FULL, QUICK, run_study
+    except ImportError as error:
+        package = (error.name or str(error)).partition(".")[0]
+        raise ImportError(
+            f'speedup needs {package}, which is missing: pip install "accel_logreg[lab]"', name=package
+        ) from error
+    size = QUICK if quick else FULL
+    if sizes is not None:
+        size = replace(size, dot_sizes=tuple(_length(text) for text in _split(sizes)))
+    names = None if engines is None else _split(engines)
+    run_study(size, output=output, engines=names, dtype=dtype.value, n_threads=n_threads)
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _length(text: str) -> int:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.5
+    if value < 1 or value != int(value):
+        raise ValueError(f"--sizes: {text!r} is not a whole number above 0; write them as 1000,100000,1e6")
+    return int(value)
