@@ -30,7 +30,7 @@ def check(
     target: Annotated[str | None, optional("The column of the two classes (NPZ: the array).")] = None,
     backend: Annotated[
         BackendName, typer.Option(help="The engine to check; auto is every engine that runs here.")
-    ] = BackendName.AUTO,
+    ] = "auto",
 ) -> None:
     """Check the gradient of every engine in two ways, in float32 and float64.
 
@@ -40,7 +40,7 @@ def check(
     the differences.
     """
     X, y = _small_problem() if data is None else _sample(data, target)
-    name = None if backend is BackendName.AUTO else backend.value
+    name = None if backend == "auto" else backend
     rows = []
     failures = 0
     for dtype in Precision:

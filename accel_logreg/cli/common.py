@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec, TypeVar
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 
 import numpy as np
 import typer
@@ -24,14 +24,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class BackendName(StrEnum):
-    """A backend by name."""
-
-    AUTO = "auto"
-    PYTHON = "python"
-    NUMPY = "numpy"
-    NUMBA = "numba"
-    CUPY = "cupy"
+BackendName = Literal["auto", "python", "numpy", "numba", "cupy"]
+Solver = Literal["auto", "newton", "newton-cg", "newton-gram", "lbfgs", "gradient-descent"]
 
 
 class Precision(StrEnum):
@@ -43,17 +37,6 @@ class Precision(StrEnum):
     @property
     def dtype(self) -> type[np.float32] | type[np.float64]:
         return np.float32 if self is Precision.FLOAT32 else np.float64
-
-
-class Solver(StrEnum):
-    """A solver by name."""
-
-    AUTO = "auto"
-    NEWTON = "newton"
-    NEWTON_CG = "newton-cg"
-    NEWTON_GRAM = "newton-gram"
-    LBFGS = "lbfgs"
-    GRADIENT_DESCENT = "gradient-descent"
 
 
 def optional(help_text: str, *names: str) -> Any:

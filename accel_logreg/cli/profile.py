@@ -17,7 +17,6 @@ from accel_logreg.cli.common import (
     HowToSolve,
     MaxIter,
     Precision,
-    Solver,
     Threads,
     facts,
     note,
@@ -35,7 +34,7 @@ from accel_logreg.profile.run import run_profile
 
 PAGE, RESULTS = "profile.html", "profile.json"
 FEATURES = 28
-ROWS = {BackendName.PYTHON: 2_000}
+ROWS = {"python": 2_000}
 MOST_ROWS = 1_000_000  # unless asked for: what the fast engines fit in a fraction of a second
 
 
@@ -93,7 +92,7 @@ class Written:
 
 @reports_errors
 def profile(
-    backend: Backend = BackendName.AUTO,
+    backend: Backend = "auto",
     rows: Annotated[
         str | None,
         optional("Rows of the made problem, such as 200000 or 1e6; 1e6 if not given, python: 2000."),
@@ -104,7 +103,7 @@ def profile(
     target: Annotated[
         str | None, optional("With --data: the column of the two classes (NPZ: the array).")
     ] = None,
-    solver: HowToSolve = Solver.AUTO,
+    solver: HowToSolve = "auto",
     C: Annotated[float, typer.Option("--C", help="Inverse of the penalty's strength; 'inf' is none.")] = 1.0,
     tol: Annotated[float, typer.Option(help="Stop at this relative gap to the optimum.")] = 1e-8,
     max_iter: MaxIter = None,
@@ -127,9 +126,7 @@ def profile(
 
     The machine's own ceilings are measured in the same run, and every time is set against them.
     """
-    settings = Settings(
-        backend.value, solver.value, C, tol, max_iter, seed=seed, n_threads=n_threads, repeats=repeats
-    )
+    settings = Settings(backend, solver, C, tol, max_iter, seed=seed, n_threads=n_threads, repeats=repeats)
     if data is not None and (rows or features) is not None:
         raise ValueError("--data has its own rows and features: leave out --rows and --features")
     if data is None and target is not None:
@@ -195,10 +192,10 @@ def _arguments(settings: Settings, source: Source, files: Written) -> list[str]:
 
 def _run_tool(tool: nsight.Tool, arguments: list[str], output: Path | None, backend: BackendName) -> int:
     """Run the tool, or say how to; its exit code."""
-    if tool is nsight.COMPUTE and backend is not BackendName.CUPY:
+    if tool is nsight.COMPUTE and backend != "cupy":
         raise ValueError(f"--ncu looks into CUDA kernels and --backend {backend} has none: use cupy")
     folder = Path() if output is None else output
-    line = nsight.command(tool, arguments, folder, backend.value)
+    line = nsight.command(tool, arguments, folder, backend)
     if tool.path() is None:
         for text in nsight.missing(tool, shlex.join(line)):
             out.print(text, markup=False, soft_wrap=True)

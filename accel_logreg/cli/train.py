@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,12 +15,10 @@ from sklearn.model_selection import train_test_split
 from accel_logreg import LogisticRegression
 from accel_logreg.cli.common import (
     Backend,
-    BackendName,
     HowToSolve,
     MaxIter,
     Precision,
     SkipBroken,
-    Solver,
     Threads,
     check_output,
     facts,
@@ -33,12 +30,6 @@ from accel_logreg.files.checks import Matrix
 from accel_logreg.files.images import load_image_folder
 from accel_logreg.files.model import SUFFIXES, save_model
 from accel_logreg.files.tables import read_training_data
-
-
-class ClassWeight(StrEnum):
-    """How classes are weighted."""
-
-    BALANCED = "balanced"
 
 
 @dataclass(frozen=True)
@@ -69,8 +60,8 @@ def train(
         typer.Option(help="Use this column; repeat for more. Without it: every column but the target."),
     ] = None,
     drop: Annotated[list[str] | None, typer.Option(help="Leave this column out; repeat for more.")] = None,
-    backend: Backend = BackendName.AUTO,
-    solver: HowToSolve = Solver.AUTO,
+    backend: Backend = "auto",
+    solver: HowToSolve = "auto",
     C: Annotated[
         float, typer.Option("--C", help="Inverse of the penalty's strength, above 0; 'inf' is no penalty.")
     ] = 1.0,
@@ -82,7 +73,7 @@ def train(
         str, typer.Option(help="Step of gradient descent: a number, or 'auto'.")
     ] = "auto",
     class_weight: Annotated[
-        ClassWeight | None, optional("'balanced' gives both classes the same total weight.")
+        Literal["balanced"] | None, optional("'balanced' gives both classes the same total weight.")
     ] = None,
     dtype: Annotated[
         Precision, typer.Option(help="How X is stored. float32 halves memory and time; sums stay float64.")
@@ -104,13 +95,13 @@ def train(
     if test_fraction is not None and not 0 < test_fraction < 1:
         raise ValueError(f"--test-fraction {test_fraction} must lie between 0 and 1, as in 0.2")
     model = LogisticRegression(
-        backend=backend.value,
-        solver=solver.value,
+        backend=backend,
+        solver=solver,
         C=C,
         tol=tol,
         max_iter=max_iter,
         learning_rate=_learning_rate(learning_rate),
-        class_weight="balanced" if class_weight is ClassWeight.BALANCED else None,
+        class_weight=class_weight,
         random_state=seed,
         n_threads=n_threads,
     )
