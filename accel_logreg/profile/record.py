@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any
 
 STAGES, QUESTIONS, KERNELS, COPIES = "stages", "questions", "kernels", "copies"
 PIECES = "pieces"  # copies of pinned buffers, which run beside the kernels
@@ -38,43 +38,34 @@ class Span:
         return self.start + self.seconds
 
 
-class Watch(Protocol):
-    """Makes marks now, and reads them when all is over."""
+class Watch:
+    """Makes marks now, and reads them when all is over. This one by a monotonic clock of the host."""
 
-    def mark(self, stream: Any = None) -> Any:
+    def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
+        self._now = now
+        self._origin: Any = self.mark()
+
+    def mark(self, stream: Any = None) -> Any:  # noqa: ARG002
         """Now; on a device, when what was queued before on ``stream`` is over, None being the current one."""
+        return self._now()
 
     def since_start(self, mark: Any) -> float:
         """Seconds from the watch's making to the mark."""
+        return self.between(self._origin, mark)
 
     def between(self, start: Any, stop: Any) -> float:
         """Seconds from one mark to another."""
+        return float(stop - start)
 
     def settle(self) -> None:
         """Wait until every mark can be read."""
 
 
-class HostWatch:
-    """A monotonic clock. Right where a call is over when it returns."""
-
-    def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
-        self._now = now
-        self._origin = now()
-
-    def mark(self, stream: Any = None) -> float:  # noqa: ARG002
-        return self._now()
-
-    def since_start(self, mark: float) -> float:
-        return mark - self._origin
-
-    def between(self, start: float, stop: float) -> float:
-        return stop - start
-
-    def settle(self) -> None:
-        pass
+class HostWatch(Watch):
+    """Right where a call is over when it returns."""
 
 
-class DeviceWatch:
+class DeviceWatch(Watch):
     """CUDA events on streams of the device that is current when it is made.
 
     cupy : the module, or what plays it
@@ -96,9 +87,6 @@ class DeviceWatch:
             event.record(stream)
         return event
 
-    def since_start(self, mark: Any) -> float:
-        return self.between(self._origin, mark)
-
     def between(self, start: Any, stop: Any) -> float:
         milliseconds: float = self._cuda.get_elapsed_time(start, stop)
         return 1e-3 * milliseconds
@@ -116,7 +104,7 @@ class Recorder:
     def __init__(self, watch: Watch, ranges: Ranges | None = None) -> None:
         self.part = ""
         self._watch = watch
-        self._ranges = no_ranges() if ranges is None else ranges
+        self._ranges = ranges or Ranges()
         self._open: list[_Marked] = []
 
     @contextmanager
@@ -170,16 +158,14 @@ class _Marked:
 
 @dataclass(frozen=True)
 class Ranges:
-    """Named ranges that Nsight Systems and Nsight Compute show: ``push`` opens one, ``pop`` closes it."""
+    """Named ranges that Nsight Systems and Nsight Compute show: ``push`` opens one, ``pop`` closes it.
 
-    push: Callable[[str], object]
-    pop: Callable[[], object]
+    Unless given, nobody is told.
+    """
+
+    push: Callable[[str], object] = lambda _name: None
+    pop: Callable[[], object] = lambda: None
     source: str = ""
-
-
-def no_ranges() -> Ranges:
-    """Nobody is told."""
-    return Ranges(lambda _name: None, lambda: None)
 
 
 def nvtx_ranges(engine: str) -> Ranges:
@@ -196,5 +182,5 @@ def nvtx_ranges(engine: str) -> Ranges:
     try:
         nvtx = import_module("nvtx")
     except ImportError:
-        return no_ranges()
+        return Ranges()
     return Ranges(nvtx.push_range, nvtx.pop_range, "nvtx")
