@@ -90,10 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     notes = tuple(
         f"{task.name}: 20 % more is a pass over {share:.1%} of the rows" for task, share in shares.items()
     )
-    show(
-        Console(highlight=False),
-        Table(title, ("what", "flagged", "ratios B/A", "seconds", "verdict"), tuple(rows), notes),
-    )
+    columns = ("what", "flagged", "ratios B/A", "seconds", "verdict")
+    show(Console(highlight=False), Table(title, columns, tuple(rows), notes))
     return 0 if good else 1
 
 

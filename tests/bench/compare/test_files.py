@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -196,22 +193,3 @@ def test_bad_files_are_refused_in_words(write: Write, tmp_path: Path) -> None:
 )
 def test_bad_usage_is_refused_in_words(arguments: tuple[str, ...], said: str) -> None:
     assert said in refused("compare", *arguments)
-
-
-def test_it_works_without_rich(write: Write) -> None:
-    a, b = pair(write, 1.3)
-    code = (
-        "import sys; sys.modules['rich'] = None; sys.modules['rich.console'] = None\n"
-        "from bench.compare.__main__ import app\n"
-        f"sys.argv = ['compare', {str(a)!r}, {str(b)!r}]\nsys.exit(app())"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parents[3],
-        env={**os.environ, "TYPER_USE_RICH": "0"},
-    )
-    assert result.returncode == 1, result.stderr
-    assert "TOO SLOW: fit[numba]" in words(result)
