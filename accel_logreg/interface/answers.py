@@ -27,9 +27,9 @@ class Rates:
     tile_entry : of X, centred and scaled for a Hessian
     multiplication : in a Hessian's rank-k update
     call : of any question, before the first row
-    rough_multiplication, rough_tile_entry : the same, of a Hessian from products of few bits, where the
-        engine has those for p unknowns: from ``rough_from`` on
-    rough_entry : of a copy of dense X in few bits, in a pass over it; infinite where there is none
+    int8_multiplication, int8_tile_entry : the same, of a Hessian from products of few bits, where the
+        engine has those for p unknowns: from ``int8_from`` on
+    quantised_entry : of a copy of dense X in few bits, in a pass over it; infinite where there is none
     """
 
     byte: float
@@ -37,10 +37,10 @@ class Rates:
     tile_entry: float
     multiplication: float
     call: float
-    rough_entry: float = math.inf
-    rough_multiplication: float = math.inf
-    rough_tile_entry: float = 0.0
-    rough_from: float = math.inf
+    quantised_entry: float = math.inf
+    int8_multiplication: float = math.inf
+    int8_tile_entry: float = 0.0
+    int8_from: float = math.inf
 
 
 @dataclass(frozen=True)

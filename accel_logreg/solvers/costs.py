@@ -31,7 +31,7 @@ class Costs:
 
     def quantised_pass(self, rows: float) -> float:
         """One pass over a copy in few bits; no longer than a gradient, which takes its place."""
-        return min(rows * self.entries * self.rates.rough_entry + self.rates.call, self.gradient(rows))
+        return min(rows * self.entries * self.rates.quantised_entry + self.rates.call, self.gradient(rows))
 
     def hessian(self, rows: float, *, low_precision: bool = True) -> float:
         """All p² entries from this many rows, by halves: filling the tile, and its rank-k update.
@@ -40,8 +40,8 @@ class Costs:
         """
         p, rates = self.p, self.rates
         tile_entry, multiplication = rates.tile_entry, rates.multiplication
-        if low_precision and p >= rates.rough_from:
-            tile_entry, multiplication = rates.rough_tile_entry, rates.rough_multiplication
+        if low_precision and p >= rates.int8_from:
+            tile_entry, multiplication = rates.int8_tile_entry, rates.int8_multiplication
         return rows * p * (tile_entry + 0.5 * p * multiplication) + 2.0 * rates.call
 
     def factor(self) -> float:

@@ -1,7 +1,7 @@
 """Two revisions measured in turns, so that a noisy neighbour hits both.
 
 What is measured is a small fixed set of questions (``bench/compare/worker.py``), put to both revisions
-through the public API and the door, and not the revisions' own ``bench/``: their suites differ, their
+through the public API and the interface, and not the revisions' own ``bench/``: their suites differ, their
 results' formats differ, and a run of pytest lasts so long that the machine is another one when B's turn
 comes.
 

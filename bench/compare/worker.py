@@ -2,7 +2,7 @@
 
 Run by its path with the revision's own ``accel_logreg`` on Python's path, so that today's questions can be
 put to a revision that never heard of them. It therefore imports nothing of this project but what every
-revision has: the estimator, and the door to the engines (``load_backend``, ``rows``, ``loss_grad``, …). A
+revision has: the estimator, and the interface to the engines (``load_backend``, ``loss_grad``, …). A
 benchmark that the revision cannot do is an answer ("unavailable"), and so is a wrong result: every result is
 checked by NumPy's formulas in float64, before anything is timed and after the last timed call of a process.
 """

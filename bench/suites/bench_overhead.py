@@ -33,7 +33,7 @@ def judge(name: str) -> Judge:
 
 
 def bench_import(contest: Any) -> None:
-    """``import accel_logreg`` in a fresh process, with NumPy, SciPy and scikit-learn, which it needs."""
+    """``from accel_logreg import LogisticRegression`` in a fresh process, with what it needs."""
 
     def check(answer: dict[str, Any]) -> None:
         assert answer["version"], "the package was not imported"

@@ -1,4 +1,4 @@
-"""Compressed sparse rows answer every question of the door like the Python loop over the dense matrix."""
+"""Compressed sparse rows answer every question like the Python loop over the dense matrix."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def test_newton_by_products_of_8_bits(
     case: str, dtype: str, solver: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Hessians with so few unknowns are made in float32; here they are tried in 8 bits first."""
-    monkeypatch.setattr(tuning, "RATES", replace(tuning.RATES, rough_from=1.0))
+    monkeypatch.setattr(tuning, "RATES", replace(tuning.RATES, int8_from=1.0))
     monkeypatch.setattr(NumbaRows, "small_fit", lambda *_arguments: None)
     this = problem(case)
     assert_promise_kept(this, this.fit(dtype, backend="numba", solver=solver))

@@ -147,7 +147,7 @@ def test_no_factor_of_a_low_precision_hessian_that_is_not_there_or_not_definite_
 
 
 RATES = Rates(1 / 31e9, 0.13e-9, 0.4e-9, 1 / 150e9, 10e-6)
-ROUGH = replace(RATES, rough_entry=0.032e-9)  # with a copy in 8 bits
+ROUGH = replace(RATES, quantised_entry=0.032e-9)  # with a copy in 8 bits
 
 
 @pytest.mark.parametrize("rates", [RATES, ROUGH], ids=["exact", "rough"])
@@ -176,7 +176,7 @@ def test_no_gram_matrix_without_a_penalty() -> None:
 
 
 def test_a_hessian_from_products_of_few_bits_costs_less_where_there_are_such() -> None:
-    few_bits = replace(RATES, rough_multiplication=1 / 800e9, rough_tile_entry=0.6e-9, rough_from=113.0)
+    few_bits = replace(RATES, int8_multiplication=1 / 800e9, int8_tile_entry=0.6e-9, int8_from=113.0)
     with_them = [Costs(few_bits, p, p - 1, 8) for p in (112, 113, 301)]
     without = [Costs(RATES, p, p - 1, 8) for p in (112, 113, 301)]
     assert with_them[0].hessian(1e4) == without[0].hessian(1e4)

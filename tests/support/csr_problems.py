@@ -50,7 +50,7 @@ def problem(
 
 
 def assert_same_rows(rows: Rows, loop: Rows, rng: np.random.Generator, rtol: float = 1e-12) -> None:
-    """Every question of the door, at a random place."""
+    """Every question of the interface, at a random place."""
     n, d = loop.n_rows, loop.n_features
     assert (rows.n_rows, rows.n_features, rows.dtype) == (n, d, loop.dtype)
     assert rows.weight_sum == pytest.approx(loop.weight_sum, rel=1e-14)

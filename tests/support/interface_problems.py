@@ -1,4 +1,4 @@
-"""Problems for the questions of the door, and what it means that two engines agree."""
+"""Problems for the questions of the interface, and what it means that two engines agree."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ class NumbaRows(Rows, AmongRows):
     def low_precision_hessian(
         self, W: Float64, centre: Float64, scale: Float64, *, sample: RowSample | None = None
     ) -> LowPrecisionHessian | None:
-        if self.n_features + 1 < tuning.RATES.rough_from:
+        if self.n_features + 1 < tuning.RATES.int8_from:
             return None
         from accel_logreg.backends.numba_jit.hessian_int8 import int8_hessian
 

@@ -41,8 +41,8 @@ RATES = Rates(
     tile_entry=0.4e-9,
     multiplication=1 / 150e9,
     call=10e-6,
-    rough_entry=0.032e-9,
-    rough_multiplication=1 / 800e9,
-    rough_tile_entry=0.6e-9,
-    rough_from=NARROW + 1 if int8_products.available() else math.inf,
+    quantised_entry=0.032e-9,
+    int8_multiplication=1 / 800e9,
+    int8_tile_entry=0.6e-9,
+    int8_from=NARROW + 1 if int8_products.available() else math.inf,
 )

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def any_width(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuning, "RATES", replace(tuning.RATES, rough_from=1.0))
+    monkeypatch.setattr(tuning, "RATES", replace(tuning.RATES, int8_from=1.0))
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
