@@ -14,7 +14,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression as ScikitLearn
 from sklearn.preprocessing import scale
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from accel_logreg import DivergenceError, LogisticRegression
 from accel_logreg.backends import load_backend
@@ -255,6 +255,7 @@ def test_interrupted_fit_leaves_the_estimator_as_it_was(
     model.predict(X)
 
 
+@threadpool_limits.wrap(limits=2, user_api="blas")  # the tests' processes get one each
 def test_threads_are_bounded_inside_fit_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = data()
     engine = load_backend("numba")
@@ -267,6 +268,7 @@ def test_threads_are_bounded_inside_fit_and_given_back(monkeypatch: pytest.Monke
         return original(self, W)
 
     before = numba.get_num_threads(), threadpool_info()
+    assert {info["num_threads"] for info in before[1] if info["user_api"] == "blas"} == {2}
     monkeypatch.setattr(rows_type, "loss_grad", spy)
     LogisticRegression(backend="numba", solver="lbfgs", n_threads=1).fit(X, y)
     assert set(map(str, seen)) == {str((1, {1}))}
