@@ -14,31 +14,18 @@ from support import no_hypothesis
 from accel_logreg.backends import BACKENDS, BackendUnavailableError, load_backend
 from accel_logreg.interface.engine import Engine
 
-# A GPU machine's Python may lack these; the engines are tested there all the same.
-_NEEDED_BY = {
-    "rich": [
-        "cli/test_main.py",
-        "cli/test_train.py",
-        "cli/test_predict.py",
-        "lesson/test_report.py",
-        "lesson/test_study.py",
-    ],
-    "mpmath": ["kernels/test_lesson.py", "robustness/test_reference.py"],
-}
+# A GPU machine's Python may lack rich; the engines are tested there all the same.
+_NEED_RICH = ["lesson/test_report.py", "lesson/test_study.py"]
+collect_ignore = [] if find_spec("rich") else _NEED_RICH
 _COMPILES = re.compile(
     r"tests/(backends/numba_jit|interface|kernels/numba_jit|problem|robustness|solvers|test_)"
 )
-_missing = [package for package in _NEEDED_BY if not find_spec(package)]
-collect_ignore = [name for package in _missing for name in _NEEDED_BY[package]]
 if not find_spec("hypothesis"):
     no_hypothesis.install()
 
 
 def pytest_report_header() -> list[str]:
-    return [
-        f"{package} is not installed, so these are left out: {', '.join(_NEEDED_BY[package])}"
-        for package in _missing
-    ]
+    return [f"rich is not installed, so these are left out: {name}" for name in collect_ignore]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 
-import mpmath
 import numpy as np
 import pytest
 
 from accel_logreg.kernels.numba_jit import reductions as numba_reductions
 from accel_logreg.kernels.numpy_vectorised import dense as numpy_vectorised
 from accel_logreg.kernels.python_loop import dense as python_loop
+
+mpmath = pytest.importorskip("mpmath", reason="mpmath is not installed")
 
 
 def test_values_worked_by_hand() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import mpmath
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression as ScikitLearn
 from support.reference import Problem, excess
+
+mpmath = pytest.importorskip("mpmath", reason="mpmath is not installed")
 
 
 def data(n: int, d: int) -> tuple[Any, Any]:
