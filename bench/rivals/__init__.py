@@ -1,6 +1,6 @@
-"""What else fits on a GPU: one library a file. Each is checked for its answer before anybody times it.
+"""What else fits on a GPU. Each is checked for its answer before anybody times it.
 
-A rival's ``fits`` names its ways to fit, each a function ``way(X, y, l2) -> fit``, with ``fit(tol) -> W``:
+A rival's file has ``load(name, xp)``, which gives a way to fit: ``way(X, y, l2) -> fit``, ``fit(tol) -> W``:
 X (n, d) and y (n,) of 0 and 1, both in X's dtype, where the library has them; l2 = 1/(C n), the intercept
 not penalised; W (p,) host float64 with the intercept last, so that a fit is over when it returns. What
 ``tol`` means is the library's own affair: tolerances are swept, and our evaluator says what each reached.
@@ -19,15 +19,17 @@ from bench.problems.dense import Float64
 Fit = Callable[[float], Float64]
 Way = Callable[[Any, Any, float], Fit]
 
-_FILES = ("expressions", "torch_fits", "scikit_learn", "cuml_fits")
-WAYS = (
-    "CuPy expressions, Newton",
-    "PyTorch, L-BFGS",
-    "PyTorch, Newton",
-    "PyTorch, Newton in TF32",
-    "scikit-learn, array API, lbfgs",
-    "cuML, qn",
-)
+_NEWTON = (1e-2, 1e-3, 1e-4, 1e-5)  # of the largest entry of a step
+_TORCH = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)  # of the gradient, or of a Newton step
+# Name → the file that has it, and the tolerances to sweep, the loosest first.
+WAYS: dict[str, tuple[str, tuple[float, ...]]] = {
+    "CuPy expressions, Newton": ("expressions", _NEWTON),
+    "PyTorch, L-BFGS": ("torch_fits", _TORCH),
+    "PyTorch, Newton": ("torch_fits", _TORCH),
+    "PyTorch, Newton in TF32": ("torch_fits", _TORCH),
+    "scikit-learn, array API, lbfgs": ("estimators", (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)),
+    "cuML, qn": ("estimators", (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-10)),
+}
 
 
 class RivalUnavailableError(Exception):
@@ -44,11 +46,8 @@ def way_of(name: str, xp: Any) -> tuple[Way, tuple[float, ...]]:
     KeyError
         There is no such way.
     """
-    for file in _FILES:
-        module = import_module(f"bench.rivals.{file}")
-        if name in module.WAYS:
-            return partial(_guarded, module.load(name, xp)), module.TOLERANCES
-    raise KeyError(name)
+    file, tolerances = WAYS[name]
+    return partial(_guarded, import_module(f"bench.rivals.{file}").load(name, xp)), tolerances
 
 
 def require_right(name: str, call: Callable[[], Any], check: Callable[[Any], object]) -> None:

@@ -17,8 +17,6 @@ import numpy as np
 from bench.problems.dense import Float64
 from bench.rivals import Fit, RivalUnavailableError, Way
 
-WAYS = ("PyTorch, L-BFGS", "PyTorch, Newton", "PyTorch, Newton in TF32")
-TOLERANCES = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)  # of the gradient, or of a Newton step
 MOST_STEPS = 300
 MEMORY = 10
 
@@ -49,14 +47,9 @@ def precision(torch: Any, name: str) -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def tensor(torch: Any, array: Any) -> Any:
-    """A CuPy or NumPy array as a tensor in the same memory."""
-    return torch.from_dlpack(array)
-
-
 def lbfgs(torch: Any, X: Any, y: Any, l2: float) -> Fit:
     """torch.optim.LBFGS with its strong Wolfe line search; the gradient by autograd."""
-    X, y = tensor(torch, X), tensor(torch, y)
+    X, y = torch.from_dlpack(X), torch.from_dlpack(y)  # in the same memory
     loss_of = torch.nn.functional.binary_cross_entropy_with_logits
 
     def fit(tol: float) -> Float64:
@@ -87,7 +80,7 @@ def lbfgs(torch: Any, X: Any, y: Any, l2: float) -> Fit:
 
 def newton(torch: Any, matmul_precision: str, X: Any, y: Any, l2: float) -> Fit:
     """Newton's method from zero; the system is solved on the device in float64."""
-    X, y = tensor(torch, X), tensor(torch, y)
+    X, y = torch.from_dlpack(X), torch.from_dlpack(y)  # in the same memory
     n, d = X.shape
 
     def fit(tol: float) -> Float64:

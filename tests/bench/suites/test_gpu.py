@@ -29,7 +29,7 @@ from bench.problems.dense import Problem, correlated, descend, loss_grad
 from bench.problems.gpu import correlated_on
 from bench.report import gpu_targets
 from bench.report.document import record
-from bench.rivals import RivalUnavailableError, cuml_fits, expressions, torch_fits, way_of
+from bench.rivals import RivalUnavailableError, estimators, expressions, way_of
 from bench.suites import bench_gpu_descent, bench_gpu_fit, bench_gpu_gradient, bench_gpu_host
 from bench.suites.bench_gpu_fit import loosest
 
@@ -181,7 +181,7 @@ def test_a_rival_that_is_not_here_says_why() -> None:
         way_of("cuML, qn", np)
     if not find_spec("cuml"):
         with pytest.raises(RivalUnavailableError, match="cuML is not installed"):
-            cuml_fits.load("cuML, qn", PlayedCupyBackend)
+            estimators.load("cuML, qn", PlayedCupyBackend)
     if not find_spec("torch"):
         with pytest.raises(RivalUnavailableError, match="PyTorch is not installed"):
             way_of("PyTorch, Newton", np)
@@ -220,7 +220,7 @@ def test_cuml_is_asked_for_the_same_objective() -> None:
             return self
 
     X = np.ones((50, 3))
-    W = cuml_fits.qn(Estimator, X, np.ones(50), 1 / 50)(1e-5)
+    W = estimators.qn(Estimator, X, np.ones(50), 1 / 50)(1e-5)
     np.testing.assert_array_equal(W, [1.0, 1.0, 1.0, 2.0])
     assert asked.pop("C") == pytest.approx(1.0)
     assert asked == {"penalty": "l2", "tol": 1e-5, "max_iter": 10_000, "normalised": True}
@@ -243,7 +243,7 @@ def test_scikit_learn_dispatches_where_scipy_is_told_to() -> None:
     assert float(result.stdout) <= 1e-8
 
 
-@pytest.mark.parametrize("name", torch_fits.WAYS)
+@pytest.mark.parametrize("name", [name for name in rivals.WAYS if "PyTorch" in name])
 def test_torch_fits_and_gives_its_setting_back(name: str) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed", exc_type=ImportError)
     before = torch.get_float32_matmul_precision()
