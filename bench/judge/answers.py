@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix
 from scipy.special import expit
 
 from bench.judge import optimum, score
-from bench.judge.data import Data
+from bench.judge.score import Data
 from bench.problems.dense import Float64, Problem
 from bench.problems.sparse import SparseProblem
 
@@ -87,5 +87,5 @@ class Judge:
         assert best.bound <= BELOW, f"J* is only known within {best.bound:.1e}: too little to judge by"
 
     def __call__(self, w: Any, b: float) -> float:
-        value = score.objective(self._data, np.asarray(w, dtype=np.float64), b)
+        value = score.objective(self._data, np.append(np.asarray(w, dtype=np.float64), b))
         return (value - self._least) / self._least

@@ -1,7 +1,7 @@
-"""J*, from solvers of our own in plain float64 NumPy and SciPy, with a bound on how far it may be off.
+"""J*, by a Newton's method in plain float64 NumPy and SciPy, with a bound on how far it may be off.
 
-Tall data: Newton's method on w. More columns than rows: Newton's method on α, w = Xᵀα. Sparse data:
-Newton's method with conjugate gradients. None of it is fast or shared with the trainer under test.
+Tall dense data: systems are solved by Cholesky's method. Sparse data, and more columns than rows: by
+conjugate gradients. None of it is fast or shared with the trainer under test.
 
 The bound: φ(w) = min over b of J(w, b) is λ-strongly convex, so J(w, b) − J* ≤ ‖∇φ(w)‖²/(2λ) once b is
 the best for w. It needs no trust in the method that found w.
@@ -10,6 +10,7 @@ the best for w. It needs no trust in the method that found w.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,20 +18,19 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse.linalg import LinearOperator, cg
 from scipy.special import expit
 
-from bench.judge.data import Data, Float64
 from bench.judge.score import (
+    Data,
+    Float64,
     best_intercept,
     blocks,
+    cost,
     gradient,
-    l2,
     logits,
-    mean_loss,
     objective,
     transposed_product,
 )
 
-MANY_COLUMNS = 5_000  # above it a d×d matrix is too large
-_EXACT = 1e-15  # of J: below what float64 resolves
+_EXACT = 1e-16  # of J: below what float64 resolves
 
 
 @dataclass(frozen=True)
@@ -53,153 +53,95 @@ def solve(data: Data, start: Float64 | None = None, since: str = "") -> Optimum:
     """The minimum of J by the method that suits the shape.
 
     start : (d + 1,) or None
-        Where to begin, the intercept last; ``since`` says whence it comes. None is zero.
+        Where to begin; ``since`` says whence it comes. None is zero.
     """
-    W = np.zeros(data.d + 1) if start is None else start
-    if data.is_sparse:
-        return judge(data, *newton_cg(data, W), f"our Newton-CG, float64{since}")
-    if data.d > data.n:
-        return judge(data, *newton_rows(data), "our Newton on XXᵀ, float64")
-    return judge(data, *newton(data, W), f"our Newton, float64{since}")
+    W = newton(data, np.zeros(data.d + 1) if start is None else start)
+    return judge(data, W, f"our Newton{'' if _factors(data) else '-CG'}, float64{since}")
 
 
 def newton_seconds(data: Data) -> float:
     """About how long ``solve`` takes, at 30 GFLOP/s for Hessians and 1 GB/s for the rest."""
-    if data.is_sparse:
-        return 150 * data.n_bytes / 1e9
-    if data.d > data.n:
-        return 15 * data.n**3 / 30e9 + 20 * data.n_bytes / 1e9
-    return 4 * data.n * data.d**2 / 30e9 + 20 * data.n_bytes / 1e9
+    if _factors(data):
+        return 4 * data.n * data.d**2 / 30e9 + 20 * data.n_bytes / 1e9
+    return 150 * data.n_bytes / 1e9
 
 
-def judge(data: Data, w: Float64, b: float, how: str) -> Optimum:
+def judge(data: Data, W: Float64, how: str) -> Optimum:
     """J at w and the best intercept for it, with the bound."""
-    z = logits(data, w, b)
-    b += best_intercept(z, data.y)
-    slope, intercept_slope = gradient(data, w, b)
-    value = objective(data, w, b)
-    excess = float(slope @ slope) / (2.0 * l2(data))
+    W = np.append(W[:-1], W[-1] + best_intercept(logits(data, W), data.y))
+    g, value = gradient(data, W), objective(data, W)
+    excess = float(g[:-1] @ g[:-1]) / (2.0 * data.l2)
     bound = excess / (value - excess) if excess < value else math.inf
-    return Optimum(value, math.hypot(float(np.linalg.norm(slope)), intercept_slope), bound, how)
+    return Optimum(value, float(np.linalg.norm(g)), bound, how)
 
 
-def newton(data: Data, W: Float64) -> tuple[Float64, float]:
-    """Newton's method; near the minimum the last factor is kept, and only the gradient is renewed."""
-    d = data.d
-    penalty = np.append(np.full(d, l2(data)), 0.0)
-    factor = None
-    smallest = math.inf
+def newton(data: Data, W: Float64) -> Float64:
+    """Newton's method; near the minimum the last system is kept, and only the gradient is renewed."""
+    solver: Callable[[Float64], Float64] | None = None
     for _ in range(60):
-        z = logits(data, W[:-1], W[-1])
-        a = expit(z)
-        value = mean_loss(z, data.y) + 0.5 * l2(data) * float(W[:-1] @ W[:-1])
-        residual = (a - data.y) / data.n
-        g = np.append(transposed_product(data, residual), residual.sum()) + penalty * W
-        size = float(np.linalg.norm(g))
-        if factor is not None and size > 0.5 * smallest:
-            break  # rounding: it gets no smaller
-        smallest = min(size, smallest)
-        if factor is None:
-            factor = cho_factor(_hessian(data, a * (1.0 - a) / data.n) + np.diag(penalty), overwrite_a=True)
-        step = cho_solve(factor, g)
+        z = logits(data, W)
+        g, value = gradient(data, W, z), cost(data, W, z)
+        if float(g @ g) <= 2.0 * data.l2 * _EXACT * value:
+            break
+        if solver is None:
+            a = expit(z)
+            solver = (_by_cholesky if _factors(data) else _by_conjugate_gradients)(
+                data, a * (1.0 - a) / data.n
+            )
+        step = solver(g)
         decrement = 0.5 * float(g @ step)
         if decrement > 1e-6 * value:
-            factor, smallest = None, math.inf
-            step *= _step_length(data, W, step, value, decrement)
+            solver = None
+            step = step * _step_length(data, W, step, value, decrement)
         W = W - step
-    return W[:-1], float(W[-1])
+    return W
 
 
-def newton_rows(data: Data) -> tuple[Float64, float]:
-    """Newton's method in n + 1 dimensions: J(α, b) = mean loss(Kα + b) + λ/2 αᵀKα, K = XXᵀ."""
-    n, lam = data.n, l2(data)
-    X = data.X.astype(np.float64)
-    K = X @ X.T
-    alpha, b = np.zeros(n), 0.0
-    for _ in range(60):
-        a = expit(K @ alpha + b)
-        h = a * (1.0 - a) / n
-        system = np.empty((n + 1, n + 1))
-        system[:n, :n] = h[:, None] * K + lam * np.eye(n)
-        system[:n, n] = h
-        system[n, :n] = h @ K
-        system[n, n] = h.sum()
-        residual = (a - data.y) / n
-        right = np.append(residual + lam * alpha, residual.sum())
-        step = np.linalg.solve(system, right)
-
-        def value(t: float, alpha: Float64 = alpha, b: float = b, step: Float64 = step) -> float:
-            at = alpha - t * step[:n]
-            z = K @ at
-            return mean_loss(z + b - t * step[n], data.y) + 0.5 * lam * float(at @ z)
-
-        t = 1.0
-        while value(t) > value(0.0) * (1.0 + _EXACT) and t > 1e-6:
-            t *= 0.5
-        alpha, b = alpha - t * step[:n], b - t * float(step[n])
-        if np.linalg.norm(step[:n]) <= 1e-15 * np.linalg.norm(alpha):
-            break
-    return X.T @ alpha, b
+def _factors(data: Data) -> bool:
+    """Whether a d×d Hessian is built."""
+    return not data.is_sparse and data.d <= data.n
 
 
-def newton_cg(data: Data, W: Float64) -> tuple[Float64, float]:
-    """Newton's method, each system solved by conjugate gradients with the diagonal as preconditioner."""
-    d, lam = data.d, l2(data)
-    squares = data.X.multiply(data.X).tocsr()
-    penalty = np.append(np.full(d, lam), 0.0)
-    for _ in range(60):
-        z = logits(data, W[:-1], W[-1])
-        a = expit(z)
-        value = mean_loss(z, data.y) + 0.5 * lam * float(W[:-1] @ W[:-1])
-        residual = (a - data.y) / data.n
-        g = np.append(transposed_product(data, residual), residual.sum()) + penalty * W
-        size = float(np.linalg.norm(g))
-        if size**2 <= 2.0 * lam * _EXACT * value:
-            break
-        h = a * (1.0 - a) / data.n
-        diagonal = np.append(squares.T @ h, h.sum()) + penalty
-
-        def product(V: Float64, h: Float64 = h) -> Float64:
-            V = V.ravel()
-            scaled = h * logits(data, V[:-1], float(V[-1]))
-            return np.append(transposed_product(data, scaled), scaled.sum()) + penalty * V
-
-        def divide(V: Float64, diagonal: Float64 = diagonal) -> Float64:
-            return V.ravel() / diagonal
-
-        shape = (d + 1, d + 1)
-        step, _ = cg(
-            LinearOperator(shape, matvec=product, dtype=np.float64),
-            g,
-            rtol=min(0.1, math.sqrt(size)),
-            maxiter=500,
-            M=LinearOperator(shape, matvec=divide, dtype=np.float64),
-        )
-        decrement = 0.5 * float(g @ step)
-        step *= _step_length(data, W, step, value, decrement) if decrement > 1e-6 * value else 1.0
-        W = W - step
-    return W[:-1], float(W[-1])
+def _penalty(data: Data) -> Float64:
+    return np.append(np.full(data.d, data.l2), 0.0)
 
 
-def _hessian(data: Data, h: Float64) -> Float64:
-    """Σ hᵢ xᵢxᵢᵀ with a constant column last, (d + 1, d + 1), in float64."""
+def _by_cholesky(data: Data, h: Float64) -> Callable[[Float64], Float64]:
+    """Solves with Σ hᵢ xᵢxᵢᵀ + λI, a constant column last in X."""
     d = data.d
-    H = np.zeros((d + 1, d + 1))
+    H = np.diag(_penalty(data))
     root = np.sqrt(h)
     for rows in blocks(data, at_least=2 * d):  # fewer, larger: H is written once a block
         block = np.empty((len(root[rows]), d + 1))
         np.multiply(data.X[rows], root[rows, None], out=block[:, :d])
         block[:, d] = root[rows]
         H += block.T @ block
-    return H
+    factor = cho_factor(H, overwrite_a=True)
+    return lambda g: np.asarray(cho_solve(factor, g))
+
+
+def _by_conjugate_gradients(data: Data, h: Float64) -> Callable[[Float64], Float64]:
+    """Solves with the same matrix, which is never built; its diagonal is the preconditioner."""
+    penalty, shape = _penalty(data), (data.d + 1, data.d + 1)
+    squares = data.X.multiply(data.X) if data.is_sparse else data.X**2
+    diagonal = np.append(squares.T @ h, h.sum()) + penalty
+    H = LinearOperator(
+        shape,
+        matvec=lambda V: transposed_product(data, h * logits(data, V.ravel())) + penalty * V.ravel(),
+        dtype=np.float64,
+    )
+    inverse = LinearOperator(shape, matvec=lambda V: V.ravel() / diagonal, dtype=np.float64)
+
+    def solver(g: Float64) -> Float64:
+        rtol = min(0.1, math.sqrt(float(np.linalg.norm(g))))
+        return np.asarray(cg(H, g, rtol=rtol, maxiter=500, M=inverse)[0])
+
+    return solver
 
 
 def _step_length(data: Data, W: Float64, step: Float64, value: float, decrement: float) -> float:
     """1, or the first half of a half… that lowers J by a tenth of what the model promises."""
     t = 1.0
-    while t > 1e-6:
-        at = W - t * step
-        if objective(data, at[:-1], float(at[-1])) <= value - 0.2 * t * decrement:
-            break
+    while t > 1e-6 and objective(data, W - t * step) > value - 0.2 * t * decrement:
         t *= 0.5
     return t

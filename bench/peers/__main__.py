@@ -8,27 +8,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from accel_logreg.measure import machine
-from bench.peers import document, plots, shapes, solvers
-from bench.peers.compare import compare
-from bench.peers.results import ShapeResult
-from bench.peers.summary import markdown, row, text
-from bench.peers.tables import table
+from bench.peers import report, results, shapes, solvers
+from bench.peers.contest import compare
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
-        results = document.read(options.read) if options.read else _measure(options)
+        found = results.read(options.read) if options.read else _measure(options)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
     if options.read and not options.markdown:
-        print("\n".join(table(result) for result in results))
-    print(markdown(results) if options.markdown else text(results))
+        print("\n".join(report.table(result) for result in found))
+    print(report.markdown(found) if options.markdown else report.text(found))
     if options.plots:
-        for path in plots.save(results, options.plots):
-            print(f"written: {path}", file=sys.stderr)
-    return 1 if any(row(result).failed for result in results) else 0
+        for path in report.save_plots(found, options.plots):
+            _say(f"written: {path}")
+    return 1 if any(report.row(result).failed for result in found) else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,30 +45,30 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _measure(options: argparse.Namespace) -> list[ShapeResult]:
+def _measure(options: argparse.Namespace) -> list[results.ShapeResult]:
     if options.shrink < 1:
         raise ValueError(f"--shrink {options.shrink} must be at least 1")
     chosen = shapes.named(options.shape)
     peers = solvers.named(options.solver)
     description = machine.describe()
-    results: list[ShapeResult] = []
+    found: list[results.ShapeResult] = []
     try:
         for shape in chosen:
-            results.append(compare(shape, peers, options.quick, options.shrink, not results, _say))
+            found.append(compare(shape, peers, options.quick, options.shrink, not found, _say))
             if not options.markdown:
-                print(table(results[-1]), flush=True)
+                print(report.table(found[-1]), flush=True)
     except KeyboardInterrupt:
-        _say(f"\ninterrupted: {len(results)} of {len(chosen)} shapes were finished")
+        _say(f"\ninterrupted: {len(found)} of {len(chosen)} shapes were finished")
     partial = (
-        options.quick or options.shape or options.solver or options.shrink > 1 or len(results) < len(chosen)
+        options.quick or options.shape or options.solver or options.shrink > 1 or len(found) < len(chosen)
     )
-    path = options.output or (None if partial else document.default_path(description))
+    path = options.output or (None if partial else results.default_path(description))
     if path is None:
         _say("a partial run: no results file was written (give --output to keep it)")
     else:
-        document.write(path, results, description)
+        results.write(path, found, description)
         _say(f"written: {path}")
-    return results
+    return found
 
 
 def _say(line: str) -> None:

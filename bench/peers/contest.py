@@ -1,19 +1,25 @@
-"""One shape: a first look at every solver, then rounds in turns among those that matter.
+"""One shape from its problem to its result: build it, find J*, let the solvers compete.
 
-The first look goes solver after solver, from loose to tight. It ends a sweep where 1e-8 is reached, where
-tightening no longer helps, or where a fit takes several times what the best peer needs. The rounds interleave
-(A, B, C, A, B, C, …): first our fits and every peer near the best, then, as far as the time goes, the others.
+They get a first look, solver after solver, from loose to tight. It ends a sweep where 1e-8 is reached, where
+tightening no longer helps, or where a fit takes several times what the best peer needs. Rounds go in turns
+(A, B, C, A, B, C, …): first our fits and every peer near the best, then, as far as time allows, the others.
 """
 
 from __future__ import annotations
 
 import math
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from bench.peers.results import PROMISE, TARGET, Run
+from accel_logreg.measure import machine
+from bench.judge import optimum
+from bench.judge.optimum import Optimum
+from bench.peers.results import PROMISE, TARGET, Run, ShapeResult, settings
+from bench.peers.shapes import QUICK_SECONDS, Shape
 from bench.peers.solvers import DEFAULT, OURS, Solver, Sweep, since
 from bench.peers.station import Sampling, Station
 
@@ -115,7 +121,7 @@ class Contest:
                     return
                 if self._late(1.0 if solver.name in self.strong else self.pace.looking):
                     self.result.notes.append(
-                        f"{solver.name}: not tried with {_words(parameters)} and tighter"
+                        f"{solver.name}: not tried with {settings(parameters)} and tighter"
                     )
                     return
                 run = self._try(solver, parameters, threads)
@@ -141,7 +147,7 @@ class Contest:
         seconds, trouble = self.station.cold(solver, parameters, self._limit(solver))
         if trouble:
             self.result.runs.append(Run(solver.name, dict(parameters), trouble=trouble))
-            self.say(f"  {solver.name:29}{_words(parameters):40}{trouble}")
+            self.say(f"  {solver.name:29}{settings(parameters):40}{trouble}")
         else:
             self.result.cold_seconds[solver.name] = seconds
         return not trouble
@@ -212,5 +218,65 @@ class Contest:
         return time.monotonic() - self._began + ahead > share * self.pace.seconds
 
 
-def _words(parameters: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={value:g}" for name, value in parameters.items() if isinstance(value, float))
+def compare(
+    shape: Shape, peers: Sequence[Solver], quick: bool, divisor: int, first: bool, say: Say
+) -> ShapeResult:
+    """Everything on one shape; ``first`` also measures our very first fit, kernels compiled."""
+    began = time.monotonic()
+    say(f"\n{shape.name}")
+    data = shape.build(divisor)
+    entrants = [solver for solver in peers if not quick or solver.name == OURS or solver.name in shape.strong]
+    ours = next(solver for solver in peers if solver.name == OURS)
+    pace = _pace(shape, quick)
+    result = ShapeResult(
+        name=shape.name,
+        n=data.n,
+        d=data.d,
+        n_stored=data.n_stored,
+        dtype=str(data.X.dtype),
+        X_bytes=data.n_bytes,
+        target=shape.target,
+        against=shape.against,
+        divided_by=divisor,
+        read_bandwidth=machine.read_bandwidth(),
+        optimum=Optimum(float("inf"), float("inf"), float("inf"), "nothing yet"),
+    )
+    for solver in peers:
+        if solver not in entrants:
+            result.left_out[solver.name] = "a quick run has only each shape's strongest"
+    with tempfile.TemporaryDirectory(prefix="peers-") as name:
+        folder = Path(name)
+        data.save(folder)
+        with Station(result, data, folder, pace.sampling) as station:
+            if first:
+                result.compile_seconds = station.compiling(ours, DEFAULT)
+            result.optimum = _optimum(station, ours, pace)
+            Contest(station, entrants, shape.strong, pace, say).run()
+    result.seconds = time.monotonic() - began
+    return result
+
+
+def _optimum(station: Station, ours: Solver, pace: Pace) -> Optimum:
+    """J* by our own Newton from zero, or where that takes too long from near the end."""
+    if optimum.newton_seconds(station.data) > pace.optimum_seconds:
+        start = station.point(ours, DEFAULT, pace.longest)
+        if start is not None:
+            return optimum.solve(station.data, start, f", from where {OURS} ends")
+    return optimum.solve(station.data)
+
+
+def _pace(shape: Shape, quick: bool) -> Pace:
+    if not quick:
+        return Pace(seconds=shape.seconds)
+    return Pace(
+        seconds=QUICK_SECONDS,
+        rounds=3,
+        must=2,
+        patience=2.5,
+        shortest=2.0,
+        longest=20.0,
+        stop=1e-6,
+        known=True,
+        optimum_seconds=6.0,
+        sampling=Sampling(calls=30, seconds=0.15),
+    )

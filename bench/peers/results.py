@@ -1,14 +1,29 @@
-"""What one comparison measured, and its way to JSON and back."""
+"""What one comparison measured, and the results file: every run with its conditions, as JSON."""
 
 from __future__ import annotations
 
+import json
 import statistics
+import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
 from typing import Any, Self
 
+from accel_logreg.files.atomic import atomic_write
+from accel_logreg.measure.machine import Machine
 from bench.judge.optimum import Optimum
+from bench.judge.score import C
 from bench.peers.solvers import DEFAULT, OURS
+from bench.problems.dense import SEED
+from bench.run import machine_name
 
+FORMAT = "accel_logreg peers"
+VERSION = 1
+_PEERS = ("scikit-learn", "scikit-learn-intelex", "glum", "snapml", "liblinear-multicore", "skglm")
+_RESULTS = Path(__file__).parents[1] / "results"
+_LINE = 100  # characters
 _THREADS = {"": [], "BLAS": ["BLAS on 1 thread"], "all": ["1 thread"]}
 TARGET = 1e-6  # a peer has to come this close to be compared with
 PROMISE = 1e-8  # how close our default says it comes
@@ -59,8 +74,12 @@ class Run:
 
     def in_words(self) -> str:
         """column=10, tol=1e-06, BLAS on 1 thread."""
-        words = [f"{name}={value:g}" for name, value in self.parameters.items() if isinstance(value, float)]
-        return ", ".join(words + _THREADS[self.alone])
+        return ", ".join([settings(self.parameters), *_THREADS[self.alone]])
+
+
+def settings(parameters: dict[str, Any]) -> str:
+    """column=10, tol=1e-06."""
+    return ", ".join(f"{name}={value:g}" for name, value in parameters.items() if isinstance(value, float))
 
 
 @dataclass
@@ -116,27 +135,76 @@ class ShapeResult:
 
     def fastest(self, solver: str, gap: float) -> Run | None:
         """This solver's fastest run within ``gap``."""
-        return min(
-            (r for r in self.runs if r.solver == solver and r.reaches(gap)),
-            key=lambda r: r.median,
-            default=None,
-        )
+        return self._fastest(gap, lambda name: name == solver)
 
     def best_peer(self, gap: float, library: str = "") -> Run | None:
         """The fastest run of any solver that is not ours, whatever its tolerance, within ``gap``.
 
         Of one library alone, where given: solvers are named after theirs.
         """
-        return min(
-            (r for r in self.runs if r.solver != OURS and r.solver.startswith(library) and r.reaches(gap)),
-            key=lambda r: r.median,
-            default=None,
-        )
+        return self._fastest(gap, lambda name: name != OURS and name.startswith(library))
+
+    def _fastest(self, gap: float, wanted: Callable[[str], bool]) -> Run | None:
+        runs = (run for run in self.runs if wanted(run.solver) and run.reaches(gap))
+        return min(runs, key=lambda run: run.median, default=None)
 
     @classmethod
     def from_dict(cls, entry: dict[str, Any]) -> Self:
         runs = [Run(**run) for run in entry["runs"]]
         return cls(**{**entry, "optimum": Optimum(**entry["optimum"]), "runs": runs})
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+
+def default_path(machine: Machine) -> Path:
+    """bench/results/peers-cpu-….json, named as the other benchmarks' files are."""
+    return _RESULTS / f"peers-{machine_name(machine, False)}.json"
+
+
+def write(path: Path, results: list[ShapeResult], machine: Machine) -> None:
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "command": " ".join(["python -m bench.peers", *sys.argv[1:]]),
+        "machine": machine.to_dict(),
+        "peers": {name: _version(name) for name in _PEERS},
+        "objective": {"C": C, "l2": "1/(C n)", "intercept": "not penalised", "seed": SEED},
+        "shapes": [asdict(result) for result in results],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as stream:
+        stream.write((in_lines(document, 4) + "\n").encode())  # down to a run
+
+
+def read(path: Path) -> list[ShapeResult]:
+    """The shapes of a file that ``write`` wrote."""
+    try:
+        document: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{path} cannot be read: {error}; give a file written by python -m bench.peers"
+        ) from error
+    if document.get("format") != FORMAT or document.get("version") != VERSION:
+        found = f"format={document.get('format')!r}, version={document.get('version')!r}"
+        raise ValueError(
+            f"{path} has {found}; {FORMAT!r}, version {VERSION} is needed: run python -m bench.peers"
+        )
+    return [ShapeResult.from_dict(entry) for entry in document["shapes"]]
+
+
+def in_lines(value: Any, depth: int, indent: str = "") -> str:
+    """JSON with a line for each entry of the outer ``depth`` levels, where they do not fit into one."""
+    flat = json.dumps(value)
+    if depth == 0 or len(flat) <= _LINE or not isinstance(value, dict | list):
+        return flat
+    inner = indent + " "
+    if isinstance(value, dict):
+        lines = [f"{json.dumps(name)}: {in_lines(entry, depth - 1, inner)}" for name, entry in value.items()]
+    else:
+        lines = [in_lines(entry, depth - 1, inner) for entry in value]
+    return flat[0] + "\n" + ",\n".join(inner + line for line in lines) + f"\n{indent}{flat[-1]}"
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 from scipy.special import expit
 
-from bench.judge.data import Data
+from bench.judge.score import Data
 from bench.problems.dense import SEED, Problem, breast_cancer, correlated, pixels
 
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.judge.data import Data
-from bench.judge.optimum import MANY_COLUMNS
+from bench.judge.score import Data
 
 OURS = "accel_logreg"
+MANY_COLUMNS = 5_000  # above it a d×d matrix is too large
 Sweep = tuple[tuple[dict[str, Any], ...], ...]
 DEFAULT = {"tol": 1e-8}  # our estimator's own default: the run that is compared
 

@@ -9,16 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-
 from accel_logreg.measure.machine import usable_cores
 from bench.harness.process import Process, ProcessEndedError, inherited
-from bench.judge.data import Data, Float64
 from bench.judge.optimum import judge
-from bench.judge.score import objective
-from bench.peers.messages import Reply, Request, Task
+from bench.judge.score import Data, Float64, objective
 from bench.peers.results import Run, ShapeResult
 from bench.peers.solvers import Solver
+from bench.peers.worker import Reply, Request, Task
 
 _CONVERSION = 120.0  # seconds a conversion may take
 _ROUNDING = 1e-14  # of J: nearer than this is the same
@@ -47,7 +44,7 @@ class Station:
     def __init__(self, result: ShapeResult, data: Data, folder: Path, sampling: Sampling) -> None:
         self.result, self.data, self.folder, self.sampling = result, data, folder, sampling
         self._processes: dict[str, Process] = {}
-        self._lowest: tuple[float, Float64, float] | None = None  # J, w and b of the lowest J since settle()
+        self._lowest: tuple[float, Float64] | None = None  # J and W of the lowest J since settle()
 
     def __enter__(self) -> Self:
         return self
@@ -68,7 +65,7 @@ class Station:
         )
         reply = converted if converted.trouble else self._ask(solver, request, limit)
         run.warnings = list(dict.fromkeys([*run.warnings, *reply.warnings]))
-        if reply.w is None:
+        if reply.W is None:
             if run.seconds:
                 self.result.notes.append(f"{run.solver} ({run.in_words()}), a later round: {reply.trouble}")
             else:
@@ -81,12 +78,12 @@ class Station:
         run.iterations, run.reads, run.remark = reply.iterations, reply.reads, reply.remark
         if reply.peak_bytes is not None:
             run.peak_bytes = max(reply.peak_bytes, run.peak_bytes or 0)
-        value = objective(self.data, reply.w, reply.b)
+        value = objective(self.data, reply.W)
         run.values.append(value)
         if not math.isfinite(value):
             run.trouble = "its weights are not finite"
         elif self._lowest is None or value < self._lowest[0]:
-            self._lowest = (value, reply.w, reply.b)
+            self._lowest = (value, reply.W)
         return run
 
     def cold(self, solver: Solver, parameters: dict[str, Any], limit: float) -> tuple[float, str]:
@@ -106,13 +103,13 @@ class Station:
     def point(self, solver: Solver, parameters: dict[str, Any], limit: float) -> Float64 | None:
         """Where this fit ends, (d + 1,), the intercept last; None if it fails."""
         reply = self._ask(solver, self._request(parameters), limit + solver.loading)
-        return None if reply.w is None else np.append(reply.w, reply.b)
+        return reply.W
 
     def settle(self) -> None:
         """J* is the lowest J known, whoever found it; every run is judged by it."""
         optimum, lowest, self._lowest = self.result.optimum, self._lowest, None
         if lowest is not None and not lowest[0] >= optimum.value * (1.0 - _ROUNDING):
-            better = judge(self.data, lowest[1], lowest[2], "the lowest J of all runs")
+            better = judge(self.data, lowest[1], "the lowest J of all runs")
             optimum = better if better.value < optimum.value else optimum
         self.result.judge(optimum)
 

@@ -82,7 +82,7 @@ def read(path: Path) -> list[PeerShape]:
     if not isinstance(body, dict) or body.get("format") != FORMAT:
         raise PeersError(f"{path} is JSON, but not of 'make peers': its format is not {FORMAT!r}")
     try:
-        return [_shape(entry) for entry in body["shapes"]]
+        return [shape_of(entry) for entry in body["shapes"]]
     except (KeyError, TypeError) as error:
         raise PeersError(f"{path} is not a whole file of 'make peers': {error!r}") from None
 
@@ -130,7 +130,8 @@ def _fastest(line: Line, gap: float) -> float:
     return min((seconds for seconds, found in line if found <= gap), default=math.inf)
 
 
-def _shape(entry: dict[str, Any]) -> PeerShape:
+def shape_of(entry: dict[str, Any]) -> PeerShape:
+    """One shape as the file has it."""
     runs: dict[str, Line] = {}
     for run in entry["runs"]:
         gap = run["suboptimality"]

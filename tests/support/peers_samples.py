@@ -9,8 +9,8 @@ import pytest
 from scipy import sparse
 from scipy.special import expit
 
-from bench.judge.data import Data
 from bench.judge.optimum import Optimum
+from bench.judge.score import Data
 from bench.peers.results import Run, ShapeResult
 
 

@@ -44,12 +44,12 @@ def target(tmp_path: Path) -> str:
 def test_requests_are_answered_in_their_order(target: str) -> None:
     array = np.arange(100_000.0)
     with Process(target, {"of": "any kind"}) as process:
-        task, request = process.ask(array, 60.0)
+        task, request = process.ask(array, 600.0)
         assert task == {"of": "any kind"}
         np.testing.assert_array_equal(request, array)
         process.post(1)
         process.post(2)
-        assert [process.reply(60.0)[1], process.reply(60.0)[1]] == [1, 2]
+        assert [process.reply(600.0)[1], process.reply(60.0)[1]] == [1, 2]
         assert process.alive
     assert not process.alive
 
@@ -62,15 +62,15 @@ def test_a_module_of_ours_is_found_and_variables_are_given(
     with Process(
         "a_target:make", environment=inherited(GIVEN="yes"), options=("-s",), folder=tmp_path
     ) as process:
-        assert process.ask("variable", 60.0) == ("yes", str(tmp_path.resolve()), 1)
+        assert process.ask("variable", 600.0) == ("yes", str(tmp_path.resolve()), 1)
 
 
 @pytest.mark.parametrize(
     ("task", "request_", "limit", "words"),
     [
         ("", "hang", 0.05, "did not finish in 0.05 s"),
-        ("", "die", 60.0, "its process ended with status 3: out of luck"),
-        ("broken", "", 60.0, "its process ended with status 1: ValueError: no such task"),
+        ("", "die", 600.0, "its process ended with status 3: out of luck"),
+        ("broken", "", 600.0, "its process ended with status 1: ValueError: no such task"),
     ],
 )
 def test_no_answer_has_a_reason(target: str, task: str, request_: str, limit: float, words: str) -> None:
@@ -87,7 +87,7 @@ def test_no_answer_has_a_reason(target: str, task: str, request_: str, limit: fl
 )
 def test_what_it_started_ends_with_it(target: str) -> None:
     with Process(target) as process:
-        child = process.ask("child", 60.0)
+        child = process.ask("child", 600.0)
     give_up = time.monotonic() + 60.0
     while _runs(child) and time.monotonic() < give_up:
         time.sleep(0.01)

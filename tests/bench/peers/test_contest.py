@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,18 +14,19 @@ import numpy as np
 import pytest
 from support.peers_samples import result_of, small
 
+from accel_logreg.measure import machine
 from bench.harness.process import Process
 from bench.judge import optimum
-from bench.judge.data import save
-from bench.peers import document, plots, shapes, solvers
+from bench.peers import report, results, shapes, solvers
 from bench.peers.__main__ import main
 from bench.peers.contest import Contest, Pace
-from bench.peers.messages import Request, Task
 from bench.peers.results import Run
 from bench.peers.solvers import DEFAULT, OURS, SOLVERS, Solver, since
 from bench.peers.station import Sampling, Station
-from bench.peers.summary import row, text
-from bench.peers.tables import table
+from bench.peers.worker import Request, Task
+
+# No test ends because a machine is slow: what has to finish may take this long.
+PATIENT = Pace(1e9, rounds=2, shortest=600.0, longest=600.0, sampling=Sampling(3, 0.01, 0.0))
 
 FAKES = """
 import time
@@ -35,7 +35,7 @@ def raises(X, y, parameters, threads):
     raise ArithmeticError("no luck with tol=%g" % parameters["tol"])
 
 def hangs(X, y, parameters, threads):
-    time.sleep(60)
+    time.sleep(3600)
 
 def dies(X, y, parameters, threads):
     import os
@@ -75,7 +75,7 @@ def test_the_pace_says_where_a_strong_peers_sweep_begins(known: bool, tried: lis
     result = result_of(data)
     peer = Solver("a", "", (tuple({"tol": tol} for tol in (1e-2, 1e-3, 1e-4, 1e-5)),))
     station = Instant(result, data, Path(), Sampling())
-    pace = Pace(seconds=9.0, rounds=1, stop=1e-6, known=known)
+    pace = replace(PATIENT, rounds=1, stop=1e-6, known=known)
     Contest(station, [peer], {"a": {"tol": 1e-4}}, pace, lambda _line: None).run()
     assert [run.parameters["tol"] for run in result.runs] == tried
 
@@ -90,29 +90,20 @@ def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("fakes")
 def test_a_contest_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = small("float64")
-    save(data, tmp_path)
+    data.save(tmp_path)
     result = result_of(data, optimum.solve(data))
     sweep = ({"tol": 1e-2}, {"tol": 1e-4})
     entrants = [
         SOLVERS[OURS],
         replace(SOLVERS["scikit-learn newton-cholesky"], alone=""),
         Solver("raising", "fake_peers:raises", (sweep,)),
-        Solver("hanging", "fake_peers:hangs", (sweep,), loading=0.0),
         Solver("dying", "fake_peers:dies", (sweep,)),
         Solver("missing", "no_such_library:fit", (sweep,)),
         Solver("unfit", "fake_peers:raises", (sweep,), refuses=lambda data: f"does not do d={data.d}"),
     ]
-    pace = Pace(seconds=100.0, rounds=2, shortest=0.2, longest=0.3, sampling=Sampling(3, 0.01, 0.0))
     lines: list[str] = []
-    with Station(result, data, tmp_path, pace.sampling) as station:
-        # The hanging one last and alone with a short allowance: others may compile first.
-        Contest(station, [s for s in entrants if s.name != "hanging"], {}, pace, lines.append).run()
-        began = time.monotonic()
-        seconds, trouble = station.cold(entrants[3], {"tol": 1e-2}, 0.3)
-        result.runs.append(Run("hanging", {"tol": 1e-2}, trouble=trouble))
-    assert time.monotonic() - began < 30.0
-    assert trouble == "did not finish in 0.3 s"
-    assert seconds == 0.0
+    with Station(result, data, tmp_path, PATIENT.sampling) as station:
+        Contest(station, entrants, {}, PATIENT, lines.append).run()
     ours = result.ours
     assert ours is not None
     assert ours.suboptimality is not None
@@ -128,25 +119,33 @@ def test_a_contest_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert troubles["dying"] == "its process ended with status 3: out of luck"
     assert "no_such_library" in troubles["missing"]
     assert result.left_out == {"unfit": "does not do d=7"}
-    printed = table(result)
+    printed = report.table(result)
     assert all(solver.name in printed for solver in entrants)
-    assert row(result).ratio == peer.median / ours.median
-    # Every run survives the way to the file and back.
+    assert report.row(result).ratio == peer.median / ours.median
+    # Every run survives the way to the file and back, and has a line of it.
     path = tmp_path / "results.json"
-    from accel_logreg.measure import machine
-
-    document.write(path, [result], machine.describe())
-    assert document.read(path) == [result]
+    results.write(path, [result], machine.describe())
+    assert results.read(path) == [result]
     assert json.loads(path.read_text())["machine"]["usable_cores"] >= 1
-    drawn = plots.save([result], tmp_path / "pictures")
+    assert sum('"solver"' in line for line in path.read_text().splitlines()) == len(result.runs)
+    drawn = report.save_plots([result], tmp_path / "pictures")
     assert drawn == [tmp_path / "pictures" / "tiny.svg"]
-    assert drawn[0].read_bytes().startswith(b"<?xml")
+    assert drawn[0].read_bytes().startswith(b"<svg")
     # And the command prints the same from the file.
     capsys.readouterr()
     assert main(["--read", str(path)]) == 0
     out = capsys.readouterr().out
     assert printed in out
-    assert text([result]) in out
+    assert report.text([result]) in out
+
+
+@pytest.mark.usefixtures("fakes")
+def test_a_fit_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    data = small("float64")
+    data.save(tmp_path)
+    hanging = Solver("hanging", "fake_peers:hangs", (({"tol": 1e-2},),), loading=0.0)
+    with Station(result_of(data), data, tmp_path, PATIENT.sampling) as station:
+        assert station.cold(hanging, {"tol": 1e-2}, 0.1) == (0.0, "did not finish in 0.1 s")
 
 
 @pytest.mark.slow
@@ -155,8 +154,8 @@ def test_the_command_measures_prints_and_writes(
 ) -> None:
     monkeypatch.setattr("accel_logreg.measure.machine.read_bandwidth", lambda: 1e10)
     monkeypatch.setattr(Station, "compiling", lambda *_: 12.5)
-    pace = Pace(60.0, rounds=1, stop=1e-2, sampling=Sampling(2, 0.01, 0.0))
-    monkeypatch.setattr("bench.peers.compare._pace", lambda *_: pace)
+    pace = replace(PATIENT, rounds=1, stop=1e-2)
+    monkeypatch.setattr("bench.peers.contest._pace", lambda *_: pace)
     path = tmp_path / "found" / "peers.json"
     arguments = ["--shape", "1000x20-float64", "--solver", "scikit-learn newton-cg", "--output", str(path)]
     assert main([*arguments, "--markdown", "--plots", str(tmp_path)]) == 0
@@ -164,7 +163,7 @@ def test_the_command_measures_prints_and_writes(
     assert printed.out.startswith("| shape | ours |")
     assert "| 1000x20-float64 |" in printed.out
     assert f"written: {path}" in printed.err
-    (result,) = document.read(path)
+    (result,) = results.read(path)
     assert result.compile_seconds == 12.5
     assert result.optimum.how == "our Newton, float64"
     assert {run.solver for run in result.runs} == {OURS, "scikit-learn newton-cg"}
@@ -184,22 +183,21 @@ def test_a_worker_tells_of_warnings_and_reuses_a_conversion(
     )
     monkeypatch.syspath_prepend(tmp_path)
     data = small("float64")
-    save(data, tmp_path)
+    data.save(tmp_path)
     task = Task("peer_with_format:fit", "peer_with_format:convert", ("column",), str(tmp_path))
     with Process("bench.peers.worker:Worker", task) as process:
-        first = process.ask(Request({"column": 2.0, "tol": 0.1}, threads=5, calls=4, seconds=9.0), 20.0)
+        first = process.ask(Request({"column": 2.0, "tol": 0.1}, threads=5, calls=4, seconds=1e9), 600.0)
         assert first.trouble == ""
         assert first.conversion_seconds is not None
         assert len(first.seconds) == 4
         assert first.warnings == ("did not converge",)
-        np.testing.assert_array_equal(first.w, 2.0 * data.X[0])
-        assert first.b == data.n + 5
+        np.testing.assert_array_equal(first.W, [*(2.0 * data.X[0]), data.n + 5])
         if sys.platform == "linux":
             assert first.peak_bytes is not None
             assert first.peak_bytes >= 0
-        same = process.ask(Request({"column": 2.0, "tol": 0.2}, threads=1), 20.0)
+        same = process.ask(Request({"column": 2.0, "tol": 0.2}, threads=1), 600.0)
         assert same.conversion_seconds is None
-        other = process.ask(Request({"column": 3.0, "tol": 0.2}, threads=1, calls=0), 20.0)
+        other = process.ask(Request({"column": 3.0, "tol": 0.2}, threads=1, calls=0), 600.0)
         assert other.conversion_seconds is not None
         assert other.seconds == ()
     assert not process.alive
@@ -225,7 +223,7 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.json"
     path.write_text('{"format": "accel_logreg benchmarks", "version": 1}')
     with pytest.raises(ValueError, match=r"format='accel_logreg benchmarks', version=1; .* is needed"):
-        document.read(path)
+        results.read(path)
 
 
 def test_ours_takes_part_always_and_as_it_comes() -> None:

@@ -10,8 +10,8 @@ from scipy.special import expit
 from support.peers_samples import KINDS, result_of, small
 
 from bench.judge import optimum, score
-from bench.judge.data import load, save
 from bench.judge.optimum import Optimum
+from bench.judge.score import load
 from bench.peers import shapes
 from bench.peers.results import Run
 from bench.peers.station import Sampling, Station
@@ -20,35 +20,35 @@ from bench.peers.station import Sampling, Station
 @KINDS
 def test_the_judge_knows_known_values(kind: str) -> None:
     data = small(kind)
-    assert score.objective(data, np.zeros(data.d), 0.0) == pytest.approx(np.log(2.0), rel=1e-15)
+    assert score.objective(data, np.zeros(data.d + 1)) == pytest.approx(np.log(2.0), rel=1e-15)
     w, b = np.linspace(-1.0, 1.0, data.d), 0.4
     X = np.asarray(data.X.todense() if data.is_sparse else data.X, dtype=np.float64)
     p = expit(X @ w + b)
     by_hand = -np.mean(np.where(data.y == 1.0, np.log(p), np.log1p(-p))) + 0.5 / data.n * (w @ w)
-    assert score.objective(data, w, b) == pytest.approx(by_hand, rel=1e-14)
-    assert np.isnan(score.objective(data, w, np.inf))
+    W = np.append(w, b)
+    assert score.objective(data, W) == pytest.approx(by_hand, rel=1e-14)
+    assert np.isnan(score.objective(data, np.append(w, np.inf)))
 
 
 @KINDS
 def test_the_judges_gradient_is_that_of_its_objective(kind: str) -> None:
     data = small(kind)
     W = np.linspace(-0.5, 0.7, data.d + 1)
-    slope, intercept_slope = score.gradient(data, W[:-1], W[-1])
     step = 1e-6
-    for j, value in enumerate([*slope, intercept_slope]):
+    for j, value in enumerate(score.gradient(data, W)):
         up, down = W.copy(), W.copy()
         up[j] += step
         down[j] -= step
-        difference = score.objective(data, up[:-1], up[-1]) - score.objective(data, down[:-1], down[-1])
+        difference = score.objective(data, up) - score.objective(data, down)
         assert difference / (2.0 * step) == pytest.approx(value, abs=1e-9)
 
 
 def test_the_judge_reads_blocks_as_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    data, w = small("float32"), np.linspace(-1.0, 1.0, 7)
-    whole = score.objective(data, w, 0.1)
+    data, W = small("float32"), np.linspace(-1.0, 1.0, 8)
+    whole = score.objective(data, W)
     monkeypatch.setattr(score, "_BLOCK_NUMBERS", 70)
     assert len(list(score.blocks(data))) == 30
-    assert score.objective(data, w, 0.1) == pytest.approx(whole, rel=1e-14)
+    assert score.objective(data, W) == pytest.approx(whole, rel=1e-14)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_the_reference_optimum_is_one(kind: str, n: int, d: int) -> None:
 
     model = LogisticRegression(solver="lbfgs", tol=1e-10, max_iter=10_000)
     model.fit(data.X.astype(np.float64), data.y)
-    theirs = score.objective(data, model.coef_[0], float(model.intercept_[0]))
+    theirs = score.objective(data, np.append(model.coef_[0], model.intercept_))
     assert theirs == pytest.approx(found.value, rel=1e-9)
     assert theirs >= found.value * (1.0 - 1e-14)
 
@@ -80,7 +80,7 @@ def test_the_reference_may_start_near_the_end() -> None:
 def test_the_bound_holds_far_from_the_optimum() -> None:
     data = small("float64")
     best = optimum.solve(data)
-    far = optimum.judge(data, np.full(data.d, 0.05), 3.0, "a guess")
+    far = optimum.judge(data, np.append(np.full(data.d, 0.05), 3.0), "a guess")
     assert 0.0 < (far.value - best.value) / best.value <= far.bound
 
 
@@ -119,7 +119,7 @@ def test_shapes_are_what_their_names_say() -> None:
 @KINDS
 def test_data_travel_as_they_are(kind: str, tmp_path: Path) -> None:
     data = small(kind)
-    save(data, tmp_path)
+    data.save(tmp_path)
     found = load(tmp_path)
     assert type(found.X) is type(data.X)
     assert found.X.dtype == data.X.dtype
@@ -133,7 +133,7 @@ def test_a_lower_j_than_the_reference_moves_it(tmp_path: Path) -> None:
     best = optimum.solve(data)
     result.runs = [Run("a", {}, values=[best.value, best.value * 1.001])]
     with Station(result, data, tmp_path, Sampling()) as station:
-        station._lowest = (best.value, *optimum.newton(data, np.zeros(data.d + 1)))
+        station._lowest = (best.value, optimum.newton(data, np.zeros(data.d + 1)))
         station.settle()
     assert result.optimum.how == "the lowest J of all runs"
     assert result.optimum.value == pytest.approx(best.value, rel=1e-14)

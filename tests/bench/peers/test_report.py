@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from support.peers_samples import made_up, result_of, small
 
+from bench.peers.report import markdown, row, text
 from bench.peers.results import Run
 from bench.peers.solvers import DEFAULT, OURS
-from bench.peers.summary import markdown, row, text
 
 
 def test_a_target_may_be_about_one_library() -> None:
