@@ -31,6 +31,13 @@ def any_width(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tuning, "RATES", replace(tuning.RATES, int8_from=1.0))
 
 
+def in_8_bits(X: Any, y: Any, s: Any, *at: Float64) -> LowPrecisionHessian:
+    """The Hessian at (W, centre, scale), which there is."""
+    found = load_backend("numba").place(X, y, s).low_precision_hessian(*at)
+    assert found is not None
+    return found
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize(("groups", "p"), [(1, 1), (5, 48), (33, 49), (64, 200)])
 def test_products_are_exact(groups: int, p: int, threads: int, rng: np.random.Generator) -> None:
@@ -42,15 +49,8 @@ def test_products_are_exact(groups: int, p: int, threads: int, rng: np.random.Ge
     steps = (2.0 ** rng.integers(-4, 4, width)).astype(np.float32)
     H = np.ones((width, width), dtype=np.float32)
     for thread in range(threads):
-        byte_products.add_products(
-            packed.view(np.int32)[..., 0],
-            groups,
-            Q.sum(axis=0, dtype=np.int32),
-            steps,
-            thread,
-            threads,
-            H,
-        )
+        sums = Q.sum(axis=0, dtype=np.int32)
+        byte_products.add_products(packed.view(np.int32)[..., 0], groups, sums, steps, thread, threads, H)
     wide = Q.astype(np.float64)
     expected = 1.0 + (wide.T @ wide) * np.outer(steps, steps).astype(np.float64)
     np.testing.assert_array_equal(np.triu(H), np.triu(expected).astype(np.float32))
@@ -86,8 +86,7 @@ def test_within_half_a_step_of_the_loop(
 ) -> None:
     X, y, centre, scale, W = problem(n, d, rng, dtype)
     s = rng.random(n) + 0.1 if weighted else None
-    rough = load_backend("numba").place(X, y, s).low_precision_hessian(W, centre, scale)
-    assert rough is not None
+    rough = in_8_bits(X, y, s, W, centre, scale)
     expected = load_backend("python").place(X, y, s).hessian(W, centre, scale)
     weights = np.ones(n) if s is None else s
     allowed = largest_error(X, weights, W, centre, scale) + 2e-3 * np.abs(expected) * (dtype == np.float32)
@@ -104,8 +103,7 @@ def test_what_it_says_of_its_noise(rng: np.random.Generator) -> None:
     X = rng.standard_normal((n, d))
     y = (rng.random(n) < 0.5).astype(np.int8)
     zero, centre, scale = np.zeros(d + 1), np.zeros(d), np.ones(d)
-    rough = load_backend("numba").place(X, y, None).low_precision_hessian(zero, centre, scale)
-    assert rough is not None
+    rough = in_8_bits(X, y, None, zero, centre, scale)
     entries = 0.5 * X
     noise = (np.abs(entries).max(axis=0) / 127) ** 2 / 12 / np.square(entries).mean(axis=0)
     assert rough.noise == pytest.approx(noise.max(), rel=1e-3)
@@ -114,9 +112,7 @@ def test_what_it_says_of_its_noise(rng: np.random.Generator) -> None:
     spread = np.sqrt(2 * noise.max() * 0.25 / n)  # of a sum of n independent roundings
     assert 0.0 < np.abs(error[np.triu_indices(d + 1, 1)]).max() < 6 * spread
     X[0, 2] = 1e4
-    far = load_backend("numba").place(X, y, None).low_precision_hessian(zero, centre, scale)
-    assert far is not None
-    assert far.noise > 10 * rough.noise
+    assert in_8_bits(X, y, None, zero, centre, scale).noise > 10 * rough.noise
 
 
 @pytest.mark.usefixtures("any_width")
@@ -127,35 +123,24 @@ def test_picked_rows_and_their_factors(rng: np.random.Generator) -> None:
     picked = RowSample(rng.permutation(n)[:2500].astype(np.intp), rng.random(2500) + 0.5)
     rows = load_backend("numba").place(X, y, None)
     some = rows.low_precision_hessian(W, centre, scale, sample=picked)
-    alone = load_backend("numba").place(np.ascontiguousarray(X[picked.rows]), y[picked.rows], picked.factors)
-    all_of_them = alone.low_precision_hessian(W, centre, scale)
+    X_picked, y_picked = np.ascontiguousarray(X[picked.rows]), y[picked.rows]
+    alone = in_8_bits(X_picked, y_picked, picked.factors, W, centre, scale)
     assert some is not None
-    assert all_of_them is not None
-    np.testing.assert_allclose(some.matrix, all_of_them.matrix, rtol=1e-6)
-    assert some.noise == pytest.approx(all_of_them.noise)
+    np.testing.assert_allclose(some.matrix, alone.matrix, rtol=1e-6)
+    assert some.noise == pytest.approx(alone.noise)
     assert rows.reads == pytest.approx(2500 / n)
-
-
-@pytest.mark.usefixtures("any_width")
-def test_the_same_bits_again(rng: np.random.Generator) -> None:
-    X, y, centre, scale, W = problem(3001, 37, rng, np.float32)
-    first, second = (
-        load_backend("numba").place(X, y, None).low_precision_hessian(W, centre, scale) for _ in range(2)
-    )
-    assert first is not None
-    assert second is not None
-    assert np.array_equal(first.matrix, second.matrix)
+    again = rows.low_precision_hessian(W, centre, scale, sample=picked)
+    assert again is not None
+    np.testing.assert_array_equal(some.matrix, again.matrix)  # the same bits again
 
 
 def test_none_for_few_unknowns_or_an_engine_or_processor_without(
     monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
 ) -> None:
-    wide = problem(50, 112, rng, np.float64)
-    X, y, centre, scale, W = wide
-    assert load_backend("numba").place(X, y, None).low_precision_hessian(W, centre, scale) is not None
-    narrow = np.ascontiguousarray(X[:, :111])
-    rows = load_backend("numba").place(narrow, y, None)
-    assert rows.low_precision_hessian(np.zeros(112), centre[:111], scale[:111]) is None
+    X, y, centre, scale, W = problem(50, 112, rng, np.float64)
+    in_8_bits(X, y, None, W, centre, scale)
+    narrow = load_backend("numba").place(np.ascontiguousarray(X[:, :111]), y, None)
+    assert narrow.low_precision_hessian(np.zeros(112), centre[:111], scale[:111]) is None
     for engine in ("python", "numpy"):
         assert load_backend(engine).place(X, y, None).low_precision_hessian(W, centre, scale) is None
     features = {"avx512f": True}
@@ -178,14 +163,10 @@ def test_a_processor_that_numba_was_told_to_compile_for(
 @pytest.mark.usefixtures("any_width")
 @pytest.mark.parametrize("scale", [1e-45, 1e300])
 def test_scales_beyond_float32_make_no_factor(scale: float) -> None:
-    X = np.random.default_rng(0).standard_normal((40, 3)) * [1.0, scale, 1.0]
+    scales = np.array([1.0, scale, 1.0])
+    X = np.random.default_rng(0).standard_normal((40, 3)) * scales
     rows = load_backend("numba").place(X, np.arange(40) % 2, None)
-    assert (
-        low_precision_factor(
-            rows.low_precision_hessian(np.zeros(4), np.zeros(3), np.array([1.0, scale, 1.0]))
-        )
-        is None
-    )
+    assert low_precision_factor(rows.low_precision_hessian(np.zeros(4), np.zeros(3), scales)) is None
 
 
 @pytest.mark.usefixtures("any_width")
@@ -208,45 +189,44 @@ def test_with_the_penalty(fit_intercept: bool, l2: float, rng: np.random.Generat
         assert (np.abs(rough.matrix - expected) <= 5e-3 * roots).all()
 
 
-class Spy:
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.rough: list[LowPrecisionHessian | None] = []
-        self.exact = 0
-        ask, ask_exactly = NumbaRows.low_precision_hessian, NumbaRows.hessian
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
+    """The answers to what a fit asks for: Hessians of 8 bits, and others."""
+    answers: dict[str, list[Any]] = {"low_precision_hessian": [], "hessian": []}
 
-        def low_precision_hessian(rows: NumbaRows, *args: Any, **kwargs: Any) -> LowPrecisionHessian | None:
-            self.rough.append(ask(rows, *args, **kwargs))
-            return self.rough[-1]
+    def spied(name: str) -> Any:
+        ask = getattr(NumbaRows, name)
 
-        def hessian(rows: NumbaRows, *args: Any, **kwargs: Any) -> Float64:
-            self.exact += 1
-            return ask_exactly(rows, *args, **kwargs)
+        def spy(*args: Any, **kwargs: Any) -> Any:
+            answers[name].append(ask(*args, **kwargs))
+            return answers[name][-1]
 
-        monkeypatch.setattr(NumbaRows, "low_precision_hessian", low_precision_hessian)
-        monkeypatch.setattr(NumbaRows, "hessian", hessian)
+        return spy
+
+    for name in answers:
+        monkeypatch.setattr(NumbaRows, name, spied(name))
+    return answers
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_fit_goes_by_them(dtype: Any, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
+def test_a_fit_goes_by_them(dtype: Any, asked: dict[str, list[Any]], rng: np.random.Generator) -> None:
     X = rng.standard_normal((6000, 150)).astype(dtype)
     y = (rng.random(6000) < 1 / (1 + np.exp(-X[:, :3].sum(axis=1)))).astype(float)
-    spy = Spy(monkeypatch)
     model = LogisticRegression(backend="numba", solver="newton").fit(X, y)
     assert_promise_kept(Problem(X.astype(np.float64), y), model)
-    assert all(found is not None for found in spy.rough)
-    assert len(spy.rough) > 0
-    assert spy.exact == 0
+    assert asked["low_precision_hessian"]
+    assert None not in asked["low_precision_hessian"]
+    assert not asked["hessian"]
 
 
 def test_a_fit_to_nearly_collinear_columns_does_not(
-    monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+    asked: dict[str, list[Any]], rng: np.random.Generator
 ) -> None:
     """Eigenvalues under the noise: asked once for each set of rows, and then in float32 or float64."""
     X = rng.standard_normal((3000, 150))
     X[:, 75:] = X[:, :75] + 1e-3 * X[:, 75:]
     y = (rng.random(3000) < 1 / (1 + np.exp(-X[:, :3].sum(axis=1)))).astype(float)
-    spy = Spy(monkeypatch)
     model = LogisticRegression(backend="numba", solver="newton", C=1e6).fit(X, y)
     assert_promise_kept(Problem(X, y, C=1e6), model)
-    assert spy.exact > 0
-    assert len(spy.rough) <= 2
+    assert asked["hessian"]
+    assert len(asked["low_precision_hessian"]) <= 2
