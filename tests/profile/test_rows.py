@@ -241,7 +241,7 @@ def test_without_nvtx_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_copy_in_few_bits_is_recorded_under_its_own_name(
     recorder: Recorder, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuning, "LEAST_FOR_ROUGH", 1)
+    monkeypatch.setattr(tuning, "LEAST_FOR_QUANTISED", 1)
     X = rng.standard_normal((64, 128))
     y = (rng.random(64) < 0.5).astype(np.int8)
     rows = ProfiledBackend(load_backend("numba"), recorder).place(X, y, None)

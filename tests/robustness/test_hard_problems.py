@@ -71,7 +71,7 @@ def test_newton_question_by_question(case: str, dtype: str, monkeypatch: pytest.
 @IN_EVERY_TYPE
 def test_newton_cg_by_a_copy_in_8_bits(case: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Problems this small get no such copy; here they do."""
-    monkeypatch.setattr(tuning, "LEAST_FOR_ROUGH", 1)
+    monkeypatch.setattr(tuning, "LEAST_FOR_QUANTISED", 1)
     this = problem(case)
     assert_promise_kept(this, this.fit(dtype, backend="numba", solver="newton-cg"))
 

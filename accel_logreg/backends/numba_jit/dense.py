@@ -182,7 +182,7 @@ class NumbaRows(Rows, AmongRows):
         return sample
 
     def quantised(self, centre: Float64, scale: Float64) -> Quantised | None:
-        if self.X.size < tuning.LEAST_FOR_ROUGH:
+        if self.X.size < tuning.LEAST_FOR_QUANTISED:
             return None
         from accel_logreg.backends.numba_jit.quantised import round_off
 

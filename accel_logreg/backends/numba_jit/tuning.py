@@ -21,7 +21,7 @@ SMALL_ENTRIES = 200_000
 SMALL_FEATURES = 100
 
 # Entries from which a copy in 8 bits is worth making: below, X is in a cache.
-LEAST_FOR_ROUGH = 1_000_000
+LEAST_FOR_QUANTISED = 1_000_000
 
 # K columns up to which going over the rows column by column beats a panel of eight.
 FEW_COLUMNS = 3

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from accel_logreg import LogisticRegression
 from accel_logreg.backends import load_backend
 from accel_logreg.backends.numba_jit import tuning
+from accel_logreg.interface.arrays import Float64
 from accel_logreg.kernels.numba_jit.quantised import LARGEST
+from accel_logreg.solvers.costs import Costs
 from accel_logreg.solvers.newton_cg import newton_cg
-from accel_logreg.solvers.problem import Float64
+from accel_logreg.solvers.problem import Budget
 
 # Neither a multiple of a group of rows nor of a cache line of columns; spans of rows end inside the last.
 SHAPES = [(1, 1), (9, 3), (40, 64), (61, 130), (4133, 21)]
@@ -22,7 +24,7 @@ SHAPES = [(1, 1), (9, 3), (40, 64), (61, 130), (4133, 21)]
 
 @pytest.fixture(autouse=True)
 def any_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuning, "LEAST_FOR_ROUGH", 1)
+    monkeypatch.setattr(tuning, "LEAST_FOR_QUANTISED", 1)
 
 
 def problem(n: int, d: int, rng: np.random.Generator, dtype: type[np.floating[Any]]) -> Any:
@@ -94,7 +96,7 @@ def test_no_copy_of_what_is_not_finite_or_in_a_cache(
     assert copy_of(X, y, None, centre, scale) is None
     X[3, 2] = 0.0
     assert copy_of(X, y, None, centre, scale) is not None
-    monkeypatch.setattr(tuning, "LEAST_FOR_ROUGH", 121)
+    monkeypatch.setattr(tuning, "LEAST_FOR_QUANTISED", 121)
     assert copy_of(X, y, None, centre, scale) is None
 
 
@@ -133,7 +135,7 @@ def test_a_fit_reads_X_less_and_ends_where_it_should(
     y = (rng.random(1200) < 1 / (1 + np.exp(-X @ rng.standard_normal(90) / 9.0))).astype(int)
     settings: dict[str, Any] = {"backend": "numba", "solver": "newton-cg", "fit_intercept": fit_intercept}
     with_copy = LogisticRegression(**settings).fit(X, y)
-    monkeypatch.setattr(tuning, "LEAST_FOR_ROUGH", 10**9)
+    monkeypatch.setattr(tuning, "LEAST_FOR_QUANTISED", 10**9)
     without = LogisticRegression(**settings).fit(X, y)
     exact = LogisticRegression(**settings | {"solver": "newton", "tol": 1e-13}).fit(X, y)
     best = exact.history_["cost"][-1]
@@ -146,9 +148,13 @@ class Quadratic:
 
     separation = ""
     reads = 0.0
+    n_rows, sparse = 1, True  # so that no factor is made
 
-    def __init__(self, H: Float64) -> None:
-        self.H, self.size, self.asked = H, len(H), 0
+    def __init__(self, H: Float64, model: Quadratic | None = None) -> None:
+        self.H, self.size, self.asked, self.model = H, len(H), 0, model
+
+    def quantised(self) -> Quadratic | None:
+        return self.model
 
     def value_grad(self, U: Float64) -> tuple[float, Float64]:
         gradient = self.H * (U - 1.0)
@@ -168,9 +174,9 @@ class Quadratic:
         return math.inf
 
 
-class Same:
-    def solve(self, g: Float64) -> Float64:
-        return g
+def minimised(problem: Any, tol: float, report: Any) -> Any:
+    costs = Costs(tuning.RATES, problem.size, problem.size, 8)
+    return newton_cg(problem, np.zeros(problem.size), Budget(tol, 50, costs, report=report))
 
 
 @pytest.mark.parametrize(
@@ -180,10 +186,8 @@ class Same:
 )
 def test_a_model_that_is_no_good_is_dropped(error: float, dropped: bool) -> None:
     H = np.linspace(0.5, 2.0, 12)
-    problem, model, said = Quadratic(H), Quadratic(H * np.where(np.arange(12) % 3, 1.0, error)), []
-    solution = newton_cg(
-        problem, np.zeros(12), preconditioner=Same(), model=model, tol=1e-9, max_iter=50, report=said.append
-    )
+    problem, said = Quadratic(H, Quadratic(H * np.where(np.arange(12) % 3, 1.0, error))), []
+    solution = minimised(problem, 1e-9, said.append)
     assert solution.trouble == ""
     assert np.abs(solution.W - 1.0).max() <= 1e-4
     assert (problem.asked > 0) == dropped, said
@@ -192,9 +196,7 @@ def test_a_model_that_is_no_good_is_dropped(error: float, dropped: bool) -> None
 def test_a_gap_by_a_model_allows_for_its_error() -> None:
     """Along the axis where the model is too curved, a step leaves 1 − 1/1.6 of the gradient."""
     H = np.ones(6)
-    problem, model = Quadratic(H), Quadratic(H * np.array([1.6, 1, 1, 1, 1, 1]))
-    solution = newton_cg(
-        problem, np.zeros(6), preconditioner=Same(), model=model, tol=1e-6, max_iter=50, report=lambda _: None
-    )
+    problem = Quadratic(H, Quadratic(H * np.array([1.6, 1, 1, 1, 1, 1])))
+    solution = minimised(problem, 1e-6, lambda _: None)
     value = problem.value_grad(solution.W)[0]
     assert value - 1.0 <= solution.gap * value
