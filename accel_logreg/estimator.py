@@ -187,7 +187,7 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         self.backend_ = backend.name
         self.solver_ = solver
         self.gap_ = solution.gap
-        self.gap_kind_ = solution.gap_kind
+        self.gap_kind_ = str(solution.gap_kind)
         self.history_ = solution.history.arrays()
         if solution.trouble:
             warnings.warn(solution.trouble, ConvergenceWarning, stacklevel=2)

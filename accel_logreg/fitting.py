@@ -23,7 +23,7 @@ from accel_logreg.solvers.gram.newton import gram_newton
 from accel_logreg.solvers.lbfgs import lbfgs
 from accel_logreg.solvers.newton import newton
 from accel_logreg.solvers.newton_cg import newton_cg
-from accel_logreg.solvers.problem import Budget, History, Report, Solution, relative_gap
+from accel_logreg.solvers.problem import Budget, GapKind, History, Report, Solution, relative_gap
 
 _MAX_ITER = {"gradient-descent": 1_000, "lbfgs": 10_000}
 _STANDARDISED = {"newton": newton, "newton-cg": newton_cg, "lbfgs": lbfgs}
@@ -75,7 +75,7 @@ class Fit:
                 # "auto" means the user does not care how: where rounding stops one solver short of
                 # tol, as it may on extreme data, another goes on from there.
                 for other in others if limit is None else ():
-                    if not solution.trouble or solution.trouble == self.objective.separation:
+                    if not solution.trouble or solution.separated:
                         break
                     report(f"{solution.trouble}; {other} goes on")
                     self.start = solution.W
@@ -122,9 +122,9 @@ class Fit:
         if run is None:
             return None
         value = float(run.costs[-1])
-        gap, kind = relative_gap(run.bound, value), "certified"
+        gap, kind = relative_gap(run.bound, value), GapKind.CERTIFIED
         if gap > self.tol:
-            gap, kind = relative_gap(run.decrement, value), "estimated"
+            gap, kind = relative_gap(run.decrement, value), GapKind.ESTIMATED
         if objective.separates(value) or gap > self.tol:
             return None
         history = History.of_run(run.costs, run.gradient_norms, time.perf_counter() - began, self.rows.reads)

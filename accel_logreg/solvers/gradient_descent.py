@@ -16,6 +16,7 @@ from accel_logreg.solvers.parts.newton_decrement import estimated_gap
 from accel_logreg.solvers.problem import (
     Budget,
     DivergenceError,
+    GapKind,
     History,
     PlainProblem,
     Solution,
@@ -102,10 +103,10 @@ def gradient_descent(
         # Below 2/L the cost cannot rise, except by rounding.
         if risen or alpha > 2.0 / L:
             raise _divergence(alpha, L, history, value)
-    gap, kind = relative_gap(problem.certified_gap(W, gradient), value), "certified"
+    gap, kind = relative_gap(problem.certified_gap(W, gradient), value), GapKind.CERTIFIED
     if math.isinf(gap):
         decrement = estimated_gap(problem, W, gradient, min(_PRODUCTS_FOR_GAP, max_iter))
-        gap, kind = relative_gap(decrement, value), "estimated"
+        gap, kind = relative_gap(decrement, value), GapKind.ESTIMATED
     return Solution(W, max_iter, gap, kind, history)
 
 

@@ -18,6 +18,7 @@ from accel_logreg.interface.arrays import Float64
 from accel_logreg.solvers.parts.newton_decrement import estimated_gap
 from accel_logreg.solvers.problem import (
     Budget,
+    GapKind,
     History,
     Problem,
     Solution,
@@ -44,7 +45,7 @@ class _Watch:
         self.pairs: deque[tuple[Float64, Float64]] = deque(maxlen=_PAIRS)
         self.evaluated: dict[bytes, tuple[float, Float64]] = {W.tobytes(): (self.value, self.gradient)}
         self.n_iter = 0
-        self.gap, self.gap_kind = math.inf, "estimated"
+        self.gap, self.gap_kind = math.inf, GapKind.ESTIMATED
         self.finished = False
         self.trouble = ""
         self._next_screen = math.inf
@@ -70,7 +71,7 @@ class _Watch:
         self.history.append(value, norm, self.problem.reads)
         self.report(f"lbfgs: iteration {self.n_iter}, cost {value:.9g}, |gradient| {norm:.3g}")
         if self.problem.separates(value):
-            self.finished, self.gap, self.gap_kind = True, math.inf, "certified"
+            self.finished, self.gap, self.gap_kind = True, math.inf, GapKind.CERTIFIED
             self.trouble = self.problem.separation
         elif self._near_enough():
             self.measure_gap()
@@ -96,12 +97,12 @@ class _Watch:
     def measure_gap(self) -> None:
         """The certificate if it suffices; otherwise the smaller of it and the decrement."""
         certified = relative_gap(self.problem.certified_gap(self.W, self.gradient), self.value)
-        self.gap, self.gap_kind = certified, "certified"
+        self.gap, self.gap_kind = certified, GapKind.CERTIFIED
         if certified > self.tol:
             decrement = estimated_gap(self.problem, self.W, self.gradient, _PRODUCTS_FOR_GAP)
             estimated = relative_gap(decrement, self.value)
             if estimated < certified:
-                self.gap, self.gap_kind = estimated, "estimated"
+                self.gap, self.gap_kind = estimated, GapKind.ESTIMATED
 
 
 def lbfgs(problem: Problem, start: Float64 | None, budget: Budget) -> Solution:
@@ -113,7 +114,7 @@ def lbfgs(problem: Problem, start: Float64 | None, budget: Budget) -> Solution:
     tol, max_iter = budget.tol, budget.max_iter
     watch = _Watch(problem, np.zeros(problem.size) if start is None else start, budget)
     if not watch.gradient.any():
-        watch.finished, watch.gap, watch.gap_kind = True, 0.0, "certified"
+        watch.finished, watch.gap, watch.gap_kind = True, 0.0, GapKind.CERTIFIED
     for _ in range(_RESTARTS):
         if watch.finished:
             break
@@ -146,4 +147,5 @@ def lbfgs(problem: Problem, start: Float64 | None, budget: Budget) -> Solution:
             f"lbfgs stopped after {watch.n_iter} iterations at a relative suboptimality of "
             f"{watch.gap:.2g} ({watch.gap_kind}), above tol={tol:g}: {remedy}"
         )
-    return Solution(watch.W, watch.n_iter, watch.gap, watch.gap_kind, watch.history, watch.trouble)
+    separated = problem.separates(watch.value)
+    return Solution(watch.W, watch.n_iter, watch.gap, watch.gap_kind, watch.history, watch.trouble, separated)

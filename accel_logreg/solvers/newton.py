@@ -24,6 +24,7 @@ from accel_logreg.solvers.parts.line_search import search
 from accel_logreg.solvers.parts.memory import Memory
 from accel_logreg.solvers.problem import (
     Budget,
+    GapKind,
     History,
     NewtonProblem,
     Solution,
@@ -204,13 +205,13 @@ def newton(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> Sol
         report(f"newton: J = {descent.value:.6g} at the sample's optimum, above {ceiling:.6g} at the start")
         descent = _Descent(problem, costs, random, trivial)
     history.append(descent.value, problem.gradient_norm(descent.gradient), problem.reads)
-    n_iter, gap, kind, trouble = 0, math.inf, "estimated", ""
+    n_iter, gap, kind, trouble = 0, math.inf, GapKind.ESTIMATED, ""
     while True:
         if not descent.gradient.any():
-            gap, kind = 0.0, "certified"
+            gap, kind = 0.0, GapKind.CERTIFIED
             break
         if problem.separates(descent.value):
-            gap, kind, trouble = math.inf, "certified", problem.separation
+            gap, kind, trouble = math.inf, GapKind.CERTIFIED, problem.separation
             break
         absolute = descent.choose_factor(0.5 * tol * descent.value)
         gap = relative_gap(absolute, descent.value)
@@ -226,7 +227,8 @@ def newton(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> Sol
         history.append(descent.value, problem.gradient_norm(descent.gradient), problem.reads)
     if gap > tol and not trouble:
         trouble = shortfall("newton", n_iter, gap, kind, tol, max_iter)
-    return Solution(descent.U, n_iter, gap, kind, history, trouble)
+    separated = problem.separates(descent.value)
+    return Solution(descent.U, n_iter, gap, kind, history, trouble, separated)
 
 
 def _sample_sizes(n: int, p: int) -> list[int]:

@@ -26,6 +26,7 @@ from accel_logreg.solvers.parts.line_search import search
 from accel_logreg.solvers.parts.memory import Inverse, Memory
 from accel_logreg.solvers.problem import (
     Budget,
+    GapKind,
     History,
     NewtonProblem,
     Report,
@@ -76,14 +77,14 @@ def newton_cg(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> 
     value, gradient = problem.value_grad(U)
     require_finite(value, gradient)
     history.append(value, problem.gradient_norm(gradient), problem.reads)
-    n_iter, gap, kind, trouble = 0, math.inf, "estimated", ""
+    n_iter, gap, kind, trouble = 0, math.inf, GapKind.ESTIMATED, ""
     before = math.inf
     while True:
         if not gradient.any():
-            gap, kind = 0.0, "certified"
+            gap, kind = 0.0, GapKind.CERTIFIED
             break
         if problem.separates(value):
-            gap, kind, trouble = math.inf, "certified", problem.separation
+            gap, kind, trouble = math.inf, GapKind.CERTIFIED, problem.separation
             break
         solve = _solve(products, U, gradient, memory, preconditioner, 0.5 * tol * value, value)
         decrement = solve.decrement + solve.left
@@ -121,7 +122,7 @@ def newton_cg(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> 
     history.reads[-1] = problem.reads
     if gap > tol and not trouble:
         trouble = shortfall("newton-cg", n_iter, gap, kind, tol, max_iter)
-    return Solution(U, n_iter, gap, kind, history, trouble)
+    return Solution(U, n_iter, gap, kind, history, trouble, problem.separates(value))
 
 
 class _ScaledIdentity:

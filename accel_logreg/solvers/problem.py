@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 import numpy as np
@@ -97,6 +98,13 @@ class Budget:
         return state if isinstance(state, np.random.RandomState) else np.random.RandomState(state)
 
 
+class GapKind(StrEnum):
+    """What a gap is: an upper bound, or half the squared Newton decrement."""
+
+    CERTIFIED = "certified"
+    ESTIMATED = "estimated"
+
+
 class DivergenceError(ValueError):
     """Gradient descent with this learning rate does not decrease the cost."""
 
@@ -147,16 +155,17 @@ class Solution:
     W : (p,) float64
     n_iter : steps or iterations done
     gap : bound on, or estimate of, the relative suboptimality (J − J*)/J*
-    gap_kind : "certified" (an upper bound) or "estimated" (half the squared Newton decrement)
     trouble : why it stopped short, with a remedy; empty if it did what was asked
+    separated : whether that is because there is no finite optimum
     """
 
     W: Float64
     n_iter: int
     gap: float
-    gap_kind: str
+    gap_kind: GapKind
     history: History
     trouble: str = ""
+    separated: bool = False
 
 
 def require_finite(value: float, gradient: Float64) -> None:
@@ -170,7 +179,7 @@ def relative_gap(gap: float, value: float) -> float:
     return gap / (value - gap) if gap < value else math.inf
 
 
-def shortfall(solver: str, n_iter: int, gap: float, kind: str, tol: float, max_iter: int) -> str:
+def shortfall(solver: str, n_iter: int, gap: float, kind: GapKind, tol: float, max_iter: int) -> str:
     """What to say of a Newton solver that stopped above ``tol``, with the remedy."""
     remedy = f"raise max_iter above {max_iter}" if n_iter >= max_iter else "lower C or raise tol"
     return (

@@ -22,6 +22,7 @@ from accel_logreg.interface.rows import AmongRows
 from accel_logreg.solvers.gram.space import Point, SampleSpace, Step
 from accel_logreg.solvers.problem import (
     Budget,
+    GapKind,
     History,
     PlainProblem,
     Report,
@@ -47,7 +48,7 @@ class _Candidate:
     value: float
     norm: float
     gap: float
-    kind: str
+    kind: GapKind
 
 
 class _Fit:
@@ -114,7 +115,7 @@ class _Fit:
         bound = space.bound(point, float(length(gradient[:-1] - centre * slope)), slope, drift)
         gap = relative_gap(bound, value)
         self.report(f"newton-gram: verified, cost {value:.9g}, gap {gap:.2g}, {self.reads:g} reads")
-        return _Candidate(W, value, self.problem.gradient_norm(gradient), gap, "certified")
+        return _Candidate(W, value, self.problem.gradient_norm(gradient), gap, GapKind.CERTIFIED)
 
     def refine(self, point: Point, candidate: _Candidate) -> tuple[Point, Step, _Candidate]:
         """The point with the logits that W has, Newton's step there, and its decrement if that says more."""
@@ -123,7 +124,7 @@ class _Fit:
         step = self.space.newton(point)
         estimated = relative_gap(step.decrement, candidate.value)
         if estimated < candidate.gap:
-            candidate = replace(candidate, gap=estimated, kind="estimated")
+            candidate = replace(candidate, gap=estimated, kind=GapKind.ESTIMATED)
         return point, step, candidate
 
     def record(self, candidate: _Candidate) -> None:
@@ -212,7 +213,7 @@ def _minimise(fit: _Fit, best: _Candidate | None, W: Float64 | None, tol: float,
             point, step, candidate = fit.refine(point, candidate)
         falls = best is None or candidate.gap <= 0.5 * best.gap
         # An estimate is taken for an answer only after an attempt at a certificate.
-        enough = candidate.gap <= tol and (candidate.kind == "certified" or refined > 0)
+        enough = candidate.gap <= tol and (candidate.kind is GapKind.CERTIFIED or refined > 0)
         if best is None or enough or candidate.gap < best.gap:
             best = candidate
         if enough or not falls or fit.n_iter >= max_iter:
