@@ -1,7 +1,7 @@
 """The logistic link: e^(−|z|), the loss, and its first and second derivative by the logit z. Once, for all.
 
 With a = 1/(1 + e^(−z)) the loss of a row is log(1 + e^z) − y z, its slope a − y, its curvature h = a (1 − a).
-All of them come from e = e^(−|z|) without cancellation: a loss of 1e-18 keeps its digits as one of 1 does.
+All of them come from e = e^(−|z|); a loss of 1e-18 keeps its digits as one of 1 does.
 """
 
 from __future__ import annotations
@@ -62,17 +62,16 @@ def log1p_over_2v(q: float) -> float:
 def link(z: float, e: float, y: Any) -> tuple[float, float, float]:
     """(ℓ, a − y, 1/(1 + e)) for a row of label y, 0 or 1, where e is e^(−|z|).
 
-    max(z, 0) − y z is max(z, 0) or max(−z, 0), whichever y is, and a − y is the probability of the other
-    label, or less that: written so, neither cancels, and no rearrangement of the sum can let max(z, 0) drown
-    log(1 + e).
+    max(z, 0) − y z is max(z, 0) or max(−z, 0), whichever y is: written so it does not cancel, and no
+    rearrangement of the sum can let max(z, 0) drown log(1 + e).
     """
     inverse = 1.0 / ((1.0 + e) * (2.0 + e))  # one division serves all quotients
     v = e * (1.0 + e) * inverse
     larger = (2.0 + e) * inverse  # the larger of a and 1 − a
-    sign = 1.0 - 2.0 * np.float64(y)
-    against = sign * z
+    label = np.float64(y)
+    against = (1.0 - 2.0 * label) * z
     loss = (against if against > 0.0 else 0.0) + 2.0 * v * log1p_over_2v(v * v)
-    return loss, (sign if against >= 0.0 else sign * e) * larger, larger
+    return loss, (1.0 if z >= 0.0 else e) * larger - label, larger
 
 
 @jit()

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from support.csr_problems import sparse
 
-from accel_logreg.backends import load_backend
 from accel_logreg.interface.engine import Engine
 from accel_logreg.kernels.numba_jit import link, quantised, small
 
@@ -44,20 +43,6 @@ def test_a_tiny_loss_of_a_small_fit_and_of_a_copy_in_8_bits(z: float, label: int
     Q, v, partials = np.zeros((40, 64), dtype=np.int8), np.zeros(64, dtype=np.float32), np.empty((1, 66))
     quantised.gradient_sums(Q, y, ones, v, z, np.empty(40, dtype=np.float32), partials)
     assert partials[0, -1] == expected
-
-
-@pytest.mark.parametrize(("z", "label"), TINY)
-def test_a_tiny_residual_of_numba_keeps_its_digits(
-    z: float, label: int, dtype: Any, rng: np.random.Generator
-) -> None:
-    """a − y is −1/(1 + e^z) for y = 1: as a difference, it has 3 right digits at z = 30 and none at 40."""
-    X, y, W = rng.standard_normal((N, 5)).astype(dtype), np.full(N, label), np.append(np.zeros(5), z)
-    exact, engine = (1 - 2 * label) / (1.0 + math.exp(abs(z))), load_backend("numba")
-    for rows in (engine.place(X, y, None), engine.place(sparse(X), y, None)):
-        assert rows.loss_grad(W)[1][-1] == pytest.approx(exact, rel=1e-12, abs=0.0)
-    for K in (1, 9):
-        gradient = engine.place(X, np.tile(y, (K, 1)).T).loss_grad(np.tile(W, (K, 1)).T)[1]
-        np.testing.assert_allclose(gradient[-1], exact, rtol=1e-12)
 
 
 def test_own_exponential_and_logarithm() -> None:
