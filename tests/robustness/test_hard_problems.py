@@ -98,7 +98,7 @@ def test_lbfgs_says_how_far_it_came(case: str, engine: str) -> None:
         warnings.simplefilter("always")
         model = this.fit(backend=engine, solver="lbfgs")
     assert bool(caught) == (model.gap_ > 1e-8)
-    assert excess(this, model) <= 2 * model.gap_
+    assert excess(this, model) <= 2 * model.gap_ + 1e-16  # rounding W to float64 alone moves J by 1e-17
     assert model.gap_ <= 1e-5  # of 1,600 variants of rounding in X one came to 5.7e-6, the others to 5e-8
 
 
