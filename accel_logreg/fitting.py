@@ -68,7 +68,7 @@ class Fit:
         limit = self.parameters["max_iter"]
         solution = None
         if solver == "newton" and self.start is None:
-            solution = self._small_fit(self._budget(solver, limit).max_iter)
+            solution = self._small_fit(_max_iter(solver, limit))
         if solution is None:
             with self.engine.threads(self.parameters["n_threads"]):
                 solution = self._run(solver, limit)
@@ -92,7 +92,7 @@ class Fit:
         rate, seed = self.parameters["learning_rate"], self.parameters["random_state"]
         return Budget(
             tol=self.tol,
-            max_iter=_MAX_ITER.get(solver, 200) if limit is None else limit,
+            max_iter=_max_iter(solver, limit),
             costs=self.costs,
             random_state=0 if seed is None else seed,
             learning_rate=None if rate == "auto" else float(rate),
@@ -135,3 +135,7 @@ def costs_of(rows: Rows) -> Costs:
     """What questions to these rows cost."""
     entries = rows.entries / rows.n_rows
     return Costs(rows.rates, rows.n_features + 1, entries, rows.nbytes / max(1.0, rows.n_rows * entries))
+
+
+def _max_iter(solver: str, limit: int | None) -> int:
+    return _MAX_ITER.get(solver, 200) if limit is None else limit

@@ -12,7 +12,7 @@ from accel_logreg.interface.arrays import Float64
 from accel_logreg.interface.sampling import Sampler
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Targets:
     """What X's rows are to be told apart by.
 
@@ -22,7 +22,7 @@ class Targets:
 
     y: NDArray[Any]
     s: Float64 | None
-    _samplers: dict[int, Sampler] = field(default_factory=dict, compare=False, repr=False)
+    _sampler: Sampler | None = field(default=None, init=False, repr=False)
 
     @property
     def n_columns(self) -> int:
@@ -87,11 +87,11 @@ class Targets:
         return Targets(self.y[rows], s)
 
     def sampler(self, row_bytes: int) -> Sampler:
-        """What draws among these rows; made once."""
-        if row_bytes not in self._samplers:
+        """What draws among these rows, each of so many bytes of X; made once."""
+        if self._sampler is None:
             columns = [self] if self.y.ndim == 1 else [self.column(k) for k in range(self.y.shape[1])]
-            self._samplers[row_bytes] = Sampler([(one.y, one.s) for one in columns], row_bytes)
-        return self._samplers[row_bytes]
+            self._sampler = Sampler([(one.y, one.s) for one in columns], row_bytes)
+        return self._sampler
 
 
 def column_targets(n: int, Y: Any, weights: Any | None) -> Targets:
