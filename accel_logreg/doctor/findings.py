@@ -15,7 +15,7 @@ from accel_logreg.backends import BackendUnavailableError, backend_status, load_
 from accel_logreg.backends.cupy_fused.probe import cupy_distributions
 from accel_logreg.measure.cuda_driver import Gpu
 from accel_logreg.measure.machine import Machine, read_bandwidth
-from accel_logreg.measure.words import in_bytes
+from accel_logreg.measure.words import in_bytes, in_memory
 
 FAST_ENGINES = ("numba", "cupy")
 LAB_PACKAGES = ("typer", "rich", "matplotlib", "pillow", "jinja2", "pyarrow", "scikit-image")
@@ -96,11 +96,11 @@ def package_findings(machine: Machine) -> tuple[Finding, ...]:
 
 def processor_findings(machine: Machine) -> tuple[Finding, ...]:
     """Cores, caches, memory, BLAS."""
-    caches = ", ".join(f"{name} {in_bytes(size)}" for name, size in machine.cache_bytes.items())
+    caches = ", ".join(f"{name} {in_memory(size)}" for name, size in machine.cache_bytes.items())
     blas = ", ".join(f"{lib.name} {lib.version} on {lib.threads} threads" for lib in machine.blas)
     findings = [
         Finding("ok", f"{machine.cpu}: {machine.usable_cores} of {machine.logical_cores} cores usable"),
-        Finding("ok", f"memory {in_bytes(machine.memory_bytes)}; caches: {caches or 'unknown'}"),
+        Finding("ok", f"memory {in_memory(machine.memory_bytes)}; caches: {caches or 'unknown'}"),
         Finding("ok", f"BLAS: {blas or 'unknown'}"),
     ]
     if machine.cpu_quota is not None and machine.cpu_quota < machine.usable_cores:
@@ -175,7 +175,7 @@ def _numba_cache() -> str | None:
 
 
 def _device_finding(gpu: Gpu) -> Finding:
-    text = f"{gpu.name}, {in_bytes(gpu.memory_bytes)}, compute capability {gpu.compute_capability}"
+    text = f"{gpu.name}, {in_memory(gpu.memory_bytes)}, compute capability {gpu.compute_capability}"
     if tuple(map(int, gpu.compute_capability.split("."))) < OLDEST_GPU:
         oldest = ".".join(map(str, OLDEST_GPU))
         return Finding("trouble", f"{text}: the kernels need {oldest} or newer, so use the numba engine")

@@ -25,7 +25,7 @@ from accel_logreg.lesson.dot import (
 from accel_logreg.lesson.speedups import factor
 from accel_logreg.measure.page import render
 from accel_logreg.measure.table import Table
-from accel_logreg.measure.words import in_bytes, in_words, significant
+from accel_logreg.measure.words import in_bytes, in_memory, in_words, significant
 
 BUSY = 0.25  # share of the cores; above it the reader is warned
 UNSTEADY = 2.0  # slowest round over fastest; the same
@@ -264,7 +264,7 @@ def descent_table(results: Results, study: DescentStudy, title: str) -> Table:
     ]
     cache = max(results.machine["cache_bytes"].values(), default=0)
     if study.matrix_bytes < cache:
-        notes.append(f"X fits into the last-level cache ({in_bytes(cache)}), which can be faster than that.")
+        notes.append(f"X fits into the last-level cache ({in_memory(cache)}), which can be faster than that.")
     if len(study.runs) > 1:
         notes.append(f"Costs of all steps: within {study.largest_difference:.1e} of {first}'s, relative.")
     columns = (

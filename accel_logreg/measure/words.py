@@ -24,6 +24,13 @@ def in_bytes(size: float) -> str:
     return _scaled(size, "B", ("T", "G", "M", "k")) if size >= 999.5 else f"{size:.0f} B"
 
 
+def in_memory(size: float) -> str:
+    """48 KiB, 23.5 GiB: powers of 1024, in which memories and caches are made."""
+    powers = {"TiB": 1024.0**4, "GiB": 1024.0**3, "MiB": 1024.0**2, "KiB": 1024.0}
+    unit = next((one for one in powers if size >= 0.9995 * powers[one]), None)
+    return f"{size:.0f} B" if unit is None else f"{size / powers[unit]:.3g} {unit}"
+
+
 def in_flops(flops: float) -> str:
     """84.0 GFLOP."""
     return _scaled(flops, "FLOP", ("T", "G", "M", "k", ""))

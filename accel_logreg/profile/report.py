@@ -10,7 +10,7 @@ from typing import Any
 
 from accel_logreg.measure.clock import median
 from accel_logreg.measure.table import Table
-from accel_logreg.measure.words import in_bytes, in_flops, in_percent, in_words, significant
+from accel_logreg.measure.words import in_bytes, in_flops, in_memory, in_percent, in_words, significant
 from accel_logreg.profile.record import COPIES, KERNELS, PIECES, QUESTIONS, STAGES, Span
 from accel_logreg.profile.result import Profile, Sum, beside_kernels, breakdown, copies, kernels, questions
 
@@ -136,7 +136,7 @@ def work_table(profile: Profile) -> Table:
     cache = max(profile.machine["cache_bytes"].values(), default=0)
     if not profile.on_device and profile.matrix_bytes < cache:
         notes.append(
-            f"X fits into the last-level cache ({in_bytes(cache)}), which can be faster than the memory."
+            f"X fits into the last-level cache ({in_memory(cache)}), which can be faster than the memory."
         )
     return Table("The same against the ceilings", columns, rows, tuple(notes))
 

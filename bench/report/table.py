@@ -10,7 +10,15 @@ from accel_logreg.backends import BACKENDS
 from accel_logreg.lesson.speedups import factor
 from accel_logreg.measure.intervals import Interval, ratio_interval
 from accel_logreg.measure.table import Table, plain_lines
-from accel_logreg.measure.words import in_bytes, in_counts, in_flops, in_percent, in_words, significant
+from accel_logreg.measure.words import (
+    in_bytes,
+    in_counts,
+    in_flops,
+    in_memory,
+    in_percent,
+    in_words,
+    significant,
+)
 from bench.report.document import BenchDocument, Record, by_reason
 
 NOT_TOLD = "not recorded"
@@ -199,8 +207,8 @@ def facts(document: BenchDocument) -> list[tuple[str, str]]:
         ("processor", str(machine.get("cpu") or NOT_TOLD)),
         ("cores", f"{cores} usable of {machine.get('logical_cores')}{limited}" if cores else ""),
         ("threads used", ", ".join(map(str, threads))),
-        ("caches", _listed({name: in_bytes(size) for name, size in machine.get("cache_bytes", {}).items()})),
-        ("memory", in_bytes(machine["memory_bytes"]) if machine.get("memory_bytes") else ""),
+        ("caches", _listed({name: in_memory(size) for name, size in machine.get("cache_bytes", {}).items()})),
+        ("memory", in_memory(machine["memory_bytes"]) if machine.get("memory_bytes") else ""),
         ("GPU", _gpu(machine)),
         ("system", str(machine.get("platform") or "")),
         ("Python", str(machine.get("python") or "")),

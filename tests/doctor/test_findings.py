@@ -123,7 +123,7 @@ def test_a_healthy_gpu(with_gpu: Machine, cupy_packages: list[str]) -> None:
     cupy_packages.append("cupy-cuda12x")
     findings = doctor.gpu_findings(with_gpu)
     assert {finding.level for finding in findings} == {"ok"}
-    assert findings[0].text == "NVIDIA H100, 80.0 GB, compute capability 9.0"
+    assert findings[0].text == "NVIDIA H100, 74.5 GiB, compute capability 9.0"
     assert findings[-1].text == "NVRTC 12.8"
 
 

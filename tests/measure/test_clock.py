@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from accel_logreg.measure.clock import Clock, Subject, UnequalResultsError, median, require_equal
-from accel_logreg.measure.words import in_words, significant
+from accel_logreg.measure.words import in_memory, in_words, significant
 
 
 class FakeTime:
@@ -145,6 +145,11 @@ def test_times_have_three_digits_and_a_unit(seconds: float, words: str) -> None:
 )
 def test_three_digits_without_an_exponent(value: float, text: str) -> None:
     assert significant(value) == text
+
+
+def test_memories_are_made_in_powers_of_1024() -> None:
+    sizes = (0, 1000, 48 << 10, 1 << 20, 25_200_000_000, 80_000_000_000)
+    assert [in_memory(size) for size in sizes] == ["0 B", "1000 B", "48 KiB", "1 MiB", "23.5 GiB", "74.5 GiB"]
 
 
 def test_what_comes_after_spinning_threads_waits_until_they_have_stopped() -> None:
