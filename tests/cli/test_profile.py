@@ -179,3 +179,9 @@ def test_nsight_is_run_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_nsight_compute_needs_kernels() -> None:
     assert "--backend numpy has none: use cupy" in refused("profile", *SMALL, "--ncu")
+
+
+@pytest.mark.parametrize(("text", "rows"), [("70", 70), ("2.5e2", 250)])
+def test_numbers_of_rows_may_have_an_exponent(text: str, rows: int) -> None:
+    output = run("profile", "--rows", text, "--features", 3, "--backend", "numpy", "--repeats", 1).output
+    assert f"{rows} × 3" in output

@@ -19,7 +19,7 @@ from accel_logreg.backends import BACKENDS, available_backends, load_backend
 from accel_logreg.interface.engine import BackendUnavailableError
 from accel_logreg.lesson.crops import FEATURES, make_crops
 from accel_logreg.lesson.descent import EngineRun, train
-from accel_logreg.lesson.study import QUICK, StudySize, run_study
+from accel_logreg.lesson.study import FULL, QUICK, StudySize, run_study
 from accel_logreg.measure.clock import Clock, UnequalResultsError
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -211,3 +211,10 @@ def test_refuses_an_output_that_is_a_file(tmp_path: Path) -> None:
         with pytest.raises(NotADirectoryError, match="is a file; name a folder"):
             _run(output)
     assert file.read_text() == "mine"
+
+
+def test_the_two_sizes_differ_only_in_size() -> None:
+    assert FULL.n_train > QUICK.n_train > QUICK.loop_rows
+    assert FULL.loop_rows == 209  # the lesson's training set
+    assert FULL.rounds * FULL.steps_per_round == 1000
+    assert FULL.dot_sizes == QUICK.dot_sizes

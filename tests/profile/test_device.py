@@ -90,6 +90,15 @@ def played_watch() -> DeviceWatch:
     return DeviceWatch(SimpleNamespace(cuda=PlayedCuda()))
 
 
+def test_spans_are_events_read_after_the_end() -> None:
+    recorder = Recorder(played_watch())
+    with recorder.span(STAGES, "outer"), recorder.span(KERNELS, "inner"):
+        pass
+    outer, inner = recorder.spans()
+    assert (outer.start, outer.seconds) == (pytest.approx(0.001), pytest.approx(0.003))
+    assert (inner.start, inner.seconds) == (pytest.approx(0.002), pytest.approx(0.001))
+
+
 class PlainDevice:
     """A device that counts, with a way to copy and to launch that today's has not."""
 
@@ -320,6 +329,12 @@ def test_a_fit_to_an_x_on_a_gpu_has_the_same_parts(driver: Driver) -> None:
     assert min(parts.checking, parts.taking, parts.asking, parts.solving) > 0.0
     asked = [span for span in recorder.spans() if span.track == QUESTIONS]
     assert sum(span.details["reads"] for span in asked) == pytest.approx(model.history_["reads"][-1])
+
+
+def test_the_pictures_of_a_device(played: tuple[Profile, Counter[str]]) -> None:
+    plots = pytest.importorskip("accel_logreg.profile.plots", reason="matplotlib is not installed")
+    for draw in (plots.roofline, plots.timeline):
+        assert b"<svg" in draw(played[0])[:200]
 
 
 # ---- ceilings of a device -----------------------------------------------------------------------------
