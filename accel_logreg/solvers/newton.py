@@ -4,7 +4,7 @@ The optimum over m random rows is within about p/(2m) nats of the optimum over a
 is: a sample of growing size brings the solver close at the price of a fraction of a read. On all rows
 the steps are preconditioned by a Hessian from m rows, whose error is of order √(p/m), so each full
 gradient shrinks the gap by about p/m (subsampled Newton: Erdogdu and Montanari 2015; Roosta-Khorasani
-and Mahoney 2019), and faster with L-BFGS on top (memory.py). The samples decide how long it takes;
+and Mahoney 2019), and faster with L-BFGS on top (parts/memory.py). The samples decide how long it takes;
 where it ends is decided by gradients over all rows.
 
 Every factor is a decision between its price and the gradients it saves: see ``_better_factor``.

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from interface.test_columns import assert_close, assert_same_answers, column_problem
+from support.column_problems import assert_close, assert_same_answers, check_every_question, column_problem
 from support.cuda_host.host_device import (
     NO_ROOM,
     ONE_MULTIPROCESSOR,
@@ -174,3 +174,18 @@ def test_no_room_is_named_before_anything_is_copied(
     one_device.memory = X.nbytes
     with pytest.raises(MemoryError, match=r"X of shape \(40, 5\) .* with 3 columns needs .*fewer columns"):
         upload_columns(one_device, X, column_targets(40, Y, s))
+
+
+@pytest.mark.parametrize("weights", ["none", "shared", "own"])
+@pytest.mark.parametrize("layout", ["dense", "csr"])
+def test_every_question_is_answered_for_every_column(
+    played_engine: PlayedCupyBackend, layout: str, weights: str, dtype: Any, rng: np.random.Generator
+) -> None:
+    check_every_question(played_engine, layout, weights, 3, dtype, rng)
+
+
+def test_rows_too_long_for_shared_memory_answer_every_question(
+    played_engine: PlayedCupyBackend, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("accel_logreg.backends.cupy_fused.columns.plan_questions", lambda *_: None)
+    check_every_question(played_engine, "dense", "own", 2, np.float64, rng)
