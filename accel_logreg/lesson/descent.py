@@ -8,18 +8,17 @@ are the whole training, and each of them is one sample of the time per step.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from statistics import median
 
 import numpy as np
 
 from accel_logreg.backends import load_backend
-from accel_logreg.interface.answers import Descent
 from accel_logreg.interface.arrays import Float64
-from accel_logreg.interface.engine import Engine
 from accel_logreg.interface.rows import Rows
 from accel_logreg.lesson.crops import Crops
-from accel_logreg.measure.clock import Clock, Subject, device_synchroniser, median, require_equal
+from accel_logreg.measure.clock import Clock, Subject, engine_subject, require_equal
 from accel_logreg.problem.objective import Objective
 
 RELATIVE = {"float64": 1e-9, "float32": 1e-4}  # how far a cost may be from the first engine's
@@ -82,37 +81,32 @@ class DescentStudy:
 class _Trainee:
     """One engine's rows, and the W it has reached."""
 
-    def __init__(self, name: str, train: Crops, n_threads: int | None, clock: Clock) -> None:
+    def __init__(self, name: str, crops: Crops, n_threads: int | None, clock: Clock) -> None:
         self.backend = load_backend(name)
-        self.name = name
-        self.around = partial(self.backend.threads, n_threads)
-        self.W: Float64 = np.zeros(train.X.shape[1] + 1)
+        self.W: Float64 = np.zeros(crops.X.shape[1] + 1)
         self.costs: list[Float64] = []
         made: list[Rows] = []
-
-        def take() -> None:
-            made.append(self.backend.place(train.X, train.y, None))
-
-        self.transfer_seconds = clock.once(Subject(name, take, self.around, device_synchroniser(name)))
-        self.rows = made[0]
-
-    def subject(self, learning_rate: float, steps: int) -> Subject:
-        # Steps from the origin, thrown away. A step of the loop is itself longer than any settling.
-        origin = np.zeros_like(self.W)
-        return Subject(
-            self.name,
-            lambda: self.descend(learning_rate, steps),
-            self.around,
-            device_synchroniser(self.name),
-            settle=None
-            if self.name == "python"
-            else lambda: self.rows.descend(origin, learning_rate, 0.0, 1, True),
+        take = engine_subject(
+            name, lambda: made.append(self.backend.place(crops.X, crops.y, None)), n_threads
         )
+        self.transfer_seconds = clock.once(take)
+        self.rows, self.around = made[0], take.around
 
-    def descend(self, learning_rate: float, steps: int) -> None:
-        part: Descent = self.rows.descend(self.W, learning_rate, 0.0, steps, True)
-        self.W = part.W
-        self.costs.append(part.costs)
+    def subject(self, n_threads: int | None, learning_rate: float, steps: int) -> Subject:
+        """So many steps on from W. Those of settling start at the origin and are thrown away."""
+        origin = np.zeros_like(self.W)
+
+        def descend() -> None:
+            part = self.rows.descend(self.W, learning_rate, 0.0, steps, True)
+            self.W = part.W
+            self.costs.append(part.costs)
+
+        def settle() -> None:
+            self.rows.descend(origin, learning_rate, 0.0, 1, True)
+
+        subject = engine_subject(self.backend.name, descend, n_threads)
+        # A step of the loop is itself longer than any settling.
+        return subject if subject.name == "python" else replace(subject, settle=settle)
 
     def accuracy(self, crops: Crops) -> float:
         return float(np.mean((self.backend.logits(crops.X, self.W) > 0) == (crops.y == 1.0)))
@@ -122,13 +116,11 @@ def compile_engines(
     engines: Sequence[str], dtype: str, *, n_threads: int | None, clock: Clock
 ) -> dict[str, float]:
     """Seconds of each engine's first use of every kernel, which compiles it or loads it from a disk cache."""
-    seconds = {}
-    for name in engines:
-        backend = load_backend(name)
-        call = partial(backend.warm_up, np.float32 if dtype == "float32" else np.float64)
-        around = partial(backend.threads, n_threads)
-        seconds[name] = clock.once(Subject(name, call, around, device_synchroniser(name)))
-    return seconds
+    kind = np.float32 if dtype == "float32" else np.float64
+    return {
+        name: clock.once(engine_subject(name, partial(load_backend(name).warm_up, kind), n_threads))
+        for name in engines
+    }
 
 
 def train(
@@ -152,30 +144,30 @@ def train(
     UnequalResultsError
         A cost differs from the first engine's by more than 1e-9 (float32: 1e-4) relative.
     """
-    dtype = str(train_crops.X.dtype)
     trainees = [_Trainee(name, train_crops, n_threads, clock) for name in engines]
     with trainees[-1].around():
         lipschitz = Objective(trainees[-1].rows, l2=0.0, fit_intercept=True).lipschitz(random_state=0)
     learning_rate = 1.0 / lipschitz
-    samples = clock.interleaved(
-        [trainee.subject(learning_rate, steps_per_round) for trainee in trainees], rounds, advance
-    )
+    subjects = [trainee.subject(n_threads, learning_rate, steps_per_round) for trainee in trainees]
+    samples = clock.interleaved(subjects, rounds, advance)
     runs = []
     for trainee in trainees:
+        name = trainee.backend.name
         with trainee.around():
             final = trainee.rows.loss_grad(trainee.W)[0]
             runs.append(
                 EngineRun(
-                    engine=trainee.name,
-                    threads=_threads(trainee.backend, n_threads),
+                    engine=name,
+                    threads=0 if name == "cupy" else trainee.backend.n_threads(n_threads),
                     transfer_seconds=trainee.transfer_seconds,
-                    samples=tuple(seconds / steps_per_round for seconds in samples[trainee.name]),
+                    samples=tuple(seconds / steps_per_round for seconds in samples[name]),
                     costs=np.append(np.concatenate(trainee.costs), final),
                     W=trainee.W,
                     train_accuracy=trainee.accuracy(train_crops),
                     test_accuracy=trainee.accuracy(test_crops),
                 )
             )
+    dtype = str(train_crops.X.dtype)
     return DescentStudy(
         runs=tuple(runs),
         n_rows=train_crops.X.shape[0],
@@ -184,23 +176,14 @@ def train(
         matrix_bytes=train_crops.X.nbytes,
         learning_rate=learning_rate,
         steps=rounds * steps_per_round,
-        largest_difference=_compare(runs, RELATIVE[dtype]),
+        largest_difference=max((_compare(run, runs[0], RELATIVE[dtype]) for run in runs[1:]), default=0.0),
     )
 
 
-def _compare(runs: Sequence[EngineRun], relative: float) -> float:
-    """The largest relative difference of any cost from the first engine's, which is required to be small."""
-    reference = runs[0].costs
-    largest = 0.0
-    for run in runs[1:]:
-        differences = np.abs(run.costs - reference) / np.abs(reference)
-        worst = int(np.argmax(differences))
-        what = f"the cost of {run.engine!r} before step {worst}"
-        require_equal(what, float(run.costs[worst]), float(reference[worst]), relative)
-        largest = max(largest, float(differences[worst]))
-    return largest
-
-
-def _threads(backend: Engine, n_threads: int | None) -> int:
-    """How many threads the engine may use; call it inside ``backend.threads``."""
-    return 0 if backend.name == "cupy" else backend.n_threads(n_threads)
+def _compare(run: EngineRun, first: EngineRun, relative: float) -> float:
+    """The largest relative difference of a cost from the first engine's, which is required to be small."""
+    differences = np.abs(run.costs - first.costs) / np.abs(first.costs)
+    worst = int(np.argmax(differences))
+    what = f"the cost of {run.engine!r} before step {worst}"
+    require_equal(what, float(run.costs[worst]), float(first.costs[worst]), relative)
+    return float(differences[worst])

@@ -10,7 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
+from importlib import import_module
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -19,8 +21,8 @@ from accel_logreg.backends import load_backend
 from accel_logreg.interface.arrays import Float64
 from accel_logreg.kernels.numpy_vectorised import dense as numpy_vectorised
 from accel_logreg.kernels.python_loop import dense as python_loop
-from accel_logreg.lesson.speedups import Crossing, Timed, crossings
-from accel_logreg.measure.clock import Clock, Subject, device_synchroniser, median, require_equal
+from accel_logreg.measure.clock import Clock, engine_subject, require_equal
+from accel_logreg.measure.intervals import Crossing, Timed, crossings
 
 LESSON_SECONDS = {"loop": 0.381, "np.dot": 0.00101}  # 1,000,000 numbers, as the lesson shows them
 LESSON_SIZE = 1_000_000
@@ -59,78 +61,68 @@ class DotStudy:
     points: tuple[DotPoint, ...]
     stopped: dict[str, str]
 
-    def versions(self) -> list[str]:
-        return list(dict.fromkeys(point.version for point in self.points))
+    def versions(self) -> dict[str, dict[int, DotPoint]]:
+        """Version → size → what was measured; the first is what speed-ups are over, the lesson's loop."""
+        found: dict[str, dict[int, DotPoint]] = {}
+        for point in self.points:
+            found.setdefault(point.version, {})[point.size] = point
+        return found
 
     def sizes(self) -> list[int]:
         return sorted({point.size for point in self.points})
 
     def seconds(self, version: str) -> dict[int, float]:
         """Size → median seconds, where this version ran."""
-        return {point.size: point.seconds for point in self.points if point.version == version}
-
-    def engine(self, version: str) -> str:
-        return next(point.engine for point in self.points if point.version == version)
+        return {size: point.seconds for size, point in self.versions().get(version, {}).items()}
 
     def timed(self) -> list[Timed]:
         """Every version with its samples at every size; the baseline first."""
         return [
-            Timed(
-                version,
-                self.engine(version),
-                {point.size: point.samples for point in self.points if point.version == version},
-            )
-            for version in self.versions()
+            Timed(name, points[min(points)].engine, {size: point.samples for size, point in points.items()})
+            for name, points in self.versions().items()
         ]
 
     def crossings(self) -> list[Crossing]:
         """Where the versions that are no loop overtake the lesson's one call, or the loop over lists."""
         ways = {way.name: way for way in self.timed()}
-        others = [way for way in ways.values() if way.engine != "python"]
         return [
             one
             for rival in (LIST_LOOP, NUMPY)
             if rival in ways
-            for way in others
-            if way.name != rival
+            for way in ways.values()
+            if way.engine != "python" and way.name != rival
             for one in crossings(way, ways[rival])
         ]
 
     def baseline(self) -> str:
         """What speed-ups are over: the lesson's own loop, or the first version where it did not run."""
-        return self.versions()[0]
+        return next(iter(self.versions()))
 
     def headline_size(self) -> int:
         """1,000,000 if the baseline ran there, or else the largest size at which it ran."""
         ran = self.seconds(self.baseline())
         return LESSON_SIZE if LESSON_SIZE in ran else max(ran)
 
+    def speed_up(self, version: str) -> float | None:
+        """Over the baseline at the headline's size; None where the version did not run there."""
+        size = self.headline_size()
+        seconds = self.seconds(version).get(size)
+        return None if seconds is None else self.seconds(self.baseline())[size] / seconds
+
 
 RELATIVE = 1e-9  # how far an answer may be from the correctly rounded sum
 SAMPLE_SECONDS = 1e-2  # a sample of a short call repeats it for this long
 
 
-class _Vectors:
-    """Two vectors, uniform in [0, 1) as in the lesson, so that the sum does not cancel."""
-
-    def __init__(self, size: int, rng: np.random.Generator) -> None:
-        self.size = size
-        self.a: Float64 = rng.random(size)
-        self.b: Float64 = rng.random(size)
-
-    @cached_property
-    def lists(self) -> tuple[list[float], list[float]]:
-        # Made only where a loop asks: at 10,000,000 numbers the two take 640 MB.
-        return self.a.tolist(), self.b.tolist()
-
-
 @dataclass(frozen=True)
 class _Version:
-    """One way to take the product; ``prepare`` gives the call and the seconds of its transfer, if any."""
+    """One way to take the product, of arrays or of lists; ``more`` arguments follow the two."""
 
     name: str
     engine: str
-    prepare: Callable[[_Vectors], tuple[Callable[[], Any], float | None]]
+    dot: Callable[[Any, Any], Any]
+    of_lists: bool = False
+    more: tuple[int, ...] = ()
 
 
 def measure_dot(
@@ -158,49 +150,53 @@ def measure_dot(
     """
     versions = _versions(engines, n_threads)
     rng = np.random.default_rng(0)
+    last: dict[str, DotPoint] = {}
     points: list[DotPoint] = []
     stopped: dict[str, str] = {}
     for size in sorted(set(sizes)):
-        vectors = _Vectors(size, rng)
-        _stop(versions, points, size, call_limit, stopped)
+        # Uniform in [0, 1) as in the lesson, so that the sum does not cancel.
+        vectors = rng.random(size), rng.random(size)
+        for name, point in last.items():
+            if name not in stopped and point.seconds * size / point.size > call_limit:
+                stopped[name] = (
+                    f"stops at {point.size:,} numbers: one call on {size:,} would take more than "
+                    f"{call_limit:g} s"
+                )
         running = [version for version in versions if version.name not in stopped]
-        points += _measure(running, vectors, n_threads, repeats, clock)
+        measured = _measure(running, vectors, n_threads, repeats, clock)
+        points += measured
+        last |= {point.version: point for point in measured}
         advance()
     return DotStudy(tuple(points), stopped)
 
 
-def _stop(
-    versions: list[_Version], points: list[DotPoint], size: int, call_limit: float, stopped: dict[str, str]
-) -> None:
-    last = {point.version: point for point in points}
-    for version in versions:
-        if version.name in stopped or version.name not in last:
-            continue
-        point = last[version.name]
-        if point.seconds * size / point.size > call_limit:
-            stopped[version.name] = (
-                f"stops at {point.size:,} numbers: one call on {size:,} would take more than {call_limit:g} s"
-            )
-
-
 def _measure(
-    versions: list[_Version], vectors: _Vectors, n_threads: int | None, repeats: int, clock: Clock
+    versions: Sequence[_Version],
+    vectors: tuple[Float64, Float64],
+    n_threads: int | None,
+    repeats: int,
+    clock: Clock,
 ) -> list[DotPoint]:
     """Check every version's answer, then time them in turns."""
-    reference = math.fsum((vectors.a * vectors.b).tolist())
-    subjects, first, transfers = [], {}, {}
+    reference = math.fsum((vectors[0] * vectors[1]).tolist())
+    size = len(vectors[0])
+    # Made only where a loop asks: of 10,000,000 numbers the two take 640 MB.
+    lists = [vector.tolist() for vector in vectors] if any(one.of_lists for one in versions) else []
+    subjects, first, transfers = [], {}, dict[str, float]()
     for version in versions:
-        call, transfers[version.name] = version.prepare(vectors)
-        around = partial(load_backend(version.engine).threads, n_threads)
-        subject = Subject(version.name, call, around, device_synchroniser(version.engine))
+        given: Sequence[Any] = lists if version.of_lists else vectors
+        if version.engine == "cupy":
+            given, transfers[version.name] = _to_device(vectors)
+        call = partial(version.dot, *given, *version.more)
+        subject = engine_subject(version.engine, call, n_threads, version.name)
         first[version.name] = clock.once(subject)
-        require_equal(f"{version.name} of {vectors.size:,} numbers", float(call()), reference, RELATIVE)
+        require_equal(f"{version.name} of {size:,} numbers", float(call()), reference, RELATIVE)
         calls = clock.calls_for(subject, SAMPLE_SECONDS)
         subjects.append(replace(subject, calls=calls, settle=call if calls > 1 else None))
-    engines = {version.name: version.engine for version in versions}
+    samples = clock.interleaved(subjects, repeats)
     return [
-        DotPoint(name, vectors.size, first[name], transfers[name], samples, engines[name])
-        for name, samples in clock.interleaved(subjects, repeats).items()
+        DotPoint(one.name, size, first[one.name], transfers.get(one.name), samples[one.name], one.engine)
+        for one in versions
     ]
 
 
@@ -208,40 +204,29 @@ def _versions(engines: Sequence[str], n_threads: int | None) -> list[_Version]:
     """The lesson's loop first: it is what speed-ups are relative to."""
     versions: list[_Version] = []
     if "python" in engines:
-        indexed: Callable[[Any, Any], float] = python_loop.dot_indexed  # one loop, over arrays and lists
-        versions += [
-            _Version(ARRAY_LOOP, "python", lambda v: (partial(indexed, v.a, v.b), None)),
-            _Version(LIST_INDEX_LOOP, "python", lambda v: (partial(indexed, *v.lists), None)),
-            _Version(LIST_LOOP, "python", lambda v: (partial(python_loop.dot_zip, *v.lists), None)),
+        versions += [  # the first two are one loop
+            _Version(ARRAY_LOOP, "python", python_loop.dot_indexed),
+            _Version(LIST_INDEX_LOOP, "python", python_loop.dot_indexed, of_lists=True),
+            _Version(LIST_LOOP, "python", python_loop.dot_zip, of_lists=True),
         ]
     if "numpy" in engines:
-        versions.append(_Version(NUMPY, "numpy", lambda v: (partial(numpy_vectorised.dot, v.a, v.b), None)))
+        versions.append(_Version(NUMPY, "numpy", numpy_vectorised.dot))
     if "numba" in engines:
-        from accel_logreg.kernels.numba_jit import reductions as numba_reductions
+        from accel_logreg.kernels.numba_jit import reductions
 
         threads = load_backend("numba").n_threads(n_threads)
-        versions.append(
-            _Version("numba, 1 thread", "numba", lambda v: (partial(numba_reductions.dot, v.a, v.b), None))
-        )
+        versions.append(_Version("numba, 1 thread", "numba", reductions.dot))
         if threads > 1:
             name = f"numba, {threads} threads"
-            versions.append(
-                _Version(
-                    name, "numba", lambda v: (partial(numba_reductions.dot_parallel, v.a, v.b, threads), None)
-                )
-            )
+            versions.append(_Version(name, "numba", reductions.dot_parallel, more=(threads,)))
     if "cupy" in engines:
-        versions.append(_Version("cupy.dot", "cupy", _to_device))
+        versions.append(_Version("cupy.dot", "cupy", import_module("cupy").dot))
     return versions
 
 
-def _to_device(vectors: _Vectors) -> tuple[Callable[[], Any], float]:
-    import cupy
-
+def _to_device(vectors: Sequence[Float64]) -> tuple[list[Any], float]:
+    """The vectors on the device, and the seconds that this took."""
+    cupy = import_module("cupy")
     device: list[Any] = []
-
-    def copy() -> None:
-        device[:] = cupy.asarray(vectors.a), cupy.asarray(vectors.b)
-
-    seconds = Clock().once(Subject("copy", copy, synchronise=device_synchroniser("cupy")))
-    return partial(cupy.dot, *device), seconds
+    copy = engine_subject("cupy", lambda: device.extend(map(cupy.asarray, vectors)))
+    return device, Clock().once(copy)

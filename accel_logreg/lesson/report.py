@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from accel_logreg.backends import BackendUnavailableError
 from accel_logreg.lesson.crops import CAT, OTHERS
-from accel_logreg.lesson.descent import DescentStudy, EngineRun
+from accel_logreg.lesson.descent import DescentStudy
 from accel_logreg.lesson.dot import (
     ARRAY_LOOP,
     LESSON_SECONDS,
@@ -22,13 +22,14 @@ from accel_logreg.lesson.dot import (
     NUMPY,
     DotStudy,
 )
-from accel_logreg.lesson.speedups import factor
+from accel_logreg.measure.machine import cache_notes, noise_cautions
 from accel_logreg.measure.page import render
 from accel_logreg.measure.table import Table
-from accel_logreg.measure.words import in_bytes, in_memory, in_words, significant
+from accel_logreg.measure.words import in_bytes, in_words, significant
 
-BUSY = 0.25  # share of the cores; above it the reader is warned
-UNSTEADY = 2.0  # slowest round over fastest; the same
+PAGE = "report.html"
+RESULTS = "results.json"
+UNSTEADY = 2.0  # slowest round over fastest; above it the reader is warned
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,9 @@ def headlines(results: Results) -> list[str]:
     """The study in a few sentences."""
     sentences = []
     dot, size = results.dot, results.dot.headline_size()
-    times = {version: dot.seconds(version).get(size) for version in (ARRAY_LOOP, LIST_LOOP, NUMPY)}
-    slow, quick, call = times[ARRAY_LOOP], times[LIST_LOOP], times[NUMPY]
-    if slow is not None and quick is not None and call is not None:
+    times = [found[size] for name in (ARRAY_LOOP, LIST_LOOP, NUMPY) if size in (found := dot.seconds(name))]
+    if len(times) == 3:
+        slow, quick, call = times
         sentences.append(
             f"{NUMPY} of {size:,} numbers takes {in_words(call)}: {significant(slow / call)} times faster "
             f"than the lesson's loop over arrays ({in_words(slow)}), {significant(quick / call)} times "
@@ -121,164 +122,18 @@ def headlines(results: Results) -> list[str]:
         f"{run.train_accuracy:.1%} of the training crops and {run.test_accuracy:.1%} of {results.n_test:,} "
         "test crops; guessing gives 50%."
     )
-    return sentences + _cautions(results)
+    rounds = {f"the rounds of {run.engine}": run.samples for run in trained.runs}
+    return sentences + noise_cautions(results.machine, results.load_average, rounds, UNSTEADY)
 
 
-def _cautions(results: Results) -> list[str]:
-    """Why the times may not be this machine's best: other work before the study, or during it."""
-    sentences = []
-    cores = results.machine["usable_cores"]
-    if results.load_average > BUSY * cores:
-        sentences.append(
-            "Take these times with care: in the minute before the study other work kept about "
-            f"{results.load_average:.1f} of {cores} cores busy."
-        )
-    spreads = {run.engine: max(run.samples) / min(run.samples) for run in results.trained.runs}
-    worst = max(spreads, key=lambda engine: spreads[engine])
-    if spreads[worst] > UNSTEADY:
-        sentences.append(
-            f"Take these times with care: the rounds of {worst} differ {spreads[worst]:.1f}-fold, so the "
-            "machine was not quiet. Repeat the study when it is."
-        )
-    return sentences
-
-
-def engine_table(status: dict[str, BackendUnavailableError | None], measured: list[str]) -> Table:
-    rows = []
-    for name, error in status.items():
-        remark = "measured" if name in measured else "not asked for"
-        rows.append(
-            (name, "yes", remark) if error is None else (name, "no", f"{error.reason} {error.remedy}")
-        )
-    return Table("Engines on this machine", ("engine", "runs here", "remark"), tuple(rows))
-
-
-def phase_table(results: Results) -> Table:
-    """What happens once, and the spread of what happens every step."""
-    studies = [results.like] if results.full is None else [results.like, results.full]
-    columns = ["engine", "first use of all kernels"]
-    for study in studies:
-        columns += [f"taking in {study.n_rows:,} rows", f"one step, {study.n_rows:,} rows, all rounds"]
-    rows = []
-    for engine, seconds in results.compile_seconds.items():
-        cells = [engine, in_words(seconds)]
-        for study in studies:
-            runs = [run for run in study.runs if run.engine == engine]
-            cells += [text for run in runs for text in (in_words(run.transfer_seconds), _range(run))] or [
-                "not run"
-            ] * 2
-        rows.append(tuple(cells))
-    note = (
-        "First use compiles the kernels or loads them from a disk cache; taking in moves X and y to the "
-        "engine's memory, or does nothing where the engine reads them in place. Neither is part of a step."
-    )
-    return Table("What happens once, and how steps vary", tuple(columns), tuple(rows), (note,))
-
-
-def dot_table(study: DotStudy) -> Table:
-    sizes = study.sizes()
-    rows = []
-    for version in study.versions():
-        seconds = study.seconds(version)
-        cells = (in_words(seconds[size]) if size in seconds else "not run" for size in sizes)
-        rows.append((version, *cells))
-    loop, call = in_words(LESSON_SECONDS["loop"]), in_words(LESSON_SECONDS[NUMPY])
-    notes = [
-        "Median time of one call by length of the vectors, float64.",
-        f"{ARRAY_LOOP}: the lesson's total += a[i] * b[i] over NumPy arrays. {LIST_INDEX_LOOP}: over lists.",
-        f"{LIST_LOOP}: for x, y in zip(a, b), over lists. {NUMPY}: BLAS, with the threads it is allowed.",
-        "Every answer agreed with the correctly rounded sum to 1e-9 relative before it was timed.",
-        f"The lesson's own figures for {LESSON_SIZE:,} numbers: {loop} for the loop, {call} for {NUMPY}.",
-        *(f"{version} {reason}." for version, reason in study.stopped.items()),
+def engine_table(status: Mapping[str, BackendUnavailableError | None], measured: Sequence[str]) -> Table:
+    rows = [
+        (name, "yes", "measured" if name in measured else "not asked for")
+        if error is None
+        else (name, "no", f"{error.reason} {error.remedy}")
+        for name, error in status.items()
     ]
-    return Table("Dot product", ("version", *(f"{size:,}" for size in sizes)), tuple(rows), tuple(notes))
-
-
-def dot_speed_up_table(study: DotStudy) -> Table:
-    """Times faster than the baseline at every length where both ran, with the interval."""
-    ways = study.timed()
-    base = ways[0]
-    sizes = sorted(base.samples)
-    rows = []
-    for way in ways[1:]:
-        ratios = way.over(base)
-        rows.append((way.name, *(factor(ratios[size]) if size in ratios else "not run" for size in sizes)))
-    note = (
-        f"Times faster than the {base.name}, by length of the vectors; in brackets the 95 % bootstrap "
-        "interval of the ratio of medians, over rounds drawn for both alike."
-    )
-    return Table(
-        f"Dot product: speed-up over the {base.name}",
-        ("version", *map("{:,}".format, sizes)),
-        tuple(rows),
-        (note,),
-    )
-
-
-def dot_order_table(study: DotStudy) -> Table:
-    """Speed-up, first call and transfer; who overtakes whom, and where."""
-    smallest, headline = study.sizes()[0], study.headline_size()
-    base = study.seconds(study.baseline())[headline]
-    rows = []
-    for version in study.versions():
-        points = {point.size: point for point in study.points if point.version == version}
-        transfer = points[headline].transfer_seconds if headline in points else None
-        rows.append(
-            (
-                version,
-                f"{significant(base / points[headline].seconds)}×" if headline in points else "not run",
-                in_words(points[smallest].first_seconds),
-                "none" if transfer is None else in_words(transfer),
-            )
-        )
-    columns = ("version", f"speed-up, {headline:,}", f"first call, {smallest:,}", f"transfer, {headline:,}")
-    notes = (
-        f"Speed-up is over the {study.baseline()}. A first call also compiles or loads what it needs.",
-        *(one.in_words("numbers") for one in study.crossings()),
-    )
-    return Table("Dot product: who wins where", columns, tuple(rows), notes)
-
-
-def descent_table(results: Results, study: DescentStudy, title: str) -> Table:
-    first = study.runs[0].engine
-    rows = tuple(
-        (
-            run.engine,
-            study.dtype,
-            str(run.threads) if run.threads else "GPU",
-            in_words(run.step_seconds),
-            f"{significant(study.speed_up(run))}×",
-            significant(study.bytes_per_second(run) / 1e9),
-            f"{run.costs[-1]:.5f}",
-            f"{run.train_accuracy:.1%}",
-            f"{run.test_accuracy:.1%}",
-        )
-        for run in study.runs
-    )
-    notes = [
-        f"Cost and accuracies are those after {study.steps:,} steps from zeros.",
-        f"Learning rate: 1/L = {study.learning_rate:.3g}, L the largest curvature of the cost.",
-        f"One step: the median of {len(study.runs[0].samples)} interleaved rounds.",
-        f"X GB/s: the {in_bytes(study.matrix_bytes)} of X divided by the time of one step.",
-        f"Read bandwidth of the memory, measured here: {results.read_bandwidth / 1e9:.1f} GB/s.",
-    ]
-    cache = max(results.machine["cache_bytes"].values(), default=0)
-    if study.matrix_bytes < cache:
-        notes.append(f"X fits into the last-level cache ({in_memory(cache)}), which can be faster than that.")
-    if len(study.runs) > 1:
-        notes.append(f"Costs of all steps: within {study.largest_difference:.1e} of {first}'s, relative.")
-    columns = (
-        "engine", "dtype", "threads", "one step", "speed-up", "X GB/s", "cost", "train acc.", "test acc.",
-    )  # fmt: skip
-    return Table(f"{title}: {study.n_rows:,} rows, speed-up over {first}", columns, rows, tuple(notes))
-
-
-def _range(run: EngineRun) -> str:
-    return f"{in_words(min(run.samples))} to {in_words(max(run.samples))}"
-
-
-PAGE = "report.html"
-RESULTS = "results.json"
+    return Table("Engines on this machine", ("engine", "runs here", "remark"), rows)
 
 
 def tables(results: Results) -> dict[str, Table]:
@@ -294,9 +149,129 @@ def tables(results: Results) -> dict[str, Table]:
     return named | {"phases": phase_table(results)}
 
 
+def dot_table(study: DotStudy) -> Table:
+    loop, call = in_words(LESSON_SECONDS["loop"]), in_words(LESSON_SECONDS[NUMPY])
+    notes = [
+        "Median time of one call by length of the vectors, float64.",
+        f"{ARRAY_LOOP}: the lesson's total += a[i] * b[i] over NumPy arrays. {LIST_INDEX_LOOP}: over lists.",
+        f"{LIST_LOOP}: for x, y in zip(a, b), over lists. {NUMPY}: BLAS, with the threads it is allowed.",
+        "Every answer agreed with the correctly rounded sum to 1e-9 relative before it was timed.",
+        f"The lesson's own figures for {LESSON_SIZE:,} numbers: {loop} for the loop, {call} for {NUMPY}.",
+        *(f"{version} {reason}." for version, reason in study.stopped.items()),
+    ]
+    times = {
+        version: {size: in_words(point.seconds) for size, point in points.items()}
+        for version, points in study.versions().items()
+    }
+    return _by_size("Dot product", study.sizes(), times, notes)
+
+
+def dot_speed_up_table(study: DotStudy) -> Table:
+    """Times faster than the baseline at every length where both ran, with the interval."""
+    base, *others = study.timed()
+    factors = {way.name: {size: ratio.factor() for size, ratio in way.over(base).items()} for way in others}
+    note = (
+        f"Times faster than the {base.name}, by length of the vectors; in brackets the 95 % bootstrap "
+        "interval of the ratio of medians, over rounds drawn for both alike."
+    )
+    return _by_size(f"Dot product: speed-up over the {base.name}", sorted(base.samples), factors, [note])
+
+
+def _by_size(
+    title: str, sizes: Sequence[int], cells: Mapping[str, Mapping[int, str]], notes: Sequence[str]
+) -> Table:
+    rows = [(version, *(found.get(size, "not run") for size in sizes)) for version, found in cells.items()]
+    return Table(title, ("version", *map("{:,}".format, sizes)), rows, notes)
+
+
+def dot_order_table(study: DotStudy) -> Table:
+    """Speed-up, first call and transfer; who overtakes whom, and where."""
+    smallest, headline = study.sizes()[0], study.headline_size()
+    rows = []
+    for version, points in study.versions().items():
+        speed_up = study.speed_up(version)
+        transfer = points[headline].transfer_seconds if headline in points else None
+        rows.append(
+            (
+                version,
+                "not run" if speed_up is None else f"{significant(speed_up)}×",
+                in_words(points[smallest].first_seconds),
+                "none" if transfer is None else in_words(transfer),
+            )
+        )
+    columns = ("version", f"speed-up, {headline:,}", f"first call, {smallest:,}", f"transfer, {headline:,}")
+    notes = (
+        f"Speed-up is over the {study.baseline()}. A first call also compiles or loads what it needs.",
+        *(one.in_words("numbers") for one in study.crossings()),
+    )
+    return Table("Dot product: who wins where", columns, rows, notes)
+
+
+def descent_table(results: Results, study: DescentStudy, title: str) -> Table:
+    first = study.runs[0].engine
+    rows = [
+        (
+            run.engine,
+            study.dtype,
+            str(run.threads) if run.threads else "GPU",
+            in_words(run.step_seconds),
+            f"{significant(study.speed_up(run))}×",
+            significant(study.bytes_per_second(run) / 1e9),
+            f"{run.costs[-1]:.5f}",
+            f"{run.train_accuracy:.1%}",
+            f"{run.test_accuracy:.1%}",
+        )
+        for run in study.runs
+    ]
+    notes = [
+        f"Cost and accuracies are those after {study.steps:,} steps from zeros.",
+        f"Learning rate: 1/L = {study.learning_rate:.3g}, L the largest curvature of the cost.",
+        f"One step: the median of {len(study.runs[0].samples)} interleaved rounds.",
+        f"X GB/s: the {in_bytes(study.matrix_bytes)} of X divided by the time of one step.",
+        f"Read bandwidth of the memory, measured here: {results.read_bandwidth / 1e9:.1f} GB/s.",
+        *cache_notes(results.machine, study.matrix_bytes),
+    ]
+    if len(study.runs) > 1:
+        notes.append(f"Costs of all steps: within {study.largest_difference:.1e} of {first}'s, relative.")
+    columns = (
+        "engine", "dtype", "threads", "one step", "speed-up", "X GB/s", "cost", "train acc.", "test acc.",
+    )  # fmt: skip
+    return Table(f"{title}: {study.n_rows:,} rows, speed-up over {first}", columns, rows, notes)
+
+
+def phase_table(results: Results) -> Table:
+    """What happens once, and the spread of what happens every step."""
+    studies = [study for study in (results.like, results.full) if study is not None]
+    columns = ["engine", "first use of all kernels"]
+    rows = [[engine, in_words(seconds)] for engine, seconds in results.compile_seconds.items()]
+    for study in studies:
+        columns += [f"taking in {study.n_rows:,} rows", f"one step, {study.n_rows:,} rows, all rounds"]
+        ran = {run.engine: run for run in study.runs}
+        for row in rows:
+            run = ran.get(row[0])
+            row += ["not run", "not run"] if run is None else [
+                in_words(run.transfer_seconds),
+                f"{in_words(min(run.samples))} to {in_words(max(run.samples))}",
+            ]  # fmt: skip
+    note = (
+        "First use compiles the kernels or loads them from a disk cache; taking in moves X and y to the "
+        "engine's memory, or does nothing where the engine reads them in place. Neither is part of a step."
+    )
+    return Table("What happens once, and how steps vary", columns, rows, (note,))
+
+
 def to_json(results: Results) -> str:
     """All raw figures: every sample and every cost, but not the weights."""
-    return json.dumps(_plain(results), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False, default=_plain) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    """Errors, arrays and dataclasses as what JSON knows; the arrays W are left out for their size."""
+    if isinstance(value, BackendUnavailableError):
+        return {"reason": value.reason, "remedy": value.remedy}
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return {name: item for name, item in vars(value).items() if name != "W"}
 
 
 def to_html(results: Results, pictures: Mapping[str, bytes]) -> str:
@@ -314,20 +289,3 @@ def to_html(results: Results, pictures: Mapping[str, bytes]) -> str:
         absent=absent(results),
         crossings=bool(results.dot.crossings()),
     )
-
-
-def _plain(value: Any) -> Any:
-    """Dataclasses, arrays and errors as what JSON knows; the arrays W are left out for their size."""
-    if is_dataclass(value):
-        return {
-            field.name: _plain(getattr(value, field.name)) for field in fields(value) if field.name != "W"
-        }
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, BackendUnavailableError):
-        return {"reason": value.reason, "remedy": value.remedy}
-    return value

@@ -13,12 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from accel_logreg.backends import BACKENDS, backend_status, load_backend
 from accel_logreg.files.atomic import publish
-from accel_logreg.kernels.numpy_vectorised.dense import sigmoid
-from accel_logreg.lesson import pictures, plots, report
-from accel_logreg.lesson.crops import Crops, make_crops
+from accel_logreg.lesson import pictures, report
+from accel_logreg.lesson.crops import make_crops
 from accel_logreg.lesson.descent import DescentStudy, compile_engines, train
-from accel_logreg.lesson.dot import DotStudy, measure_dot
-from accel_logreg.lesson.report import Results, absent, headlines, task_in_words
+from accel_logreg.lesson.dot import measure_dot
+from accel_logreg.lesson.report import Results
 from accel_logreg.measure import machine
 from accel_logreg.measure.clock import Clock
 from accel_logreg.measure.table import say, show
@@ -70,9 +69,6 @@ FULL = StudySize("full", 2000, 600, 209, 10, 100, 5, 4, DECADES, 7, 2.0, 512)
 QUICK = StudySize("quick", 800, 300, 48, 5, 60, 3, 3, DECADES, 5, 0.3, 256)
 
 
-LOOP = "python"
-
-
 def run_study(
     size: StudySize,
     *,
@@ -118,12 +114,41 @@ def run_study(
     train_crops, test_crops = make_crops(size.n_train, size.n_test, dtype=dtype, random_state=0)
     console.rule(f"accel_logreg speed-up study, {size.name}")
     show(console, report.engine_table(status, names))
-    task = task_in_words(size.n_train, size.n_test, train_crops.X.shape[1], dtype)
+    task = report.task_in_words(size.n_train, size.n_test, train_crops.X.shape[1], dtype)
     say(console, task)
     with console.status("compiling kernels, measuring the memory"):
         compile_seconds = compile_engines(names, dtype, n_threads=n_threads, clock=clock)
         bandwidth = machine.read_bandwidth(n_threads, megabytes=size.bandwidth_megabytes)
-    dot, like, full = _measure(size, names, train_crops, test_crops, n_threads, console, clock)
+    fast = [name for name in names if name != "python"]
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+
+        def bar(title: str, total: int) -> Callable[[], None]:
+            return partial(progress.advance, progress.add_task(title, total=total))
+
+        def descend(engines: list[str], rows: int, rounds: int, steps: int) -> DescentStudy:
+            return train(
+                engines,
+                train_crops.first(rows),
+                test_crops,
+                rounds=rounds,
+                steps_per_round=steps,
+                n_threads=n_threads,
+                clock=clock,
+                advance=bar(f"gradient descent, {rows:,} rows", rounds * len(engines)),
+            )
+
+        dot = measure_dot(
+            names,
+            size.dot_sizes,
+            n_threads=n_threads,
+            repeats=size.dot_rounds,
+            call_limit=size.call_limit,
+            clock=clock,
+            advance=bar("dot product, lengths", len(set(size.dot_sizes))),
+        )
+        like = descend(names, size.loop_rows, size.loop_rounds, size.loop_steps)
+        full = descend(fast, size.n_train, size.rounds, size.steps_per_round) if fast else None
     results = Results(
         study=size.name,
         n_threads=n_threads,
@@ -139,9 +164,9 @@ def run_study(
     )
     for table in report.tables(results).values():
         show(console, table)
-    for sentence in headlines(results):
+    for sentence in report.headlines(results):
         say(console, f"→ {sentence}")
-    images = _draw(results, train_crops, test_crops)
+    images = pictures.draw(results, train_crops, test_crops)
     contents = {f"{name}.svg": svg for name, svg in images.items()}
     contents[report.RESULTS] = report.to_json(results).encode()
     contents[report.PAGE] = report.to_html(results, images).encode()
@@ -178,73 +203,3 @@ def _choose(engines: Sequence[str] | None, available: list[str]) -> list[str]:
             raise ValueError(f"engine {name!r} is unknown; allowed: {', '.join(map(repr, BACKENDS))}")
         load_backend(name)  # raises, and says why, where it cannot run
     return [name for name in BACKENDS if name in engines]
-
-
-def _measure(
-    size: StudySize,
-    names: list[str],
-    train_crops: Crops,
-    test_crops: Crops,
-    n_threads: int | None,
-    console: Console,
-    clock: Clock,
-) -> tuple[DotStudy, DescentStudy, DescentStudy | None]:
-    fast = [name for name in names if name != LOOP]
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-
-        def bar(title: str, total: int) -> Callable[[], None]:
-            return partial(progress.advance, progress.add_task(title, total=total))
-
-        dot = measure_dot(
-            names,
-            size.dot_sizes,
-            n_threads=n_threads,
-            repeats=size.dot_rounds,
-            call_limit=size.call_limit,
-            clock=clock,
-            advance=bar("dot product, lengths", len(set(size.dot_sizes))),
-        )
-        like = train(
-            names,
-            train_crops.first(size.loop_rows),
-            test_crops,
-            rounds=size.loop_rounds,
-            steps_per_round=size.loop_steps,
-            n_threads=n_threads,
-            clock=clock,
-            advance=bar(f"gradient descent, {size.loop_rows:,} rows", size.loop_rounds * len(names)),
-        )
-        if not fast:
-            return dot, like, None
-        full = train(
-            fast,
-            train_crops,
-            test_crops,
-            rounds=size.rounds,
-            steps_per_round=size.steps_per_round,
-            n_threads=n_threads,
-            clock=clock,
-            advance=bar(f"gradient descent, {size.n_train:,} rows", size.rounds * len(fast)),
-        )
-    return dot, like, full
-
-
-def _draw(results: Results, train_crops: Crops, test_crops: Crops) -> dict[str, bytes]:
-    """File stem → SVG."""
-    studies = [(f"{results.like.n_rows:,} rows, all engines", results.like)]
-    if results.full is not None:
-        studies.append((f"{results.full.n_rows:,} rows, fast engines", results.full))
-    run = results.trained.runs[-1]
-    probabilities = sigmoid(load_backend(run.engine).logits(test_crops.X, run.W))
-    return {
-        "dot_time": plots.dot_time(results.dot),
-        "dot_speed_up": plots.dot_speed_up(results.dot),
-        "dot_staircase": plots.dot_staircase(results.dot, absent(results)),
-        "step_time": plots.step_time(studies),
-        "cost_curves": plots.cost_curves(studies),
-        "regions": pictures.regions(),
-        "train_crops": pictures.train_samples(train_crops),
-        "predictions": pictures.predictions(test_crops, probabilities),
-        "weights": pictures.weights(run.W, results.trained.steps),
-    }

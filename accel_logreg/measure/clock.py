@@ -15,7 +15,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
 from typing import Any, Protocol
+
+from accel_logreg.backends import load_backend
 
 
 class UnequalResultsError(ArithmeticError):
@@ -102,11 +106,7 @@ class Clock:
         with subject.around():
             if subject.synchronise is not None:
                 subject.synchronise()  # what was queued before is not this call's work
-            start = self.now()
-            subject.call()
-            if subject.synchronise is not None:
-                subject.synchronise()
-            return self.now() - start
+            return self._timed(subject, 1)
 
     def calls_for(self, subject: Subject, at_least: float) -> int:
         """How many calls make a sample of ``at_least`` seconds, from doubling numbers of real calls."""
@@ -147,22 +147,22 @@ class Clock:
 
     def _sample(self, subject: Subject, calls: int, settling: float = 0.0) -> float:
         with subject.around():
-            self._settle(subject, settling)
+            settled = self.now() + settling
+            while subject.settle is not None and self.now() < settled:
+                subject.settle()
+                if subject.synchronise is not None:
+                    subject.synchronise()
             if subject.before is not None:
                 subject.before()
             if subject.device is not None:
                 subject.device.synchronise()  # what was queued before is not this sample's work
-            seconds = self._told(subject, calls) if subject.told else self._timed(subject, calls)
+            if subject.told is None:
+                seconds = self._timed(subject, calls)
+            else:
+                seconds = sum(subject.told(subject.call()) for _ in range(calls))
             if subject.device is not None:
                 subject.device.require_done(subject.name, seconds)
             return seconds
-
-    def _settle(self, subject: Subject, settling: float) -> None:
-        settled = self.now() + settling
-        while subject.settle is not None and self.now() < settled:
-            subject.settle()
-            if subject.synchronise is not None:
-                subject.synchronise()
 
     def _timed(self, subject: Subject, calls: int) -> float:
         call, synchronise = subject.call, subject.synchronise
@@ -173,31 +173,20 @@ class Clock:
                 synchronise()
         return self.now() - start
 
-    def _told(self, subject: Subject, calls: int) -> float:
-        assert subject.told is not None
-        return sum(subject.told(subject.call()) for _ in range(calls))
-
-
-def median(seconds: Sequence[float]) -> float:
-    """The middle of the samples; of an even number, the mean of the two in the middle."""
-    return statistics.median(seconds)
-
 
 def median_seconds(call: Callable[[], object], repeats: int) -> float:
     """Of calls one after the other, after one that is not counted: it compiles, or starts threads."""
     call()
     clock, subject = Clock(), Subject("", call)
-    return median([clock.once(subject) for _ in range(repeats)])
+    return statistics.median(clock.once(subject) for _ in range(repeats))
 
 
-def device_synchroniser(engine: str) -> Callable[[], None] | None:
-    """What waits for ``engine``'s device; None for an engine whose calls are over when they return."""
-    if engine != "cupy":
-        return None
-    import cupy
-
-    synchronise: Callable[[], None] = cupy.cuda.Device().synchronize
-    return synchronise
+def engine_subject(
+    engine: str, call: Callable[[], object], n_threads: int | None = None, name: str = ""
+) -> Subject:
+    """Work of an engine with that many of its threads, over when its device is idle; named as the engine."""
+    synchronise = import_module("cupy").cuda.Device().synchronize if engine == "cupy" else None
+    return Subject(name or engine, call, partial(load_backend(engine).threads, n_threads), synchronise)
 
 
 def require_equal(what: str, value: float, reference: float, relative: float) -> None:

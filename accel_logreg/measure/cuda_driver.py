@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LIBRARY = "libcuda.so.1"
-_COMPUTE_CAPABILITY_MAJOR, _COMPUTE_CAPABILITY_MINOR = 75, 76  # CUdevice_attribute
+_COMPUTE_CAPABILITY = 75, 76  # CUdevice_attribute: major, minor
 
 
 @dataclass(frozen=True)
@@ -60,42 +60,30 @@ def ask_driver() -> CudaDriver:
         return CudaDriver(release, None, (), f"the NVIDIA driver's library {LIBRARY} was not found")
     version = None
     try:
-        version = _version(cuda)
+        number = _number(cuda, "cuDriverGetVersion")  # 1000 major + 10 minor: 12080 is "12.8"
+        version = f"{number // 1000}.{number % 1000 // 10}"
         _call(cuda, "cuInit", 0)
-        gpus = _devices(cuda)
+        gpus = tuple(_device(cuda, ordinal) for ordinal in range(_number(cuda, "cuDeviceGetCount")))
     except _CallError as error:
         return CudaDriver(release, version, (), str(error))
     return CudaDriver(release, version, gpus, "" if gpus else "the driver lists no device")
 
 
-def _version(cuda: ctypes.CDLL) -> str:
-    number = ctypes.c_int()
-    _call(cuda, "cuDriverGetVersion", ctypes.byref(number))
-    return version_text(number.value)
-
-
-def version_text(number: int) -> str:
-    """CUDA packs a version as 1000 major + 10 minor: 12080 is "12.8"."""
-    return f"{number // 1000}.{number % 1000 // 10}"
-
-
-def _devices(cuda: ctypes.CDLL) -> tuple[Gpu, ...]:
-    count = ctypes.c_int()
-    _call(cuda, "cuDeviceGetCount", ctypes.byref(count))
-    return tuple(_device(cuda, ordinal) for ordinal in range(count.value))
-
-
 def _device(cuda: ctypes.CDLL, ordinal: int) -> Gpu:
-    device = ctypes.c_int()
+    device = _number(cuda, "cuDeviceGet", ordinal)
     name = ctypes.create_string_buffer(256)
     memory = ctypes.c_size_t()
-    major, minor = ctypes.c_int(), ctypes.c_int()
-    _call(cuda, "cuDeviceGet", ctypes.byref(device), ordinal)
     _call(cuda, "cuDeviceGetName", name, len(name), device)
     _call(cuda, "cuDeviceTotalMem_v2", ctypes.byref(memory), device)
-    _call(cuda, "cuDeviceGetAttribute", ctypes.byref(major), _COMPUTE_CAPABILITY_MAJOR, device)
-    _call(cuda, "cuDeviceGetAttribute", ctypes.byref(minor), _COMPUTE_CAPABILITY_MINOR, device)
-    return Gpu(name.value.decode(), memory.value, f"{major.value}.{minor.value}")
+    major, minor = (_number(cuda, "cuDeviceGetAttribute", which, device) for which in _COMPUTE_CAPABILITY)
+    return Gpu(name.value.decode(), memory.value, f"{major}.{minor}")
+
+
+def _number(cuda: ctypes.CDLL, function: str, *arguments: int) -> int:
+    """The int that a call writes to where its first argument points."""
+    number = ctypes.c_int()
+    _call(cuda, function, ctypes.byref(number), *arguments)
+    return number.value
 
 
 def _call(cuda: ctypes.CDLL, function: str, *arguments: object) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_info
 from accel_logreg.backends import BackendUnavailableError, load_backend
 from accel_logreg.measure.clock import median_seconds
 from accel_logreg.measure.cuda_driver import Gpu, ask_driver
+from accel_logreg.measure.words import in_memory
 
 PACKAGES = ("accel_logreg", "numpy", "scipy", "scikit-learn", "threadpoolctl", "numba", "llvmlite")
 _CGROUP_CPU = Path("/sys/fs/cgroup/cpu.max")
@@ -119,8 +120,8 @@ def describe() -> Machine:
     )
 
 
-def read_bandwidth(n_threads: int | None = None, *, megabytes: int = 512, repeats: int = 7) -> float:
-    """Bytes per second at which this machine reads one large array: the median of ``repeats`` sums.
+def read_bandwidth(n_threads: int | None = None, *, megabytes: int = 512) -> float:
+    """Bytes per second at which this machine reads one large array: the median of seven sums.
 
     Where Numba runs, its threaded sum kernel reads; elsewhere ``np.sum`` on a thread per block. The sum
     is compared with its known value before anything is timed.
@@ -133,8 +134,6 @@ def read_bandwidth(n_threads: int | None = None, *, megabytes: int = 512, repeat
         Size of the float64 array, in 10⁶ bytes. It has to exceed the last-level cache by far: where it
         does not, the figure is the cache's. One thread writes it, as one thread writes most people's X;
         on a machine with several memory nodes a fit meets the same limit.
-    repeats : int
-        How many timed reads.
 
     Raises
     ------
@@ -143,7 +142,7 @@ def read_bandwidth(n_threads: int | None = None, *, megabytes: int = 512, repeat
     ArithmeticError
         The sum came out wrong: no time is given for a wrong answer.
     """
-    for name, value in (("n_threads", n_threads), ("megabytes", megabytes), ("repeats", repeats)):
+    for name, value in (("n_threads", n_threads), ("megabytes", megabytes)):
         if value is not None and value < 1:
             raise ValueError(f"{name}={value!r} must be at least 1")
     x = np.empty((megabytes * 1_000_000 // 64, 8))
@@ -155,12 +154,19 @@ def read_bandwidth(n_threads: int | None = None, *, megabytes: int = 512, repeat
         workers = usable_cores() if n_threads is None else n_threads
         with ThreadPoolExecutor(workers) as pool:
             blocks = np.array_split(x.ravel(), workers)
-            return _median_rate(lambda: float(sum(pool.map(np.sum, blocks))), expected, x.nbytes, repeats)
+            return x.nbytes / _sum_seconds(lambda: float(sum(pool.map(np.sum, blocks))), expected)
     from accel_logreg.kernels.numba_jit.reductions import array_sum
 
     with backend.threads(n_threads):
         chunks = backend.n_threads(n_threads)
-        return _median_rate(lambda: array_sum(x.ravel(), chunks), expected, x.nbytes, repeats)
+        return x.nbytes / _sum_seconds(lambda: array_sum(x.ravel(), chunks), expected)
+
+
+def _sum_seconds(read: Callable[[], float], expected: float) -> float:
+    answer = read()
+    if answer != expected:
+        raise ArithmeticError(f"the sum kernel gave {answer!r} instead of {expected!r}; nothing was timed")
+    return median_seconds(read, 7)
 
 
 def free_memory() -> int | None:
@@ -186,13 +192,6 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _median_rate(read: Callable[[], float], expected: float, n_bytes: int, repeats: int) -> float:
-    answer = read()
-    if answer != expected:
-        raise ArithmeticError(f"the sum kernel gave {answer!r} instead of {expected!r}; nothing was timed")
-    return n_bytes / median_seconds(read, repeats)
-
-
 def _lines(path: Path) -> list[str]:
     """Of a file of the system; none where it is not there."""
     try:
@@ -210,21 +209,15 @@ def _cpu_model() -> str:
 
 
 def _cpu_quota() -> float | None:
-    try:
-        quota, period = _CGROUP_CPU.read_text(encoding="utf-8").split()
-    except (OSError, ValueError):
-        return None
-    return None if quota == "max" else int(quota) / int(period)
+    words = " ".join(_lines(_CGROUP_CPU)).split()
+    return int(words[0]) / int(words[1]) if len(words) == 2 and words[0] != "max" else None
 
 
 def _cache_bytes() -> dict[str, int]:
     sizes: dict[str, int] = {}
     for index in sorted(_CACHES.glob("index*")):
-        try:
-            level, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))
-        except OSError:
-            continue
-        if kind != "Instruction":
+        level, kind, size = ("".join(_lines(index / name)) for name in ("level", "type", "size"))
+        if level and size and kind != "Instruction":
             sizes[f"L{level}{'d' if kind == 'Data' else ''}"] = int(size.removesuffix("K")) * 1024
     return sizes
 
@@ -247,3 +240,38 @@ def _nvrtc() -> str | None:
     except Exception:  # CuPy or NVRTC is missing or broken, in many ways; the doctor says which
         return None
     return f"{major}.{minor}"
+
+
+BUSY = 0.25  # share of the cores; above it the reader is warned
+
+
+def noise_cautions(
+    machine: Mapping[str, Any], load_average: float, rounds: Mapping[str, Sequence[float]], most: float
+) -> list[str]:
+    """Why times may not be the machine's best: other work in the minute before, or during the rounds.
+
+    machine : ``Machine.to_dict()``
+    rounds : what they are, such as "the rounds of numpy", and the seconds of each
+    most : slowest over fastest; above it the reader is warned of the worst
+    """
+    sentences, cores = [], machine["usable_cores"]
+    if load_average > BUSY * cores:
+        sentences.append(
+            f"Take these times with care: in the minute before, other work kept about {load_average:.1f} of "
+            f"{cores} cores busy."
+        )
+    spread, worst = max((max(seconds) / min(seconds), name) for name, seconds in rounds.items())
+    if spread > most:
+        sentences.append(
+            f"Take these times with care: {worst} differ {spread:.1f}-fold, so the machine was not quiet. "
+            "Measure again when it is."
+        )
+    return sentences
+
+
+def cache_notes(machine: Mapping[str, Any], matrix_bytes: int) -> list[str]:
+    """Why X may be read faster than memory is."""
+    cache = max(machine["cache_bytes"].values(), default=0)
+    if matrix_bytes >= cache:
+        return []
+    return [f"X fits into the last-level cache ({in_memory(cache)}), which can be faster than the memory."]

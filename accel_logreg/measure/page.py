@@ -16,7 +16,7 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from accel_logreg.measure.svg import inline, theme
+from accel_logreg.measure.pictures import inline, theme
 from accel_logreg.measure.table import Table
 from accel_logreg.measure.words import PREFIXES
 

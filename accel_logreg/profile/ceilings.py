@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from importlib import import_module
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 
 from accel_logreg.backends.blas_threads import blas_threads
 from accel_logreg.interface.engine import Engine
-from accel_logreg.measure.clock import median, median_seconds
+from accel_logreg.measure.clock import median_seconds
 from accel_logreg.measure.machine import read_bandwidth
 
 REPEATS = 5
@@ -80,12 +82,11 @@ def best_of(before: Ceilings, after: Ceilings) -> Ceilings:
     def faster(first: dict[str, float], second: dict[str, float]) -> dict[str, float]:
         return {name: max(rate, second.get(name, 0.0)) for name, rate in first.items()}
 
-    return Ceilings(
-        max(before.bandwidth, after.bandwidth),
-        before.bandwidth_of,
-        faster(before.flops, after.flops),
-        faster(before.copies, after.copies),
-        before.notes,
+    return replace(
+        before,
+        bandwidth=max(before.bandwidth, after.bandwidth),
+        flops=faster(before.flops, after.flops),
+        copies=faster(before.copies, after.copies),
     )
 
 
@@ -98,7 +99,7 @@ def host_ceilings(
     flops = {}
     for dtype in ("float32", "float64"):
         with blas_threads(threads):
-            flops[dtype] = _host_product(dtype, size)
+            flops[dtype] = _rate(size, dtype, _multiply_here)
         time.sleep(REST)
     plural = "" if threads == 1 else "s"
     return Ceilings(bandwidth, f"reading a large array, {threads} thread{plural}", flops)
@@ -124,17 +125,43 @@ def device_ceilings(cupy: Any, free_bytes: int, *, sizes: dict[str, int] | None 
     return Ceilings(bandwidth, "a large copy on the device, read and written", flops, copies, tuple(notes))
 
 
-def _factors(size: int, dtype: str) -> tuple[Array, Array]:
+Multiply = Callable[[Array, Array], tuple[Array, float]]
+
+
+def _rate(size: int, dtype: str, multiply: Multiply, loss: float = 1e-3) -> float:
+    """Flops per second of a product of two ``size`` by ``size`` matrices; correct before believed.
+
+    multiply : two factors → the first row of their product, and the median of the seconds it took
+    loss : relative to the largest entry of that row, what is lost at most
+    """
     # Random: zeros and ones take less power, and a GPU then runs at a higher clock than a fit sees.
     A, B = np.random.default_rng(0).standard_normal((2, size, size)).astype(dtype)
-    return A, B
-
-
-def _check(row: Array, A: Array, B: Array, relative: float) -> None:
-    """Correct before believed: the first row of the product, against float64."""
+    row, seconds = multiply(A, B)
     expected = A[0].astype(np.float64) @ B.astype(np.float64)
-    if not np.abs(row - expected).max() <= relative * np.abs(expected).max():
-        raise ArithmeticError(f"a matrix product in {A.dtype} is wrong; its speed is not reported")
+    if not np.abs(row - expected).max() <= loss * np.abs(expected).max():
+        raise ArithmeticError(f"a matrix product in {dtype} is wrong; its speed is not reported")
+    return 2.0 * size**3 / seconds
+
+
+def _multiply_here(A: Array, B: Array) -> tuple[Array, float]:
+    out = np.empty_like(A)
+    seconds = median_seconds(lambda: np.matmul(A, B, out=out), REPEATS)
+    return out[0], seconds
+
+
+def _device_product(cupy: Any, name: str, size: int) -> float:
+    def multiply(host_A: Array, host_B: Array) -> tuple[Array, float]:
+        A, B = cupy.asarray(host_A), cupy.asarray(host_B)
+        out = cupy.empty_like(A)
+        with ExitStack() as stack:
+            if name == "TF32":
+                linalg = import_module("cupy._core._routines_linalg")
+                stack.callback(linalg.set_compute_type, np.float32, linalg.get_compute_type(np.float32))
+                linalg.set_compute_type(np.float32, linalg.COMPUTE_TYPE_TF32)
+            seconds = _device_seconds(cupy, lambda: cupy.matmul(A, B, out=out))
+        return out[0].get(), seconds
+
+    return _rate(size, "float32", multiply, 1e-2) if name == "TF32" else _rate(size, name, multiply)
 
 
 def _device_seconds(cupy: Any, call: Callable[[], object]) -> float:
@@ -151,37 +178,10 @@ def _device_seconds(cupy: Any, call: Callable[[], object]) -> float:
     return median(seconds)
 
 
-def _host_product(dtype: str, size: int) -> float:
-    A, B = _factors(size, dtype)
-    out = np.empty_like(A)
-    seconds = median_seconds(lambda: np.matmul(A, B, out=out), REPEATS)
-    _check(out[0], A, B, 1e-3)
-    return 2.0 * size**3 / seconds
-
-
 def _device_copy(cupy: Any, n_bytes: int) -> float:
     source = cupy.ones(n_bytes // 8, np.float64)
     target = cupy.empty_like(source)
     return 2.0 * int(source.nbytes) / _device_seconds(cupy, lambda: cupy.copyto(target, source))
-
-
-def _device_product(cupy: Any, name: str, size: int) -> float:
-    dtype = "float64" if name == "float64" else "float32"
-    host_A, host_B = _factors(size, dtype)
-    A, B = cupy.asarray(host_A), cupy.asarray(host_B)
-    out = cupy.empty_like(A)
-    if name == "TF32":
-        linalg = import_module("cupy._core._routines_linalg")
-        before = linalg.get_compute_type(np.float32)
-        linalg.set_compute_type(np.float32, linalg.COMPUTE_TYPE_TF32)
-        try:
-            seconds = _device_seconds(cupy, lambda: cupy.matmul(A, B, out=out))
-        finally:
-            linalg.set_compute_type(np.float32, before)
-    else:
-        seconds = _device_seconds(cupy, lambda: cupy.matmul(A, B, out=out))
-    _check(out[0].get(), host_A, host_B, 1e-2 if name == "TF32" else 1e-3)
-    return 2.0 * size**3 / seconds
 
 
 def _pinned_copies(cupy: Any, n_bytes: int) -> dict[str, float]:

@@ -4,100 +4,70 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
-from accel_logreg.profile.record import COPIES, KERNELS, PIECES, Recorder
-
-TO_DEVICE, TO_HOST, PIECE_TO_DEVICE = "copy to the device", "copy back", "copy to the device, pinned"
+from accel_logreg.profile.record import COPIES, KERNELS, PIECES, Recorder, StandIn
 
 
-class ProfiledDevice:
+class ProfiledDevice(StandIn):
     """Passes everything on; a method whose name begins with launch, upload or download is recorded.
 
     By the beginning of their names, so that a second way to launch or to copy is recorded too. What goes
     through queues of copies is recorded on those queues (``ProfiledCopies``).
     """
 
-    def __init__(self, device: Any, recorder: Recorder) -> None:
-        self._subject, self._recorder = device, recorder
-
     def __getattr__(self, name: str) -> Any:
         member = getattr(self._subject, name)
-        for beginning, recorded in _RECORDED.items():
+        recorded: dict[str, Callable[..., Any]] = {
+            "launch": self._launch,
+            "upload": partial(self._copy, "copy to the device", "to the device"),
+            "download": partial(self._copy, "copy back", "to the host"),
+            "copies": lambda copies, *args, **kwargs: ProfiledCopies(copies(*args, **kwargs), self._recorder),
+        }
+        for beginning, call in recorded.items():
             if name.startswith(beginning) and callable(member):
-                return recorded(self._recorder, member)
+                return partial(call, member)
         return member
 
-
-def _launches(recorder: Recorder, launch: Callable[..., Any]) -> Callable[..., Any]:
-    def launch_recorded(kernel: str, *args: Any, **kwargs: Any) -> Any:
-        with recorder.span(KERNELS, kernel) as details:
+    def _launch(self, launch: Callable[..., Any], kernel: str, *args: Any, **kwargs: Any) -> Any:
+        with self._recorder.span(KERNELS, kernel) as details:
             answer = launch(kernel, *args, **kwargs)
         for name, value in zip(("grid", "threads", "shared_bytes"), args, strict=False):
             details[name] = list(value) if isinstance(value, tuple) else value
         return answer
 
-    return launch_recorded
+    def _copy(
+        self, name: str, direction: str, copy: Callable[..., Any], array: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        with self._recorder.span(COPIES, name) as details:
+            details |= {"bytes": float(array.nbytes), "direction": direction}
+            return copy(array, *args, **kwargs)
 
 
-def _copies(name: str, direction: str) -> Callable[[Recorder, Callable[..., Any]], Callable[..., Any]]:
-    def recorded(recorder: Recorder, copy: Callable[..., Any]) -> Callable[..., Any]:
-        def copy_recorded(array: Any, *args: Any, **kwargs: Any) -> Any:
-            with recorder.span(COPIES, name) as details:
-                details |= {"bytes": float(array.nbytes), "direction": direction}
-                return copy(array, *args, **kwargs)
-
-        return copy_recorded
-
-    return recorded
-
-
-class ProfiledCopies:
+class ProfiledCopies(StandIn):
     """A queue of copies beside the kernels: every copy is timed by marks on the queue's own stream.
 
     Its copies belong to what was going on when the queue was made, whichever thread sends them and when.
     """
 
     def __init__(self, copies: Any, recorder: Recorder) -> None:
-        self._subject, self._recorder, self._part = copies, recorder, recorder.part
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._subject, name)
+        super().__init__(copies, recorder)
+        self._part = recorder.part
 
     def send(self, source: Any, target: Any) -> Any:
-        span = self._recorder.span(PIECES, PIECE_TO_DEVICE, stream=self._subject.stream, part=self._part)
-        with span as details:
+        stream, name = self._subject.stream, "copy to the device, pinned"
+        with self._recorder.span(PIECES, name, stream=stream, part=self._part) as details:
             details |= {"bytes": float(source.nbytes), "direction": "to the device"}
             return self._subject.send(source, target)
 
 
-def _queues(recorder: Recorder, copies: Callable[..., Any]) -> Callable[..., Any]:
-    def copies_recorded(*args: Any, **kwargs: Any) -> Any:
-        return ProfiledCopies(copies(*args, **kwargs), recorder)
-
-    return copies_recorded
-
-
-_RECORDED: dict[str, Callable[[Recorder, Callable[..., Any]], Callable[..., Any]]] = {
-    "launch": _launches,
-    "upload": _copies(TO_DEVICE, "to the device"),
-    "download": _copies(TO_HOST, "to the host"),
-    "copies": _queues,
-}
-
-
-class _ProfiledInterchange:
+class _ProfiledInterchange(StandIn):
     """Finds the device of an array as the engine's own does, and puts the clock into it."""
-
-    def __init__(self, interchange: Any, recorder: Recorder) -> None:
-        self._subject, self._recorder = interchange, recorder
 
     def adopt(self, X: Any) -> tuple[Any, Any]:
         device, array = self._subject.adopt(X)
         return ProfiledDevice(device, self._recorder), array
-
-    def hand_over(self, array: Any, like: Any) -> Any:
-        return self._subject.hand_over(array, like)
 
 
 @contextmanager
@@ -106,17 +76,12 @@ def profiled_device(backend: Any, recorder: Recorder) -> Iterator[None]:
 
     The same for an X that lies on a GPU, on whichever.
     """
-    device = getattr(backend, "_device", None)
-    if device is None:
-        yield
-        return
-    interchange = getattr(backend, "_interchange", None)
-    backend._device = ProfiledDevice(device, recorder)
-    if interchange is not None:
-        backend._interchange = _ProfiledInterchange(interchange, recorder)
+    stand_ins = {"_device": ProfiledDevice, "_interchange": _ProfiledInterchange}
+    own = {name: getattr(backend, name) for name in stand_ins if getattr(backend, name, None) is not None}
+    for name, member in own.items():
+        setattr(backend, name, stand_ins[name](member, recorder))
     try:
         yield
     finally:
-        backend._device = device
-        if interchange is not None:
-            backend._interchange = interchange
+        for name, member in own.items():
+            setattr(backend, name, member)

@@ -16,6 +16,7 @@ from typing import Any
 STAGES, QUESTIONS, KERNELS, COPIES = "stages", "questions", "kernels", "copies"
 PIECES = "pieces"  # copies of pinned buffers, which run beside the kernels
 FIT, PREDICT = "profiled fit", "predict"  # stages; Nsight Compute looks into the first, by its NVTX range
+TAKE_ROWS = "take rows"  # the stage in which X goes into the engine's memory
 
 
 @dataclass(frozen=True)
@@ -39,19 +40,14 @@ class Span:
 
 
 class Watch:
-    """Makes marks now, and reads them when all is over. This one by a monotonic clock of the host."""
+    """Makes marks now, and reads them when all is over. This one by the host's clock.
 
-    def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
-        self._now = now
-        self._origin: Any = self.mark()
+    It is right where a call is over when it returns.
+    """
 
     def mark(self, stream: Any = None) -> Any:  # noqa: ARG002
         """Now; on a device, when what was queued before on ``stream`` is over, None being the current one."""
-        return self._now()
-
-    def since_start(self, mark: Any) -> float:
-        """Seconds from the watch's making to the mark."""
-        return self.between(self._origin, mark)
+        return time.perf_counter()
 
     def between(self, start: Any, stop: Any) -> float:
         """Seconds from one mark to another."""
@@ -59,10 +55,6 @@ class Watch:
 
     def settle(self) -> None:
         """Wait until every mark can be read."""
-
-
-class HostWatch(Watch):
-    """Right where a call is over when it returns."""
 
 
 class DeviceWatch(Watch):
@@ -75,7 +67,6 @@ class DeviceWatch(Watch):
         self._cuda = cupy.cuda
         self._device = self._cuda.Device()
         self._device.synchronize()  # what was queued before is not part of what follows
-        self._origin = self.mark()
 
     def mark(self, stream: Any = None) -> Any:
         if stream is None:
@@ -93,67 +84,6 @@ class DeviceWatch(Watch):
 
     def settle(self) -> None:
         self._device.synchronize()
-
-
-class Recorder:
-    """Spans in the order in which they begin. ``part`` is what the spans that begin now belong to.
-
-    Several threads may record at the same time; ranges are opened by the one that fits.
-    """
-
-    def __init__(self, watch: Watch, ranges: Ranges | None = None) -> None:
-        self.part = ""
-        self._watch = watch
-        self._ranges = ranges or Ranges()
-        self._open: list[_Marked] = []
-
-    @contextmanager
-    def span(
-        self, track: str, name: str, *, stream: Any = None, part: str | None = None
-    ) -> Iterator[dict[str, Any]]:
-        """Record the block; what it did may be put into the dictionary until it ends.
-
-        stream : on a device, where what the block queues is queued; None is the current one
-        part : what the span belongs to, if not to what is going on
-        """
-        part = self.part if part is None else part
-        marked = _Marked(track, name, part, {}, self._watch.mark(stream))
-        self._open.append(marked)
-        named = track in (STAGES, QUESTIONS)
-        if named:
-            self._ranges.push(name)
-        try:
-            yield marked.details
-        finally:
-            if named:
-                self._ranges.pop()
-            marked.stop = self._watch.mark(stream)
-
-    def spans(self) -> list[Span]:
-        """All that has been recorded and is over."""
-        self._watch.settle()
-        return [
-            Span(
-                marked.track,
-                marked.name,
-                self._watch.since_start(marked.start),
-                self._watch.between(marked.start, marked.stop),
-                marked.part,
-                marked.details,
-            )
-            for marked in tuple(self._open)
-            if marked.stop is not None
-        ]
-
-
-@dataclass
-class _Marked:
-    track: str
-    name: str
-    part: str
-    details: dict[str, Any]
-    start: Any
-    stop: Any = None
 
 
 @dataclass(frozen=True)
@@ -184,3 +114,59 @@ def nvtx_ranges(engine: str) -> Ranges:
     except ImportError:
         return Ranges()
     return Ranges(nvtx.push_range, nvtx.pop_range, "nvtx")
+
+
+class Recorder:
+    """Spans in the order in which they begin. ``part`` is what the spans that begin now belong to.
+
+    Several threads may record at the same time; ranges are opened by the one that fits.
+    """
+
+    def __init__(self, watch: Watch, ranges: Ranges | None = None) -> None:
+        self.part = ""
+        self.watch, self.ranges = watch, ranges or Ranges()
+        self._origin = watch.mark()
+        # Track, name, part, details and the marks of start and end; the last is there when it is over.
+        self._open: list[tuple[str, str, str, dict[str, Any], list[Any]]] = []
+
+    @contextmanager
+    def span(
+        self, track: str, name: str, *, stream: Any = None, part: str | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Record the block; what it did may be put into the dictionary until it ends.
+
+        stream : on a device, where what the block queues is queued; None is the current one
+        part : what the span belongs to, if not to what is going on
+        """
+        details: dict[str, Any] = {}
+        marks = [self.watch.mark(stream)]
+        self._open.append((track, name, self.part if part is None else part, details, marks))
+        named = track in (STAGES, QUESTIONS)
+        if named:
+            self.ranges.push(name)
+        try:
+            yield details
+        finally:
+            if named:
+                self.ranges.pop()
+            marks.append(self.watch.mark(stream))
+
+    def spans(self) -> list[Span]:
+        """All that has been recorded and is over."""
+        self.watch.settle()
+        between, origin = self.watch.between, self._origin
+        return [
+            Span(track, name, between(origin, marks[0]), between(*marks), part, details)
+            for track, name, part, details, marks in tuple(self._open)
+            if len(marks) == 2
+        ]
+
+
+class StandIn:
+    """In the place of ``subject``, whose own everything is that is not recorded."""
+
+    def __init__(self, subject: Any, recorder: Recorder) -> None:
+        self._subject, self._recorder = subject, recorder
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._subject, name)

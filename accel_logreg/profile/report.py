@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-from accel_logreg.measure.clock import median
+from accel_logreg.measure.machine import cache_notes, noise_cautions
 from accel_logreg.measure.table import Table
-from accel_logreg.measure.words import in_bytes, in_flops, in_memory, in_percent, in_words, significant
+from accel_logreg.measure.words import in_bytes, in_flops, in_percent, in_words, significant
 from accel_logreg.profile.record import COPIES, KERNELS, PIECES, QUESTIONS, STAGES, Span
 from accel_logreg.profile.result import Profile, Sum, beside_kernels, breakdown, copies, kernels, questions
 
 FORMAT_VERSION = 1
-BUSY = 0.25  # share of the cores; above it the reader is warned
-UNSTEADY = 1.5  # slowest plain fit over fastest; the same
+UNSTEADY = 1.5  # slowest plain fit over fastest; above it the reader is warned
 COSTLY = 0.1  # what the profiler may add to a fit; the same
 
 
@@ -41,38 +41,29 @@ def facts(profile: Profile) -> list[tuple[str, str]]:
 
 def cautions(profile: Profile) -> list[str]:
     """Why the figures may not be this machine's best."""
-    sentences = list(profile.warnings)
-    cores = profile.machine["usable_cores"]
-    if profile.load_average > BUSY * cores:
-        sentences.append(
-            "Take these times with care: in the minute before, other work kept about "
-            f"{profile.load_average:.1f} of {cores} cores busy."
-        )
-    spread = max(profile.plain) / min(profile.plain)
-    if spread > UNSTEADY:
-        sentences.append(
-            f"Take these times with care: the plain fits differ {spread:.1f}-fold, so the machine was not "
-            "quiet."
-        )
+    fits = {"the plain fits": profile.plain}
+    noise = noise_cautions(profile.machine, profile.load_average, fits, UNSTEADY)
     cost = median(profile.profiled) / median(profile.plain) - 1.0
-    if cost > COSTLY:
-        sentences.append(f"The profiler itself costs {cost:.0%} here: many short questions.")
-    return sentences
+    costly = [f"The profiler itself costs {cost:.0%} here: many short questions."] if cost > COSTLY else []
+    return [*profile.warnings, *noise, *costly]
 
 
 def tables(profile: Profile) -> dict[str, Table]:
     """By name; "kernels" only where there are any."""
+    spans = profile.spans_of_fit()
+    asked, launched = questions(spans, profile.ceilings), kernels(spans)
+    note = "Between the events before and after a launch; what a launch waits for on the host counts with it."
     named = {
-        "stages": stage_table(profile),
-        "questions": question_table(profile),
-        "work": work_table(profile),
-        "kernels": kernel_table(profile),
-        "ceilings": ceiling_table(profile),
+        "stages": _stages(profile),
+        "questions": _calls(profile, "Questions asked through the interface", "question", "calls", asked),
+        "work": _work(profile, asked),
+        "kernels": _calls(profile, "Kernels", "kernel", "launches", launched, note),
+        "ceilings": _ceilings(profile),
     }
     return {name: table for name, table in named.items() if table.rows}
 
 
-def stage_table(profile: Profile) -> Table:
+def _stages(profile: Profile) -> Table:
     """What happens once, what one fit is made of, and a prediction."""
     spans = profile.spans_of_fit()
     parts = breakdown(spans)
@@ -96,27 +87,28 @@ def stage_table(profile: Profile) -> Table:
         for one in copies(spans)
     ]
     if any(span.track == PIECES for span in spans):
-        rows.append(
-            share("    of it beside kernels", beside_kernels(spans), "pinned copies while a kernel ran")
-        )
-    for one in questions(profile.prediction(), profile.ceilings):
-        remark = f"{profile.n_rows:,} rows, {_rate(one)}"
-        rows.append(("predict", in_words(one.total), "", remark))
-    return Table("Stages", ("stage", "time", "of fit", "remark"), tuple(rows))
+        both = beside_kernels(spans)
+        rows.append(share("    of it beside kernels", both, "pinned copies while a kernel ran"))
+    rows += [
+        ("predict", in_words(one.total), "", f"{profile.n_rows:,} rows, {_rate(one)}")
+        for one in questions(profile.prediction(), profile.ceilings)
+    ]
+    return Table("Stages", ("stage", "time", "of fit", "remark"), rows)
 
 
-def question_table(profile: Profile) -> Table:
-    spans = profile.spans_of_fit()
-    fit = breakdown(spans).fit
-    rows = tuple(_timed(one, fit) for one in questions(spans, profile.ceilings))
-    columns = ("question", "calls", "total", "median", "of fit")
-    return Table("Questions asked through the interface, one fit", columns, rows)
+def _calls(profile: Profile, title: str, kind: str, calls: str, sums: Sequence[Sum], *notes: str) -> Table:
+    """How often and how long, in one fit."""
+    fit = breakdown(profile.spans_of_fit()).fit
+    rows = [
+        (one.name, str(one.calls), in_words(one.total), in_words(one.median), f"{one.total / fit:.1%}")
+        for one in sums
+    ]
+    return Table(f"{title}, one fit", (kind, calls, "total", "median", "of fit"), rows, notes)
 
 
-def work_table(profile: Profile) -> Table:
+def _work(profile: Profile, asked: Sequence[Sum]) -> Table:
     """What the questions moved and computed, against the ceilings."""
-    sums = questions(profile.spans_of_fit(), profile.ceilings)
-    rows = tuple(
+    rows = [
         (
             one.name,
             f"{one.reads:.2f}",
@@ -126,30 +118,18 @@ def work_table(profile: Profile) -> Table:
             "" if one.percent is None else in_percent(one.percent),
             one.bound,
         )
-        for one in sums
-    )
+        for one in asked
+    ]
     columns = ("question", "reads", "X moved", "GB/s", "GFLOP/s", "ceiling", "bound by")
     notes = [
         "X moved: reads of X times its bytes. GFLOP/s: of the formula, exponentials not counted.",
         "Ceiling: the shortest time that the ceilings below allow, in percent of the time it took.",
+        *([] if profile.on_device else cache_notes(profile.machine, profile.matrix_bytes)),
     ]
-    cache = max(profile.machine["cache_bytes"].values(), default=0)
-    if not profile.on_device and profile.matrix_bytes < cache:
-        notes.append(
-            f"X fits into the last-level cache ({in_memory(cache)}), which can be faster than the memory."
-        )
-    return Table("The same against the ceilings", columns, rows, tuple(notes))
+    return Table("The same against the ceilings", columns, rows, notes)
 
 
-def kernel_table(profile: Profile) -> Table:
-    spans = profile.spans_of_fit()
-    fit = breakdown(spans).fit
-    rows = tuple(_timed(one, fit) for one in kernels(spans))
-    note = "Between the events before and after a launch; what a launch waits for on the host counts with it."
-    return Table("Kernels, one fit", ("kernel", "launches", "total", "median", "of fit"), rows, (note,))
-
-
-def ceiling_table(profile: Profile) -> Table:
+def _ceilings(profile: Profile) -> Table:
     ceilings = profile.ceilings
     rows = [("memory", f"{in_bytes(ceilings.bandwidth)}/s", ceilings.bandwidth_of)]
     for name, rate in ceilings.flops.items():
@@ -158,7 +138,7 @@ def ceiling_table(profile: Profile) -> Table:
         rows.append((f"copy {name}", f"{in_bytes(rate)}/s", "pinned memory"))
     one_read = profile.matrix_bytes / ceilings.bandwidth
     notes = (f"One read of X takes at least {in_words(one_read)} from memory.", *ceilings.notes)
-    return Table("Ceilings, measured in this run", ("ceiling", "measured", "how"), tuple(rows), notes)
+    return Table("Ceilings, measured in this run", ("ceiling", "measured", "how"), rows, notes)
 
 
 def to_json(profile: Profile) -> str:
@@ -185,10 +165,6 @@ def _plain(one: Sum) -> dict[str, Any]:
     return {**asdict(one), "calls": one.calls, "total": one.total, "median": one.median, **rates}
 
 
-def _timed(one: Sum, fit: float) -> tuple[str, ...]:
-    return one.name, str(one.calls), in_words(one.total), in_words(one.median), f"{one.total / fit:.1%}"
-
-
 def _rate(one: Sum) -> str:
     return f"{in_bytes(one.bytes_per_second)}/s"
 
@@ -212,18 +188,13 @@ def to_trace(profile: Profile) -> str:
     """
     used = {span.track for span in profile.spans}
     names = {1: f"accel_logreg, {profile.engine}", 2: f"{profile.engine} device"}
-    processes = sorted({_TRACKS[track][0] for track in used})
-    events = [_name("process_name", process, 0, names[process]) for process in processes]
     lanes = _lanes([span for span in profile.spans if span.track == PIECES])
-    for track in _TRACKS:
-        if track in used:
-            process, thread, name = _TRACKS[track]
-            events.append(_name("thread_name", process, thread, name))
-    process, thread, name = _TRACKS[PIECES]
-    events += [  # of several queues at once
-        _name("thread_name", process, thread + lane, f"{name}, {lane + 1}")
-        for lane in range(1, 1 + max(lanes.values(), default=0))
-    ]
+    shown = [place for track, place in _TRACKS.items() if track in used]
+    process, thread, name = _TRACKS[PIECES]  # of which several queues at once have a lane each
+    shown += [(process, thread + k, f"{name}, {k + 1}") for k in range(1, 1 + max(lanes.values(), default=0))]
+    processes = sorted({process for process, *_ in shown})
+    events = [_name("process_name", process, 0, names[process]) for process in processes]
+    events += [_name("thread_name", *place) for place in shown]
     for span in profile.spans:
         process, thread, _ = _TRACKS[span.track]
         thread += lanes.get(id(span), 0)

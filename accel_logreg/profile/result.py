@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from statistics import median
 from typing import Any
 
+import numpy as np
+
 from accel_logreg import LogisticRegression
-from accel_logreg.measure.clock import median
 from accel_logreg.profile.ceilings import Ceilings
-from accel_logreg.profile.record import COPIES, FIT, KERNELS, PIECES, QUESTIONS, STAGES, Span
-from accel_logreg.profile.rows import TAKE_ROWS
+from accel_logreg.profile.record import COPIES, FIT, KERNELS, PIECES, QUESTIONS, STAGES, TAKE_ROWS, Span
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,9 @@ class Settings:
             raise ValueError(f"n_threads={self.n_threads} must be at least 1; leave it out for all cores")
 
     def model(self) -> LogisticRegression:
-        return LogisticRegression(
-            backend=self.backend,
-            solver=self.solver,
-            C=self.C,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            random_state=self.seed,
-            n_threads=self.n_threads,
-        )
+        parameters = asdict(self)
+        del parameters["repeats"]
+        return LogisticRegression(random_state=parameters.pop("seed"), **parameters)
 
 
 @dataclass(frozen=True)
@@ -142,7 +137,7 @@ class Sum:
     reads : float
         Of X, all rows: a pass over a tenth of them is a tenth.
     bytes, flops : float
-        Of all calls; what the formula needs, see profile/work.py.
+        Of all calls; what the formula needs, see profile/rows.py.
     percent : float or None
         How near the calls came to the time that the ceilings allow; None where nothing was counted.
     bound : str
@@ -241,27 +236,28 @@ def copies(spans: Sequence[Span]) -> tuple[Sum, ...]:
 
 def beside_kernels(spans: Sequence[Span]) -> float:
     """Seconds of copies of pinned pieces during which a kernel ran too: what they did not cost."""
-    kernels_run = _merged([(span.start, span.end) for span in spans if span.track == KERNELS])
-    copied = _merged([(span.start, span.end) for span in spans if span.track == PIECES])
-    both, first = 0.0, 0
-    for start, end in copied:
-        while first < len(kernels_run) and kernels_run[first][1] <= start:
-            first += 1
-        for begin, stop in kernels_run[first:]:
-            if begin >= end:
-                break
-            both += min(end, stop) - max(start, begin)
-    return both
+    kernels_run = _merged([span for span in spans if span.track == KERNELS])
+    if not kernels_run:
+        return 0.0
+    edges = np.ravel(kernels_run)
+    busy = np.append(0.0, np.cumsum(np.diff(edges) * (np.arange(len(edges) - 1) % 2 == 0)))
+
+    def until(time: float) -> float:
+        """Seconds of kernels before a time."""
+        return float(np.interp(time, edges, busy))
+
+    copied = _merged([span for span in spans if span.track == PIECES])
+    return sum(until(end) - until(start) for start, end in copied)
 
 
-def _merged(stretches: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The same stretches of time in order, those that touch as one."""
+def _merged(spans: Sequence[Span]) -> list[tuple[float, float]]:
+    """Start and end of stretches of time in order; spans that touch are in one."""
     merged: list[tuple[float, float]] = []
-    for start, end in sorted(stretches):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = merged[-1][0], max(merged[-1][1], end)
+    for span in sorted(spans, key=lambda span: span.start):
+        if merged and span.start <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(merged[-1][1], span.end)
         else:
-            merged.append((start, end))
+            merged.append((span.start, span.end))
     return merged
 
 

@@ -1,35 +1,71 @@
-"""The door with a clock in it: rows and a backend that pass every question on and record what it took.
+"""The interface with a clock in it: rows and an engine that pass every question on and record what it took.
 
-Engines know nothing of this. The classes are made from the door's own list of questions, so a question
-that is added there is recorded here.
+Engines know nothing of this. The classes are made from the interface's own list of questions, so a question
+that is added there is recorded here. What a question is worth, its flops, is counted from shapes alone: a
+multiplication and an addition are two. The exponential of a row is not counted, nor what an engine adds to
+the formula: padding, a second reading, conversions. So percentages of a ceiling are not too high.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from accel_logreg.interface.engine import Engine
 from accel_logreg.interface.rows import AmongRows, Quantised, Rows
-from accel_logreg.profile.record import QUESTIONS, STAGES, Recorder
-from accel_logreg.profile.work import arguments_of, arithmetic, flops, rows_looked_at
+from accel_logreg.profile.record import QUESTIONS, STAGES, TAKE_ROWS, Recorder, StandIn
 
 _NO_QUESTION = ("placed", "pick", "take", "column_moments", "among_rows")  # which do not read X
-TAKE_ROWS = "take rows"  # the stage in which X goes into the engine's memory
+# Per entry of the rows that a question looks at.
+_FLOPS_AN_ENTRY = {
+    "loss_grad": 4,  # z, then g
+    "hessian_product": 6,  # z and X V, then the sum
+    "hessian_diagonal": 5,  # z; a square, its product with the weight, the sum
+    "combination": 2,
+    "logits": 2,
+    "largest_entry": 1,
+}
 
 
-class _StandIn:
-    """Everything that is not asked through the door is the subject's own."""
+def arguments_of(
+    side: type, question: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The arguments by name, defaults included."""
+    bound = _signature(side, question).bind(None, *args, **kwargs)
+    bound.apply_defaults()
+    return dict(bound.arguments)
 
-    def __init__(self, subject: Any, recorder: Recorder) -> None:
-        self._subject, self._recorder = subject, recorder
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._subject, name)
+@cache
+def _signature(side: type, question: str) -> inspect.Signature:
+    return inspect.signature(getattr(side, question))
 
 
-class _RowsStandIn(_StandIn):
+def flops(question: str, m: int, d: int, arguments: Mapping[str, Any], answer: Any) -> float:
+    """Of a question about m rows of d features; 0 for one that only moves rows, or is not known here."""
+    p = d + 1
+    if question == "hessian" or (question == "low_precision_hessian" and answer is not None):
+        return float(m) * (4 * d + p * (p + 1))  # z; centre and scale; half of a symmetric matrix
+    if question == "gram":
+        return float(m) * d + float(m) * (m + 1) * d
+    if question == "descend":
+        return 4.0 * m * d * int(arguments["steps"])
+    if question == "small_fit" and answer is not None:
+        steps = len(answer.costs) - 1
+        return float(m) * (4 * d * (steps + 1) + p * (p + 1) * steps)
+    return float(_FLOPS_AN_ENTRY.get(question, 0)) * m * d
+
+
+def _arithmetic(question: str, arguments: Mapping[str, Any]) -> str:
+    """The width in which a question is allowed to multiply."""
+    if question == "low_precision_hessian":
+        return "int8"
+    return "float32" if question == "hessian" and arguments["precision"] == "float32" else "float64"
+
+
+class _RowsStandIn(StandIn):
     """Rows whose questions are timed; samples taken from them are the same.
 
     matrix_bytes : of X, all rows
@@ -46,33 +82,33 @@ class _RowsStandIn(_StandIn):
         ask = getattr(self._subject, question)
         if question in _NO_QUESTION:
             return ask(*args, **kwargs)
-        return self.timed(question, ask, type(self), args, kwargs)
+        return self.timed(question, ask, arguments_of(type(self), question, args, kwargs), args, kwargs)
 
     def timed(
         self,
         question: str,
         ask: Callable[..., Any],
-        door: type,
+        asked: Mapping[str, Any],
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
     ) -> Any:
-        """The answer of ``ask``, whose arguments are those of the class's question."""
-        rows = self._subject
-        before = rows.reads
+        """The answer of ``ask``; ``asked`` are its arguments by name."""
+        rows, before = self._subject, self._subject.reads
         with self._recorder.span(QUESTIONS, question) as details:
             answer = ask(*args, **kwargs)
-        asked = arguments_of(door, question, args, kwargs)
-        m = rows_looked_at(question, rows.n_rows, asked)
+        sample = asked.get("sample") or asked.get("picked")
+        m = rows.n_rows if sample is None else len(sample.rows)
+        m = len(asked["a"]) if question == "combination" else m
         reads = rows.reads - before
-        details |= {
-            "rows": m,
-            "sampled": m < self._n_all,
-            "reads": reads,
-            "bytes": float(round(reads * self._matrix_bytes)),
-            "flops": flops(question, m, rows.n_features, asked, answer),
-            "arithmetic": arithmetic(question, asked),
-            "answered": answer is not None,
-        }
+        details |= _details(
+            m,
+            sampled=m < self._n_all,
+            reads=reads,
+            n_bytes=round(reads * self._matrix_bytes),
+            flops=flops(question, m, rows.n_features, asked, answer),
+            arithmetic=_arithmetic(question, asked),
+            answered=answer is not None,
+        )
         if isinstance(answer, Rows):
             return ProfiledRows(answer, self._recorder, self._matrix_bytes, self._n_all)
         if isinstance(answer, Quantised):
@@ -80,7 +116,29 @@ class _RowsStandIn(_StandIn):
         return answer
 
 
-class _QuantisedStandIn(_StandIn):
+def _details(
+    rows: int,
+    *,
+    reads: float,
+    n_bytes: float,
+    flops: float,
+    arithmetic: str = "float64",
+    sampled: bool = False,
+    answered: bool = True,
+) -> dict[str, Any]:
+    """What a question did, as a span holds it."""
+    return {
+        "rows": rows,
+        "sampled": sampled,
+        "reads": reads,
+        "bytes": float(n_bytes),
+        "flops": flops,
+        "arithmetic": arithmetic,
+        "answered": answered,
+    }
+
+
+class _QuantisedStandIn(StandIn):
     """A copy in few bits whose questions are timed. ``rows`` count its bytes as reads of X."""
 
     def __init__(self, copy: Quantised, recorder: Recorder, rows: Rows, matrix_bytes: int) -> None:
@@ -88,42 +146,32 @@ class _QuantisedStandIn(_StandIn):
         self._rows, self._matrix_bytes = rows, matrix_bytes
 
     def _ask(self, question: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        rows = self._rows
-        before = rows.reads
+        rows, before = self._rows, self._rows.reads
         with self._recorder.span(QUESTIONS, f"rough {question}") as details:
             answer = getattr(self._subject, question)(*args, **kwargs)
         reads = rows.reads - before
-        details |= {
-            "rows": rows.n_rows,
-            "sampled": False,
-            "reads": reads,
-            "bytes": float(round(reads * self._matrix_bytes)),
-            "flops": 4.0 * rows.n_rows * rows.n_features,  # a product with X̂ and one with its transpose
-            "arithmetic": "float32",
-            "answered": True,
-        }
+        work = 4.0 * rows.n_rows * rows.n_features  # a product with X̂ and one with its transpose
+        n_bytes = round(reads * self._matrix_bytes)
+        details |= _details(rows.n_rows, reads=reads, n_bytes=n_bytes, flops=work, arithmetic="float32")
         return answer
 
 
-class _BackendStandIn(_StandIn):
+class _BackendStandIn(StandIn):
     """An engine whose rows are timed, and its predictions."""
 
     def __init__(self, backend: Engine, recorder: Recorder) -> None:
         super().__init__(backend, recorder)
         self.name = backend.name
-        self.rates = backend.rates  # the door has its own, which __getattr__ would not pass
+        self.rates = backend.rates  # the interface has its own, which __getattr__ would not pass
 
     def _ask(self, question: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         ask = getattr(self._subject, question)
+        asked = arguments_of(Engine, question, args, kwargs)
         if question == "small_fit":
             rows, *rest = args
-
-            def small_fit(_rows: Any, *rest: Any, **kwargs: Any) -> Any:
-                return ask(rows._subject, *rest, **kwargs)
-
-            return rows.timed(question, small_fit, Engine, (rows, *rest), kwargs)
+            return rows.timed(question, ask, asked, (rows._subject, *rest), kwargs)
         if question == "place":
-            X = arguments_of(Engine, question, args, kwargs)["X"]
+            X = asked["X"]
             with self._recorder.span(STAGES, TAKE_ROWS):
                 rows = ask(*args, **kwargs)
             return ProfiledRows(rows, self._recorder, int(X.nbytes), int(X.shape[0]))
@@ -131,26 +179,28 @@ class _BackendStandIn(_StandIn):
             return ask(*args, **kwargs)
         with self._recorder.span(QUESTIONS, question) as details:
             z = ask(*args, **kwargs)
-        asked = arguments_of(Engine, question, args, kwargs)
-        m, d = asked["X"].shape
-        details |= {
-            "rows": m,
-            "sampled": False,
-            "reads": 1.0,
-            "bytes": float(asked["X"].nbytes),
-            "flops": flops(question, m, d, asked, z),
-            "arithmetic": "float64",
-            "answered": True,
-        }
+        (m, d), n_bytes = asked["X"].shape, asked["X"].nbytes
+        details |= _details(m, reads=1.0, n_bytes=n_bytes, flops=flops(question, m, d, asked, z))
         return z
 
 
-def questions_of(*doors: type) -> tuple[str, ...]:
+def questions_of(*sides: type) -> tuple[str, ...]:
     """The public methods of a side of the interface."""
-    members = {name: member for door in doors for name, member in vars(door).items()}
+    members = {name: member for side in sides for name, member in vars(side).items()}
     return tuple(
         name for name, member in members.items() if inspect.isfunction(member) and not name.startswith("_")
     )
+
+
+def _with_clock(name: str, stand_in: type[StandIn], *sides: type) -> Any:
+    """A class of the interface whose every public method is ``stand_in._ask`` with the method's name."""
+    hidden = {name for side in sides for name in side.__abstractmethods__}  # type: ignore[attr-defined]
+    methods: dict[str, Any] = {"__doc__": stand_in.__doc__}
+    for question in {*questions_of(*sides), *hidden}:
+        methods[question] = _passed_on(question)
+        side = next(side for side in sides if hasattr(side, question))
+        methods[question].__signature__ = _signature(side, question)
+    return type(sides[0])(name, (stand_in, *sides), methods)
 
 
 def _passed_on(question: str) -> Callable[..., Any]:
@@ -159,18 +209,6 @@ def _passed_on(question: str) -> Callable[..., Any]:
 
     ask.__name__ = question
     return ask
-
-
-def _with_clock(name: str, stand_in: type[_StandIn], *doors: type) -> Any:
-    """A class of the interface whose every public method is ``stand_in._ask`` with the method's name."""
-    questions = questions_of(*doors)
-    hidden = {name for door in doors for name in door.__abstractmethods__}  # type: ignore[attr-defined]
-    methods = {question: _passed_on(question) for question in {*questions, *hidden}}
-    for question, method in methods.items():
-        method.__signature__ = inspect.signature(  # type: ignore[attr-defined]
-            next(getattr(door, question) for door in doors if hasattr(door, question))
-        )
-    return type(doors[0])(name, (stand_in, *doors), {**methods, "__doc__": stand_in.__doc__})
 
 
 ProfiledQuantised = _with_clock("ProfiledQuantised", _QuantisedStandIn, Quantised)

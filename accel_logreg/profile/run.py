@@ -24,17 +24,7 @@ from accel_logreg.measure.machine import describe
 from accel_logreg.profile.ceilings import Ceilings, best_of, device_ceilings, host_ceilings
 from accel_logreg.profile.device import profiled_device
 from accel_logreg.profile.problem import Problem
-from accel_logreg.profile.record import (
-    FIT,
-    PREDICT,
-    STAGES,
-    DeviceWatch,
-    HostWatch,
-    Ranges,
-    Recorder,
-    Watch,
-    nvtx_ranges,
-)
+from accel_logreg.profile.record import FIT, PREDICT, STAGES, DeviceWatch, Recorder, Watch, nvtx_ranges
 from accel_logreg.profile.result import Profile, Settings, fit_part, of, predict_part
 from accel_logreg.profile.rows import ProfiledBackend
 
@@ -72,45 +62,58 @@ def run_profile(
     start = time.perf_counter()
     backend = resolve(settings.backend, problem.X)
     loading = time.perf_counter() - start
-    clock = (watch_of if watch is None else watch)(backend)
-    ranges = nvtx_ranges(backend.name)
-    recorder = Recorder(clock, ranges)
-    run = _Run(problem, settings, backend, recorder)
-    compiling = run.compile()
+    recorder = Recorder((watch_of if watch is None else watch)(backend), nvtx_ranges(backend.name))
+    fits = _Fits(problem, settings, backend, recorder)
+    compiling = fits.compile()
     report("measuring this machine's ceilings")
     with recorder.span(STAGES, "measure ceilings"):
         before = measure(backend, settings)
     report("first fit, which compiles or loads what is left")
-    first_fit = run.plain_fit("first fit")
+    first_fit = fits.plain("first fit")
     plain, parts = [], range(settings.repeats)
     for index in parts:
         report(f"fit {index + 1} of {settings.repeats}, without and with the profiler")
-        plain.append(run.plain_fit("plain fit"))
-        run.profiled_fit(index)
+        plain.append(fits.plain("plain fit"))
+        fits.profiled(index)
     with recorder.span(STAGES, "measure ceilings"):
         ceilings = best_of(before, measure(backend, settings))
-    recorder.part = ""
     spans = tuple(recorder.spans())
     profiled = tuple(span.seconds for span in of(spans, STAGES, FIT))
-    chosen = sorted(parts, key=lambda index: profiled[index])[(settings.repeats - 1) // 2]
-    return run.profile(
+    X, model, on_device = problem.X, fits.model, isinstance(recorder.watch, DeviceWatch)
+    return Profile(
+        machine=describe().to_dict(),
         load_average=load_average,
-        ceilings=ceilings,
-        spans=spans,
-        ranges=ranges,
-        watch=clock,
+        settings=settings,
+        source=problem.source,
+        n_rows=X.shape[0],
+        n_features=X.shape[1],
+        dtype=str(X.dtype),
+        matrix_bytes=X.nbytes,
+        engine=model.backend_,
+        solver=model.solver_,
+        threads=0 if on_device else backend.n_threads(settings.n_threads),
+        iterations=int(model.n_iter_[0]),
+        cost=float(model.history_["cost"][-1]),
+        gap=float(model.gap_),
+        gap_kind=str(model.gap_kind_),
+        reads=float(model.history_["reads"][-1]),
         loading=loading,
         compiling=compiling,
         first_fit=first_fit,
         plain=tuple(plain),
         profiled=profiled,
-        chosen=chosen,
+        chosen=sorted(parts, key=lambda index: profiled[index])[(settings.repeats - 1) // 2],
+        ceilings=ceilings,
+        clock="device events" if on_device else "monotonic clock",
+        nvtx=recorder.ranges.source,
+        warnings=tuple(fits.warnings),
+        spans=spans,
     )
 
 
 def watch_of(backend: Engine) -> Watch:
     """Device events for the engine on a GPU, the host's clock for the others."""
-    return DeviceWatch(import_module("cupy")) if backend.name == "cupy" else HostWatch()
+    return DeviceWatch(import_module("cupy")) if backend.name == "cupy" else Watch()
 
 
 def ceilings_of(backend: Engine, settings: Settings) -> Ceilings:
@@ -121,42 +124,43 @@ def ceilings_of(backend: Engine, settings: Settings) -> Ceilings:
     return device_ceilings(import_module("cupy"), device._device.free_bytes())
 
 
-class _Run:
-    """The fits, and the last model."""
+class _Fits:
+    """What is timed, the last model, and what the estimator warned of."""
 
     def __init__(self, problem: Problem, settings: Settings, backend: Engine, recorder: Recorder) -> None:
         self._problem, self._settings = problem, settings
         self._backend, self._recorder = backend, recorder
         self._stand_in: Any = ProfiledBackend(backend, recorder)
-        self._warnings: dict[str, None] = {}
         self._cost: float | None = None
-        self._model: LogisticRegression = settings.model()
+        self.model: LogisticRegression = settings.model()
+        self.warnings: dict[str, None] = {}
 
     def compile(self) -> float:
+        """Seconds of the kernels' first use."""
         dtype = np.float32 if self._problem.X.dtype == np.float32 else np.float64
-        start = time.perf_counter()
-        with (
-            self._recorder.span(STAGES, "compile or load kernels"),
-            self._backend.threads(self._settings.n_threads),
-        ):
-            self._backend.warm_up(dtype)
-        return time.perf_counter() - start
+        with self._backend.threads(self._settings.n_threads):
+            return self._timed("compile or load kernels", lambda: self._backend.warm_up(dtype))
 
-    def plain_fit(self, name: str) -> float:
+    def plain(self, name: str) -> float:
+        """Seconds of a fit without a clock in the interface."""
         self._recorder.part = name
+        return self._timed(name, self._fit)
+
+    def _timed(self, name: str, call: Callable[[], object]) -> float:
         start = time.perf_counter()
         with self._recorder.span(STAGES, name):
-            self._fit()
+            call()
         return time.perf_counter() - start
 
-    def profiled_fit(self, index: int) -> None:
+    def profiled(self, index: int) -> None:
+        """A fit with one, and a prediction."""
         recorder = self._recorder
         recorder.part = fit_part(index)
         with stand_in(self._stand_in), profiled_device(self._backend, recorder):
             with recorder.span(STAGES, FIT):
                 self._fit()
             recorder.part = predict_part(index)
-            W = np.append(self._model.coef_[0], self._model.intercept_[0])
+            W = np.append(self.model.coef_[0], self.model.intercept_[0])
             with self._backend.threads(self._settings.n_threads), recorder.span(STAGES, PREDICT):
                 self._stand_in.logits(self._problem.X, W)
         recorder.part = ""
@@ -165,34 +169,10 @@ class _Run:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             model = self._settings.model().fit(self._problem.X, self._problem.y)
-        self._warnings |= {str(warning.message): None for warning in caught}
+        self.warnings |= {str(warning.message): None for warning in caught}
         cost = float(model.history_["cost"][-1])
         if self._cost is None:
             self._cost = cost
         # Threads may add in another order, and each fit stops anywhere within tol.
         require_equal("a fit", cost, self._cost, max(_SAME_COST, 2.0 * self._settings.tol))
-        self._model = model
-
-    def profile(self, *, ranges: Ranges, watch: Watch, **measured: Any) -> Profile:
-        X, model, on_host = self._problem.X, self._model, isinstance(watch, HostWatch)
-        return Profile(
-            machine=describe().to_dict(),
-            settings=self._settings,
-            source=self._problem.source,
-            n_rows=X.shape[0],
-            n_features=X.shape[1],
-            dtype=str(X.dtype),
-            matrix_bytes=X.nbytes,
-            engine=model.backend_,
-            solver=model.solver_,
-            threads=self._backend.n_threads(self._settings.n_threads) if on_host else 0,
-            iterations=int(model.n_iter_[0]),
-            cost=float(model.history_["cost"][-1]),
-            gap=float(model.gap_),
-            gap_kind=str(model.gap_kind_),
-            reads=float(model.history_["reads"][-1]),
-            clock="monotonic clock" if on_host else "device events",
-            nvtx=ranges.source,
-            warnings=tuple(self._warnings),
-            **measured,
-        )
+        self.model = model

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from accel_logreg.files.atomic import publish
-from accel_logreg.lesson.plots import speed_up, staircase
 from accel_logreg.measure.page import render
+from accel_logreg.measure.pictures import speed_up, staircase
 from accel_logreg.measure.table import Table
 from accel_logreg.measure.words import significant
 from bench.report import peers as peers_file

@@ -6,25 +6,23 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-from matplotlib import rc_context
+from matplotlib.figure import Figure
 
-from accel_logreg.measure.axes import (
+from accel_logreg.measure.pictures import (
     BLACK,
     BLUE,
     GREEN,
     ORANGE,
     PURPLE,
-    STYLE,
     VERMILION,
-    Look,
+    drawn,
     legend_below,
     log_axes,
-    new_figure,
+    new_axes,
 )
-from accel_logreg.measure.clock import median
-from accel_logreg.measure.svg import to_svg
 from accel_logreg.measure.words import significant
 
 FORMAT = "accel_logreg peers"
@@ -33,7 +31,7 @@ TARGET = 1e-6  # a peer has to come this close to be compared with
 PROMISE = 1e-8  # how close our default says it comes
 FLOOR = 1e-15  # what is nearer than that is drawn there: float64 tells no more
 NAMED = 5  # peers with a colour; more would be a thicket
-LOOKS: tuple[Look, ...] = (
+LOOKS = (
     (BLUE, "s", "--"),
     (VERMILION, "^", "-"),
     (GREEN, "D", ":"),
@@ -87,30 +85,25 @@ def read(path: Path) -> list[PeerShape]:
         raise PeersError(f"{path} is not a whole file of 'make peers': {error!r}") from None
 
 
-def panel(shape: PeerShape) -> bytes:
+@drawn
+def panel(shape: PeerShape) -> Figure:
     """One shape as SVG; it must have lines."""
-    with rc_context(STYLE):
-        figure = new_figure(4.9)
-        axes = figure.add_subplot()
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        for solver in shape.unnamed:
-            axes.plot(*_columns(shape.lines[solver]), color="0.75", marker=".", lw=0.9, ms=4, zorder=1.5)
-        for k, solver in enumerate(shape.named):
-            ours = solver == OURS
-            colour, marker, dash = (BLACK, "o", "-") if ours else LOOKS[(k - 1) % len(LOOKS)]
-            axes.plot(
-                *_columns(shape.lines[solver]), color=colour, marker=marker, ls=dash, label=solver,
-                lw=2.6 if ours else 1.4, ms=7 if ours else 5, zorder=3 if ours else 2,
-            )  # fmt: skip
-        for gap in (TARGET, PROMISE):
-            axes.axhline(gap, color="0.5", lw=1.0, ls=(0, (5, 3)), zorder=1)
-        axes.set_xlabel("time of one fit, warm, log scale")
-        axes.set_ylabel("(J − J*) / J*")
-        axes.set_title(_title(shape))
-        log_axes(axes, x="seconds", y="gaps")
-        legend_below(figure, axes)
-        return to_svg(figure)
+    words = {"xlabel": "time of one fit, warm, log scale", "ylabel": "(J − J*) / J*", "title": _title(shape)}
+    figure, axes = new_axes(4.9, log=True, **words)
+    for solver in shape.unnamed:
+        axes.plot(*_columns(shape.lines[solver]), color="0.75", marker=".", lw=0.9, ms=4, zorder=1.5)
+    for k, solver in enumerate(shape.named):
+        ours = solver == OURS
+        colour, marker, dash = (BLACK, "o", "-") if ours else LOOKS[(k - 1) % len(LOOKS)]
+        axes.plot(
+            *_columns(shape.lines[solver]), color=colour, marker=marker, ls=dash, label=solver,
+            lw=2.6 if ours else 1.4, ms=7 if ours else 5, zorder=3 if ours else 2,
+        )  # fmt: skip
+    for gap in (TARGET, PROMISE):
+        axes.axhline(gap, color="0.5", lw=1.0, ls=(0, (5, 3)), zorder=1)
+    log_axes(axes, x="seconds", y="gaps")
+    legend_below(figure, axes)
+    return figure
 
 
 def _columns(line: Line) -> tuple[list[float], list[float]]:

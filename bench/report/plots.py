@@ -11,24 +11,24 @@ from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 from matplotlib.ticker import MaxNLocator
 
-from accel_logreg.lesson.plots import Step
-from accel_logreg.lesson.speedups import Crossing, Timed, crossings
-from accel_logreg.measure.axes import (
+from accel_logreg.measure.intervals import Crossing, Interval, Timed, crossings
+from accel_logreg.measure.pictures import (
     BLACK,
     ENGINE_COLOURS,
-    ENGINE_MARKERS,
     STYLE,
+    Step,
+    draw_lines,
+    drawn,
     legend_below,
     log_axes,
-    looks,
-    new_figure,
+    new_axes,
+    to_svg,
 )
-from accel_logreg.measure.intervals import Interval
-from accel_logreg.measure.svg import to_svg
 from accel_logreg.measure.words import in_percent, in_words, significant
 from bench.report.document import BenchDocument, Record
 from bench.report.table import faster, order, share_of_X, way
@@ -39,6 +39,7 @@ LADDER = ("loop over arrays", "loop over lists", "NumPy", "Numba, 1 thread", "Nu
 _ENGINE_OF = dict(zip(LADDER, ("python", "python", "numpy", "numba", "numba", "cupy"), strict=True))
 PASSES = ("pass", "csr")
 MOST_BARS = 24
+_MARKERS = {"python": "o", "numpy": "s", "numba": "^", "cupy": "D"}
 AXES: dict[str, Callable[[Record], int]] = {
     "rows": lambda record: record.shape[0],
     "columns": lambda record: record.shape[1] if len(record.shape) > 1 else 1,
@@ -145,10 +146,9 @@ def _roofline(
     passes: Sequence[Record], bandwidth: float, memory: str, products: Mapping[str, float]
 ) -> bytes:
     with rc_context(STYLE):
-        figure = new_figure(4.8)
-        axes = figure.add_subplot()
-        axes.set_xscale("log")
-        axes.set_yscale("log")
+        figure, axes = new_axes(
+            4.8, log=True, xlabel="flops per byte of X, log scale", ylabel="GFLOP/s, log scale"
+        )
         titles = {}
         points = [_point(record) for record in passes]
         for number, (record, (x, y)) in enumerate(zip(passes, points, strict=True)):
@@ -162,8 +162,6 @@ def _roofline(
         axes.set_xlim(min(xs) / 2.5, max(xs) * 6.0)
         axes.set_ylim(min(ys) / 2.5, max(ys) * 2.5)
         name = _ceilings(axes, bandwidth, memory, products)
-        axes.set_xlabel("flops per byte of X, log scale")
-        axes.set_ylabel("GFLOP/s, log scale")
         # From a cache, X may come faster than the memory's ceiling: no merit of the engine's.
         fair = [record for record in passes if record.cache != "hot"] or passes
         best = max(fair, key=lambda record: record.percent_of_ceiling or 0.0)
@@ -182,7 +180,7 @@ def _roofline(
 
 
 def _look(engine: str) -> dict[str, Any]:
-    return {"marker": ENGINE_MARKERS.get(engine, "o"), "color": ENGINE_COLOURS.get(engine, BLACK)}
+    return {"marker": _MARKERS.get(engine, "o"), "color": ENGINE_COLOURS.get(engine, BLACK)}
 
 
 def _point(record: Record) -> tuple[float, float]:
@@ -278,65 +276,49 @@ CAPTIONS = {
 }
 
 
-def scaling(axis: str, curves: Sequence[Curve], ceilings: Mapping[str, float]) -> bytes:
+@drawn
+def scaling(axis: str, curves: Sequence[Curve], ceilings: Mapping[str, float]) -> Figure:
     """One SVG for one axis: "rows", "columns" or "threads"."""
-    with rc_context(STYLE):
-        figure = new_figure(3.9 + 0.19 * len(curves))
-        axes = figure.add_subplot()
-        if axis == "threads":
-            _threads(axes, curves)
-        else:
-            _times(axes, curves, axis)
-        bandwidth = ceilings.get("read bandwidth")
-        note = f"; memory reads {significant(bandwidth / 1e9)} GB/s" if bandwidth else ""
-        axes.set_title(f"Over {axis}{note if axis == 'threads' else ''}")
-        legend_below(figure, axes, 1)
-        return to_svg(figure)
+    bandwidth = ceilings.get("read bandwidth")
+    note = f"; memory reads {significant(bandwidth / 1e9)} GB/s" if bandwidth and axis == "threads" else ""
+    figure, axes = new_axes(3.9 + 0.19 * len(curves), title=f"Over {axis}{note}", xlabel=axis)
+    if axis == "threads":
+        _threads(axes, curves)
+    else:
+        _times(axes, curves)
+    legend_below(figure, axes, 1)
+    return figure
 
 
-def _times(axes: Axes, curves: Sequence[Curve], axis: str) -> None:
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+def _times(axes: Axes, curves: Sequence[Curve]) -> None:
+    axes.set(xscale="log", yscale="log", ylabel="median time of one call")
     medians = [
-        [(size, Interval(record.median_seconds, *record.interval)) for size, record in curve.points]
+        {size: Interval(record.median_seconds, *record.interval) for size, record in curve.points}
         for curve in curves
     ]
     _lines(axes, curves, medians)
     limits = axes.get_xlim(), axes.get_ylim()
     left = limits[0][0]
     for points in medians:  # grey rays of slope one, through the end of every line
-        size, last = points[-1]
-        axes.plot([left, size], [last.value * left / size, last.value], color="0.75", lw=0.8, zorder=1)
-    axes.set_xlim(*limits[0])
-    axes.set_ylim(*limits[1])
-    axes.set_xlabel(axis)
-    axes.set_ylabel("median time of one call")
+        size = max(points)
+        last = points[size].value
+        axes.plot([left, size], [last * left / size, last], color="0.75", lw=0.8, zorder=1)
+    axes.set(xlim=limits[0], ylim=limits[1])
     log_axes(axes, x="counts", y="seconds")
 
 
 def _threads(axes: Axes, curves: Sequence[Curve]) -> None:
     most = max(size for curve in curves for size, _ in curve.points)
     axes.plot([1, most], [1, most], color="0.75", lw=0.8, zorder=1)
-    gains = [
-        [(size, faster(record, curve.points[0][1])) for size, record in curve.points] for curve in curves
-    ]
+    gains = [{size: faster(record, curve.points[0][1]) for size, record in curve.points} for curve in curves]
     _lines(axes, curves, gains)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("threads")
     axes.set_ylabel(f"times faster than on {'one' if curves[0].points[0][0] == 1 else 'the fewest'}")
     axes.set_ylim(0.0, None)
 
 
-def _lines(axes: Axes, curves: Sequence[Curve], values: Sequence[Sequence[tuple[int, Interval]]]) -> None:
-    """A line a curve through its values, and a band where their intervals are known."""
-    styles = looks([curve.engine for curve in curves])
-    for curve, points, (colour, marker, dash) in zip(curves, values, styles, strict=True):
-        sizes, heights = zip(*((size, one.value) for size, one in points), strict=True)
-        axes.plot(sizes, heights, color=colour, marker=marker, ls=dash, ms=5, label=curve.name)
-        known = [(size, one.low, one.high) for size, one in points if one.known]
-        if known:
-            at, low, high = zip(*known, strict=True)
-            axes.fill_between(at, low, high, color=colour, alpha=0.22, lw=0)
+def _lines(axes: Axes, curves: Sequence[Curve], values: Sequence[Mapping[int, Interval]]) -> None:
+    draw_lines(axes, [(curve.name, curve.engine, one) for curve, one in zip(curves, values, strict=True)])
 
 
 def memory(document: BenchDocument) -> bytes | None:
@@ -347,21 +329,21 @@ def memory(document: BenchDocument) -> bytes | None:
         return None
     known = [record for record in records if record.name in shares]
     shown = sorted(known, key=lambda record: -shares[record.name])[:MOST_BARS]
-    with rc_context(STYLE):
-        figure = new_figure(1.0 + 0.34 * len(shown))
-        axes = figure.add_subplot()
-        for level, record in enumerate(shown):
-            share = shares[record.name]
-            axes.barh(level, share, 0.62, color=ENGINE_COLOURS.get(record.engine, BLACK))
-            axes.annotate(
-                in_percent(share), (share, level), (4, 0), textcoords="offset points", va="center",
-                fontsize=9.5,
-            )  # fmt: skip
-        names = [f"{way(record)}\n{record.group}" for record in shown]
-        axes.set_yticks(range(len(shown)), names, fontsize=8.5)
-        axes.set_ylim(len(shown) - 0.4, -0.6)
-        axes.set_xlim(0.0, 1.18 * max(shares.values()) or 1.0)
-        axes.grid(visible=False, axis="y")
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} %")
-        axes.set_xlabel("extra memory at the peak, percent of X")
-        return to_svg(figure)
+    return _memory([(record, shares[record.name]) for record in shown])
+
+
+@drawn
+def _memory(shown: Sequence[tuple[Record, float]]) -> Figure:
+    figure, axes = new_axes(1.0 + 0.34 * len(shown), xlabel="extra memory at the peak, percent of X")
+    for level, (record, share) in enumerate(shown):
+        axes.barh(level, share, 0.62, color=ENGINE_COLOURS.get(record.engine, BLACK))
+        axes.annotate(
+            in_percent(share), (share, level), (4, 0), textcoords="offset points", va="center", fontsize=9.5
+        )
+    names = [f"{way(record)}\n{record.group}" for record, _ in shown]
+    axes.set_yticks(range(len(shown)), names, fontsize=8.5)
+    axes.set_ylim(len(shown) - 0.4, -0.6)
+    axes.set_xlim(0.0, 1.18 * max(share for _, share in shown) or 1.0)
+    axes.grid(visible=False, axis="y")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} %")
+    return figure

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from accel_logreg.backends import BACKENDS
-from accel_logreg.lesson.speedups import factor
 from accel_logreg.measure.intervals import Interval, ratio_interval
 from accel_logreg.measure.table import Table, plain_lines
 from accel_logreg.measure.words import (
@@ -124,7 +123,7 @@ def record_table(
     bases = [base_of(record, groups[record.group]) for record in records]
     cells = {name: [say(record) for record in records] for name, say in _COLUMNS.items()}
     pairs = list(zip(records, bases, strict=True))
-    cells["times faster"] = ["" if base is one else factor(faster(one, base)) for one, base in pairs]
+    cells["times faster"] = ["" if base is one else faster(one, base).factor() for one, base in pairs]
     cells["than"] = ["" if base is one else way(base) for one, base in pairs]
     shown = [name for name, column in cells.items() if any(column) and name not in omitted]
     return Table(title, tuple(shown), tuple(zip(*(cells[name] for name in shown), strict=True)))

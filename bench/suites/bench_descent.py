@@ -10,7 +10,7 @@ import pytest
 
 from accel_logreg.interface.answers import Descent
 from accel_logreg.interface.engine import Engine
-from accel_logreg.profile.work import flops
+from accel_logreg.profile.rows import flops
 from bench.harness.questions import ask
 from bench.harness.work import Work
 from bench.problems.dense import Float64, Problem, correlated, descend, pixels

@@ -11,7 +11,7 @@ import pytest
 
 from accel_logreg.interface.engine import Engine
 from accel_logreg.interface.rows import Precision, Rows
-from accel_logreg.profile.work import flops
+from accel_logreg.profile.rows import flops
 from bench.harness.questions import ask
 from bench.harness.work import Work
 from bench.judge import answers

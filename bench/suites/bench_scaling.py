@@ -10,7 +10,7 @@ import pytest
 
 from accel_logreg.interface.engine import Engine
 from accel_logreg.measure.machine import usable_cores
-from accel_logreg.profile.work import flops
+from accel_logreg.profile.rows import flops
 from bench.harness import questions
 from bench.harness.work import Work
 from bench.judge.answers import Judge, close_gradient

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from statistics import median
 
-from accel_logreg.measure.clock import Clock, Subject, median
+from accel_logreg.measure.clock import Clock, Subject
 from accel_logreg.measure.words import in_words, significant
 
 ROUNDS = 7

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from accel_logreg.measure.clock import Clock, Subject, UnequalResultsError, median, require_equal
+from accel_logreg.measure.clock import Clock, Subject, UnequalResultsError, require_equal
 from accel_logreg.measure.words import in_memory, in_words, significant
 
 
@@ -108,10 +108,6 @@ def test_refuses_no_rounds_and_repeated_names(fake: FakeTime) -> None:
         fake.clock().interleaved([fake.work("a", 1.0)], repeats=0)
     with pytest.raises(ValueError, match="names of subjects must differ"):
         fake.clock().interleaved([fake.work("a", 1.0), fake.work("a", 1.0)], repeats=1)
-
-
-def test_median_ignores_one_disturbed_round() -> None:
-    assert median((1.0, 1.1, 90.0)) == 1.1
 
 
 @pytest.mark.parametrize("value", [1.0 + 2e-9, float("nan"), float("inf")])

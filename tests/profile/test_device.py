@@ -34,9 +34,9 @@ from accel_logreg.profile.record import (
     QUESTIONS,
     STAGES,
     DeviceWatch,
-    HostWatch,
     Recorder,
     Span,
+    Watch,
 )
 from accel_logreg.profile.report import to_trace
 from accel_logreg.profile.result import Profile, Settings, beside_kernels, breakdown, copies, kernels
@@ -127,7 +127,7 @@ class PlainDevice:
 
 
 def test_a_device_passes_everything_on_and_records_launches_and_copies() -> None:
-    plain, recorder = PlainDevice(), Recorder(HostWatch())
+    plain, recorder = PlainDevice(), Recorder(Watch())
     device = ProfiledDevice(plain, recorder)
     assert device.limits == "limits"
     assert device.empty(3).size == 3
@@ -150,13 +150,13 @@ def test_a_device_passes_everything_on_and_records_launches_and_copies() -> None
 def test_the_device_is_put_back() -> None:
     device = PlainDevice()
     backend = SimpleNamespace(_device=device)
-    with profiled_device(backend, Recorder(HostWatch())):
+    with profiled_device(backend, Recorder(Watch())):
         assert isinstance(backend._device, ProfiledDevice)
     assert backend._device is device
-    with pytest.raises(ZeroDivisionError), profiled_device(backend, Recorder(HostWatch())):
+    with pytest.raises(ZeroDivisionError), profiled_device(backend, Recorder(Watch())):
         raise ZeroDivisionError
     assert backend._device is device
-    with profiled_device(SimpleNamespace(), Recorder(HostWatch())):
+    with profiled_device(SimpleNamespace(), Recorder(Watch())):
         pass
 
 
@@ -167,7 +167,7 @@ def played(driver: Driver) -> tuple[Profile, Counter[str]]:
     device: Any = backend._device
     before: list[int] = []
 
-    class Watch(DeviceWatch):
+    class Noting(DeviceWatch):
         """Notes how many kernels had been launched at every mark."""
 
         def mark(self, stream: Any = None) -> Any:
@@ -176,7 +176,7 @@ def played(driver: Driver) -> tuple[Profile, Counter[str]]:
 
     cuda = SimpleNamespace(cuda=PlayedCuda())
     with stand_in(backend):
-        profile = small_profile("cupy", rows=40, features=3, repeats=1, watch=lambda _backend: Watch(cuda))
+        profile = small_profile("cupy", rows=40, features=3, repeats=1, watch=lambda _backend: Noting(cuda))
     assert backend._device is device
     # Marks count milliseconds from the first: span.start says which one began it.
     (fit,) = [span for span in profile.spans if span.name == "profiled fit"]
@@ -308,7 +308,7 @@ def test_queues_at_once_get_lanes_of_their_own(played: tuple[Profile, Counter[st
 
 
 def test_an_x_on_a_gpu_is_profiled_on_its_own_device(driver: Driver) -> None:
-    backend, recorder = PlayedCupyBackend(driver), Recorder(HostWatch())
+    backend, recorder = PlayedCupyBackend(driver), Recorder(Watch())
     X = np.random.default_rng(0).normal(size=(40, 3))
     with profiled_device(backend, recorder):
         rows = backend.place(CupyLike(X, ordinal=1), np.arange(40) % 2.0, None)
@@ -319,7 +319,7 @@ def test_an_x_on_a_gpu_is_profiled_on_its_own_device(driver: Driver) -> None:
 
 
 def test_a_fit_to_an_x_on_a_gpu_has_the_same_parts(driver: Driver) -> None:
-    backend, recorder = PlayedCupyBackend(driver), Recorder(HostWatch())
+    backend, recorder = PlayedCupyBackend(driver), Recorder(Watch())
     X = np.random.default_rng(0).normal(size=(60, 3))
     stood_in: Any = ProfiledBackend(backend, recorder)
     model = LogisticRegression(backend="cupy")
@@ -450,4 +450,4 @@ def test_ceilings_of_a_host_engine_are_the_hosts(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(profile_run, "host_ceilings", host)
     assert ceilings_of(load_backend("numpy"), Settings("numpy", n_threads=1)) is CEILINGS
     assert asked == [1]
-    assert isinstance(watch_of(load_backend("numpy")), HostWatch)
+    assert isinstance(watch_of(load_backend("numpy")), Watch)

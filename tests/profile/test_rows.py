@@ -14,16 +14,15 @@ from accel_logreg.interface.answers import RowSample
 from accel_logreg.interface.arrays import Csr
 from accel_logreg.interface.engine import Engine
 from accel_logreg.interface.rows import AmongRows, Rows
-from accel_logreg.profile.record import QUESTIONS, STAGES, HostWatch, Ranges, Recorder, nvtx_ranges
-from accel_logreg.profile.rows import ProfiledBackend, ProfiledRows, questions_of
-from accel_logreg.profile.work import arguments_of, flops
+from accel_logreg.profile.record import QUESTIONS, STAGES, Ranges, Recorder, Watch, nvtx_ranges
+from accel_logreg.profile.rows import ProfiledBackend, ProfiledRows, arguments_of, flops, questions_of
 
 N, D = 60, 5
 
 
 @pytest.fixture
 def recorder() -> Recorder:
-    return Recorder(HostWatch())
+    return Recorder(Watch())
 
 
 @pytest.fixture
@@ -182,7 +181,7 @@ def test_the_engine_comes_back_after_an_error(recorder: Recorder) -> None:
 
 def test_a_question_that_fails_is_still_closed(rng: np.random.Generator) -> None:
     said: list[str] = []
-    recorder = Recorder(HostWatch(), Ranges(said.append, lambda: said.append("pop")))
+    recorder = Recorder(Watch(), Ranges(said.append, lambda: said.append("pop")))
     rows = ProfiledBackend(load_backend("numpy"), recorder).place(rng.random((4, 2)), np.ones(4), None)
     with pytest.raises(AssertionError):
         rows.loss_grad(np.zeros(9))
@@ -218,7 +217,7 @@ def test_ranges_go_through_what_is_there(engine: str, module: str, monkeypatch: 
     monkeypatch.setattr(module_under_test, "import_module", find)
     ranges = nvtx_ranges(engine)
     assert ranges.source == module
-    recorder = Recorder(HostWatch(), ranges)
+    recorder = Recorder(Watch(), ranges)
     with recorder.span(STAGES, "outer"), recorder.span(QUESTIONS, "inner"), recorder.span("kernels", "k"):
         pass
     assert nvtx.said == ["outer", "inner", "pop", "pop"]  # kernels have their own row in Nsight

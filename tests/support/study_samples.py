@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from accel_logreg.interface.engine import BackendUnavailableError
 from accel_logreg.kernels.numpy_vectorised.dense import sigmoid
-from accel_logreg.lesson import pictures, plots
+from accel_logreg.lesson import pictures
 from accel_logreg.lesson.crops import make_crops
 from accel_logreg.lesson.descent import train
 from accel_logreg.lesson.dot import measure_dot
@@ -42,11 +42,11 @@ def curves(results: Results) -> dict[str, bytes]:
     """The pictures that show figures."""
     studies = [("few rows", results.like)]
     return {
-        "dot_time": plots.dot_time(results.dot),
-        "dot_speed_up": plots.dot_speed_up(results.dot),
-        "dot_staircase": plots.dot_staircase(results.dot, absent(results)),
-        "step_time": plots.step_time(studies),
-        "cost_curves": plots.cost_curves(studies),
+        "dot_time": pictures.dot_time(results.dot),
+        "dot_speed_up": pictures.dot_speed_up(results.dot),
+        "dot_staircase": pictures.dot_staircase(results.dot, absent(results)),
+        "step_time": pictures.step_time(studies),
+        "cost_curves": pictures.cost_curves(studies),
     }
 
 

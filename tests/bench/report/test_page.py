@@ -17,7 +17,6 @@ for _package in ("jinja2", "matplotlib", "PIL"):
 from support import bench_samples  # noqa: E402
 from support.bench_samples import NO_GPU, document, only  # noqa: E402
 
-from accel_logreg.lesson.speedups import factor  # noqa: E402
 from bench.report import document as bench_document  # noqa: E402
 from bench.report import page as bench_report  # noqa: E402
 from bench.report import peers as bench_peers  # noqa: E402
@@ -85,7 +84,7 @@ def test_a_row_says_what_its_record_holds(sample: BenchDocument) -> None:
     assert row["reads"] == "5.25"
     assert row["than"] == "numpy"
     base = next(one for one in sample.groups()[record.group] if one.engine == "numpy")
-    assert row["times faster"] == factor(faster(record, base))
+    assert row["times faster"] == faster(record, base).factor()
     assert row["of ceiling"] == f"{record.percent_of_ceiling:.0f} %"
 
 

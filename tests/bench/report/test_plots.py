@@ -12,8 +12,7 @@ for _package in ("jinja2", "matplotlib", "PIL"):
 
 from support.bench_samples import NO_GPU, document, only  # noqa: E402
 
-from accel_logreg.lesson.speedups import Timed, crossings, leads  # noqa: E402
-from accel_logreg.measure.intervals import Interval  # noqa: E402
+from accel_logreg.measure.intervals import Interval, Timed, crossings  # noqa: E402
 from bench.report import plots as bench_plots  # noqa: E402
 from bench.report.document import BenchDocument  # noqa: E402
 from bench.report.page import sections  # noqa: E402
@@ -92,7 +91,7 @@ def test_equals_do_not_cross() -> None:
     ],
 )
 def test_who_leads(ratio: Interval, expected: bool | None) -> None:
-    assert leads(ratio) is expected
+    assert ratio.leads is expected
 
 
 def test_one_length_is_no_curve(sample: BenchDocument) -> None:

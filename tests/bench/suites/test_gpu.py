@@ -19,7 +19,7 @@ from support.cuda_host.played_arrays import CupyLike
 
 from accel_logreg import LogisticRegression
 from accel_logreg.measure.clock import Clock
-from accel_logreg.profile.record import HostWatch
+from accel_logreg.profile.record import Watch
 from bench import rivals
 from bench.harness import gpu_fixture, gpu_place, laboratory, measuring
 from bench.harness.gpu_place import Place
@@ -41,7 +41,7 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture
 def place(played_engine: PlayedCupyBackend) -> Place:
     gpu_place.problem_at.cache_clear()
-    return Place(played_engine, np, CupyLike, HostWatch, lambda: 1e9, played_engine.release_memory)
+    return Place(played_engine, np, CupyLike, Watch, lambda: 1e9, played_engine.release_memory)
 
 
 def done(work: Work) -> Any:
