@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,20 @@ _RESCALE = "Remove those rows, rescale the column, or keep it in --dtype float64
 
 class DataError(ValueError):
     """A data file cannot be used as asked; the message names what is wrong and the remedy."""
+
+
+@contextmanager
+def open_npz(path: Path, wrong: type[ValueError], remedy: str) -> Iterator[Any]:
+    """The arrays of an NPZ file, none of Python objects; raises ``wrong`` where it is none or damaged."""
+    with path.open("rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise wrong(f"{path} is not an NPZ file, or it is cut short; {remedy}")
+        file.seek(0)
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                yield arrays
+        except (EOFError, KeyError, zlib.error, zipfile.BadZipFile) as error:
+            raise wrong(f"{path} is damaged: {error}; {remedy}") from error
 
 
 def must_exist(path: Path, wanted: Iterable[str], columns: Sequence[str], *, kind: str = "column") -> None:

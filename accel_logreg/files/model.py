@@ -8,10 +8,9 @@ their bytes, and JSON the shortest decimal that rounds to them.
 from __future__ import annotations
 
 import json
+import math
 import os
 import warnings
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from accel_logreg.estimator import LogisticRegression
 from accel_logreg.files.atomic import atomic_write
-from accel_logreg.files.codec import decode, decode_array, encode, encode_array
+from accel_logreg.files.checks import open_npz
 
 SUFFIXES = (".json", ".npz")
 FORMAT = "accel_logreg model"
@@ -30,6 +29,7 @@ FORMAT_VERSION = 1
 _SCALARS = ("n_features_in_", "backend_", "solver_", "gap_", "gap_kind_")
 _ARRAYS = ("coef_", "intercept_", "classes_", "n_iter_")
 _HISTORY = "history_."
+_REMEDY = "save the model again"
 
 
 class ModelFileError(ValueError):
@@ -115,9 +115,9 @@ def read_model_file(path: str | os.PathLike[str]) -> tuple[LogisticRegression, d
     except ModelFileError:
         raise
     except KeyError as error:
-        raise ModelFileError(f"{path} lacks {error.args[0]!r}; save the model again") from error
+        raise ModelFileError(f"{path} lacks {error.args[0]!r}; {_REMEDY}") from error
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise ModelFileError(f"{path} is inconsistent: {error}; save the model again") from error
+        raise ModelFileError(f"{path} is inconsistent: {error}; {_REMEDY}") from error
 
 
 def _suffix(path: Path) -> str:
@@ -156,28 +156,21 @@ def _read_json(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     try:
         header = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise ModelFileError(
-            f"{path} is not JSON, or it is cut short: {error}; save the model again"
-        ) from error
+        raise ModelFileError(f"{path} is not JSON, or it is cut short: {error}; {_REMEDY}") from error
     _check_format(path, header)
     return header, {name: decode_array(stored) for name, stored in header["arrays"].items()}
 
 
 def _read_npz(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    with path.open("rb") as file:
-        if not zipfile.is_zipfile(file):
-            raise ModelFileError(f"{path} is not an NPZ file, or it is cut short; save the model again")
-        file.seek(0)
+    with open_npz(path, ModelFileError, _REMEDY) as stored:
         try:
-            with np.load(file, allow_pickle=False) as stored:
-                header: Any = json.loads(str(stored["header"])) if "header" in stored.files else None
-                _check_format(path, header)
-                arrays = {name: stored[name] for name in stored.files if name != "header"}
+            header: Any = json.loads(str(stored["header"])) if "header" in stored.files else None
+            _check_format(path, header)
+            return header, {name: stored[name] for name in stored.files if name != "header"}
         except ModelFileError:
             raise
-        except (ValueError, EOFError, KeyError, zlib.error, zipfile.BadZipFile, RecursionError) as error:
-            raise ModelFileError(f"{path} is damaged: {error}; save the model again") from error
-    return header, arrays
+        except (ValueError, RecursionError) as error:  # an array of Python objects, or a header of no JSON
+            raise ModelFileError(f"{path} is damaged: {error}; {_REMEDY}") from error
 
 
 def _check_format(path: Path, header: Any) -> None:
@@ -185,9 +178,7 @@ def _check_format(path: Path, header: Any) -> None:
         raise ModelFileError(f"{path} is not an accel_logreg model; name a file that save_model wrote")
     version = header.get("format_version")
     if not isinstance(version, int) or version < 1:
-        raise ModelFileError(
-            f"{path} has format_version={version!r}, not a positive integer; save the model again"
-        )
+        raise ModelFileError(f"{path} has format_version={version!r}, not a positive integer; {_REMEDY}")
     if version > FORMAT_VERSION:
         raise ModelFileError(
             f"{path} has format version {version}, and this accel_logreg reads up to {FORMAT_VERSION}; "
@@ -230,3 +221,61 @@ def _check_fitted(fitted: dict[str, Any]) -> None:
     for name in ("coef_", "intercept_"):
         if fitted[name].dtype.kind != "f" or not np.isfinite(fitted[name]).all():
             raise ValueError(f"{name} holds something else than finite floating-point numbers")
+
+
+# ---- Python values and arrays ↔ what strict JSON can hold ------------------------------------------------
+
+KINDS = "biufU"  # bool, integers, floats, fixed-width strings: nothing that would need a pickle
+
+
+def encode(value: Any) -> Any:
+    """A scalar, or a dict of scalars, as JSON.
+
+    JSON has neither infinities nor keys that are not strings: C=inf becomes {"float": "inf"}, and a
+    dict such as class_weight becomes {"pairs": [[key, value], …]}.
+
+    Raises
+    ------
+    ValueError
+        Anything else.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": repr(value)}
+    if isinstance(value, dict):
+        return {"pairs": [[encode(key), encode(item)] for key, item in value.items()]}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise ValueError(f"a model file cannot hold {value!r} of type {type(value).__name__}")
+
+
+def decode(value: Any) -> Any:
+    """The inverse of ``encode``; ValueError for what it never writes."""
+    if isinstance(value, dict):
+        match value:
+            case {"float": str(text)} if len(value) == 1:
+                return float(text)
+            case {"pairs": list(pairs)} if len(value) == 1:
+                return {decode(key): decode(item) for key, item in pairs}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise ValueError(f"{value!r} is not a value of a model file")
+
+
+def encode_array(array: NDArray[Any]) -> dict[str, Any]:
+    """dtype, shape and the values in C order."""
+    return {
+        "dtype": array.dtype.str,
+        "shape": list(array.shape),
+        "values": [encode(value) for value in array.ravel().tolist()],
+    }
+
+
+def decode_array(stored: Any) -> NDArray[Any]:
+    """The inverse of ``encode_array``; KeyError, TypeError or ValueError for what it never writes."""
+    dtype = np.dtype(stored["dtype"])
+    if dtype.kind not in KINDS:
+        raise ValueError(f"dtype {stored['dtype']!r} is not allowed")
+    values = [decode(value) for value in stored["values"]]
+    return np.array(values, dtype=dtype).reshape(stored["shape"])

@@ -14,8 +14,7 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 from accel_logreg import LogisticRegression, ModelFileError, load_model, save_model
-from accel_logreg.files.codec import decode, encode
-from accel_logreg.files.model import read_model_file
+from accel_logreg.files.model import decode, encode, read_model_file
 
 SUFFIXES = (".json", ".npz")
 
