@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import warnings
 from collections.abc import Callable, Sequence
@@ -98,17 +99,28 @@ def note(text: str) -> None:
     err.print(f"note: {text}")
 
 
-def check_output(path: Path, suffixes: Sequence[str]) -> None:
+def check_output(path: Path, suffixes: Sequence[str] = (), option: str = "--output") -> None:
     """Refuse a file that could not be written, before any work is done for it."""
-    if path.suffix.lower() not in suffixes:
-        raise ValueError(f"--output {path}: the name must end in one of {', '.join(suffixes)}")
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise ValueError(f"{option} {path}: the name must end in one of {', '.join(suffixes)}")
     if path.is_dir():
-        raise ValueError(f"--output {path} is a folder; name a file in it")
+        raise ValueError(f"{option} {path} is a folder; name a file in it")
     folder = path.resolve().parent
     if not folder.is_dir():
-        raise ValueError(f"--output {path}: the folder {folder} does not exist; make it first")
+        raise ValueError(f"{option} {path}: the folder {folder} does not exist; make it first")
     if not os.access(folder, os.W_OK):
-        raise ValueError(f"--output {path}: the folder {folder} cannot be written; choose another")
+        raise ValueError(f"{option} {path}: the folder {folder} cannot be written; choose another")
+
+
+def whole_number(option: str, text: str) -> int:
+    """Of "200000" or "2e5"."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not value.is_integer():
+        raise ValueError(f"{option} {text!r} is not a whole number; write it as 200000 or 2e5")
+    return int(value)
 
 
 def facts(rows: Sequence[tuple[str, str]]) -> None:

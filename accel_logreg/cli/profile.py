@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,11 +19,13 @@ from accel_logreg.cli.common import (
     MaxIter,
     Precision,
     Threads,
+    check_output,
     facts,
     note,
     optional,
     out,
     reports_errors,
+    whole_number,
 )  # fmt: skip
 from accel_logreg.files.atomic import atomic_write, publish
 from accel_logreg.files.tables import read_training_data
@@ -36,58 +39,6 @@ PAGE, RESULTS = "profile.html", "profile.json"
 FEATURES = 28
 ROWS = {"python": 2_000}
 MOST_ROWS = 1_000_000  # unless asked for: what the fast engines fit in a fraction of a second
-
-
-@dataclass(frozen=True)
-class Source:
-    """What is fitted: a made problem of this shape, or a file; and how X is stored."""
-
-    shape: tuple[int, int] | None
-    data: Path | None
-    target: str | None
-    dtype: Precision
-
-    def problem(self, settings: Settings) -> Problem:
-        if self.shape is None:
-            assert self.data is not None
-            found = read_training_data(self.data, target=self.target, dtype=self.dtype.dtype)
-            assert found.y is not None
-            X: Any = found.X  # one dtype, which only the reader's type does not say
-            return Problem(X, found.y, str(self.data))
-        n, d = self.shape
-        require_memory(n, d, self.dtype.value, settings.backend, settings.solver)
-        note(f"making {n:,} × {d:,} {self.dtype.value}")
-        return made_problem(n, d, self.dtype.value, settings.seed)
-
-
-@dataclass(frozen=True)
-class Written:
-    """The files that are asked for."""
-
-    output: Path | None
-    json: Path | None
-    trace: Path | None
-
-    def check(self) -> None:
-        """Refuse what cannot be written, before anything is measured."""
-        if self.output is not None and self.output.exists() and not self.output.is_dir():
-            raise NotADirectoryError(f"--output {self.output} is a file; name a folder")
-        for option, path in (("--json", self.json), ("--trace", self.trace)):
-            if path is not None and path.is_dir():
-                raise IsADirectoryError(f"{option} {path} is a folder; name a file in it")
-            if path is not None and not path.absolute().parent.is_dir():
-                raise FileNotFoundError(
-                    f"{option} {path}: the folder {path.absolute().parent} does not exist"
-                )
-
-    def write(self, result: Profile) -> None:
-        for path, text in ((self.json, report.to_json), (self.trace, report.to_trace)):
-            if path is not None:
-                with atomic_write(path) as stream:
-                    stream.write(text(result).encode())
-                say(out, f"Written: {path}")
-        if self.output is not None:
-            _publish(result, self.output)
 
 
 @reports_errors
@@ -131,62 +82,56 @@ def profile(
         raise ValueError("--data has its own rows and features: leave out --rows and --features")
     if data is None and target is not None:
         raise ValueError(f"--target {target!r} names a column of a file: give the file with --data")
-    shape = _shape(rows, features, backend) if data is None else None
-    source, files = Source(shape, data, target, dtype), Written(output, json_file, trace)
-    files.check()
+    n, d = ROWS.get(backend, MOST_ROWS), FEATURES
+    n = n if rows is None else whole_number("--rows", rows)
+    d = d if features is None else whole_number("--features", features)
+    check_shape(n, d)
+    if output is not None and output.exists() and not output.is_dir():
+        raise NotADirectoryError(f"--output {output} is a file; name a folder")
+    for option, path in (("--json", json_file), ("--trace", trace)):
+        if path is not None:
+            check_output(path, option=option)
     tools = [tool for tool, asked in ((nsight.SYSTEMS, nsys), (nsight.COMPUTE, ncu)) if asked]
     if tools:
-        arguments = _arguments(settings, source, files)
+        source = {"--rows": n, "--features": d} if data is None else {"--data": data, "--target": target}
+        written = {"--output": output, "--json": json_file, "--trace": trace}
+        arguments = _arguments(settings, {**source, "--dtype": dtype.value, **written})
         raise typer.Exit(max(_run_tool(tool, arguments, output, backend) for tool in tools))
-    result = run_profile(source.problem(settings), settings, report=note)
+    problem = _made(n, d, dtype, settings) if data is None else _read(data, target, dtype)
+    result = run_profile(problem, settings, report=note)
     facts(report.facts(result))
     out.print()
     for table in report.tables(result).values():
         show(out, table)
     for sentence in report.cautions(result):
         say(out, f"→ {sentence}")
-    files.write(result)
+    for path, text in ((json_file, report.to_json), (trace, report.to_trace)):
+        if path is not None:
+            with atomic_write(path) as stream:
+                stream.write(text(result).encode())
+            say(out, f"Written: {path}")
+    if output is not None:
+        _publish(result, output)
 
 
-def _shape(rows: str | None, features: str | None, backend: BackendName) -> tuple[int, int]:
-    default = ROWS.get(backend, MOST_ROWS)
-    n = default if rows is None else _whole("rows", rows)
-    d = FEATURES if features is None else _whole("features", features)
-    check_shape(n, d)
-    return n, d
+def _read(data: Path, target: str | None, dtype: Precision) -> Problem:
+    found = read_training_data(data, target=target, dtype=dtype.dtype)
+    assert found.y is not None
+    X: Any = found.X  # one dtype, which only the reader's type does not say
+    return Problem(X, found.y, str(data))
 
 
-def _whole(option: str, text: str) -> int:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.5
-    if value != int(value) if abs(value) < 1e15 else True:
-        raise ValueError(f"--{option} {text!r} is not a whole number; write it as 200000 or 2e5")
-    return int(value)
+def _made(n: int, d: int, dtype: Precision, settings: Settings) -> Problem:
+    require_memory(n, d, dtype.value, settings.backend, settings.solver)
+    note(f"making {n:,} × {d:,} {dtype.value}")
+    return made_problem(n, d, dtype.value, settings.seed)
 
 
-def _arguments(settings: Settings, source: Source, files: Written) -> list[str]:
+def _arguments(settings: Settings, others: Mapping[str, object]) -> list[str]:
     """The same command without --nsys and --ncu, every option that matters spelt out."""
-    rows, features = source.shape or (None, None)
-    options: dict[str, object | None] = {
-        "--backend": settings.backend,
-        "--rows": rows,
-        "--features": features,
-        "--dtype": source.dtype.value,
-        "--data": source.data,
-        "--target": source.target,
-        "--solver": settings.solver,
-        "--C": settings.C,
-        "--tol": settings.tol,
-        "--max-iter": settings.max_iter,
-        "--seed": settings.seed,
-        "--n-threads": settings.n_threads,
-        "--repeats": 1,  # under a profiler the times mean little; one fit is what it shows
-        "--output": files.output,
-        "--json": files.json,
-        "--trace": files.trace,
-    }
+    # Under a profiler the times mean little; one fit is what it shows.
+    own = {f"--{name.replace('_', '-')}": value for name, value in asdict(settings).items()}
+    options = {**own, "--repeats": 1, **others}
     return [text for name, value in options.items() if value is not None for text in (name, str(value))]
 
 
@@ -195,16 +140,16 @@ def _run_tool(tool: nsight.Tool, arguments: list[str], output: Path | None, back
     if tool is nsight.COMPUTE and backend != "cupy":
         raise ValueError(f"--ncu looks into CUDA kernels and --backend {backend} has none: use cupy")
     folder = Path() if output is None else output
-    line = nsight.command(tool, arguments, folder, backend)
+    line = shlex.join(command := tool.command(arguments, folder, backend))
     if tool.path() is None:
-        for text in nsight.missing(tool, shlex.join(line)):
-            out.print(text, markup=False, soft_wrap=True)
+        why = f"{tool.name} ({tool.executable}) was not found on PATH; it comes {tool.origin()}."
+        out.print(f"{why} Where it is, this shows {tool.shows}:\n{line}", markup=False, soft_wrap=True)
         return 0
     folder.mkdir(parents=True, exist_ok=True)
-    note(shlex.join(line))
-    code = subprocess.run(line, check=False).returncode
+    note(line)
+    code = subprocess.run(command, check=False).returncode
     if code == 0:
-        note(f"{tool.name} wrote {folder / f'profile-{tool.executable}'}.{tool.report}")
+        note(f"{tool.name} wrote {tool.report(folder)}")
     return code
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from accel_logreg.cli.common import Precision, optional, reports_errors
+from accel_logreg.cli.common import Precision, Threads, optional, reports_errors, whole_number
 
 
 @reports_errors
@@ -22,7 +22,7 @@ def speedup(
     ] = None,
     dtype: Annotated[Precision, typer.Option(help="How X is stored.")] = Precision.FLOAT64,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer sizes and repeats.")] = False,
-    n_threads: Annotated[int | None, optional("Threads of the engines; all cores if not given.")] = None,
+    n_threads: Threads = None,
 ) -> None:
     """Measure loop against vectorised code on this machine and write a report.
 
@@ -37,20 +37,10 @@ def speedup(
         ) from error
     size = QUICK if quick else FULL
     if sizes is not None:
-        size = replace(size, dot_sizes=tuple(_length(text) for text in _split(sizes)))
+        size = replace(size, dot_sizes=tuple(whole_number("--sizes", text) for text in _split(sizes)))
     names = None if engines is None else _split(engines)
     run_study(size, output=output, engines=names, dtype=dtype.value, n_threads=n_threads)
 
 
 def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _length(text: str) -> int:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.5
-    if value < 1 or value != int(value):
-        raise ValueError(f"--sizes: {text!r} is not a whole number above 0; write them as 1000,100000,1e6")
-    return int(value)

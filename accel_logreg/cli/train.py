@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -31,14 +30,8 @@ from accel_logreg.files.images import load_image_folder
 from accel_logreg.files.model import SUFFIXES, save_model
 from accel_logreg.files.tables import read_training_data
 
-
-@dataclass(frozen=True)
-class Source:
-    """Training data, and what has to be kept to read data of the same kind again."""
-
-    X: Matrix
-    y: NDArray[Any]
-    metadata: dict[str, Any]
+# X, y, and what has to be kept to read data of the same kind again.
+Source = tuple[Matrix, NDArray[Any], dict[str, Any]]
 
 
 @reports_errors
@@ -106,16 +99,17 @@ def train(
         n_threads=n_threads,
     )
     if data.is_dir():
-        source = _pictures(data, size, skip_broken, dtype, unwanted=(target, features, drop))
+        if target or features or drop:
+            raise ValueError(f"{data} is a folder of pictures: leave out --target, --features and --drop")
+        X, y, metadata = _pictures(data, size, skip_broken, dtype)
     else:
-        source = _table(data, target, features, drop or [], dtype)
-    X, y = source.X, source.y
+        X, y, metadata = _table(data, target, features, drop or [], dtype)
     if test_fraction is not None:
         X, X_test, y, y_test = train_test_split(X, y, test_size=test_fraction, stratify=y, random_state=seed)
     start = time.perf_counter()
     model.fit(X, y)
     seconds = time.perf_counter() - start
-    save_model(model, output, metadata=source.metadata)
+    save_model(model, output, metadata=metadata)
     rows = [
         ("rows × features", f"{X.shape[0]:,} × {X.shape[1]:,} {X.dtype}"),
         ("classes", ", ".join(map(str, model.classes_.tolist()))),
@@ -149,16 +143,12 @@ def _table(
     metadata: dict[str, Any] = {"input": kind, "target": target, "dtype": dtype.value}
     if found.names is not None:
         metadata["features"] = list(found.names)
-    return Source(found.X, found.y, metadata)
+    return found.X, found.y, metadata
 
 
-def _pictures(
-    data: Path, size: int, skip_broken: bool, dtype: Precision, unwanted: Sequence[object]
-) -> Source:
-    if any(option for option in unwanted):
-        raise ValueError(f"{data} is a folder of pictures: leave out --target, --features and --drop")
+def _pictures(data: Path, size: int, skip_broken: bool, dtype: Precision) -> Source:
     folder = load_image_folder(data, size=size, skip_broken=skip_broken, dtype=dtype.dtype)
     if folder.y is None:
         raise ValueError(f"{data} has no sub-folders; make one for the pictures of each class")
     report_pictures(len(folder.paths), folder.resized, size, folder.skipped)
-    return Source(folder.X, folder.y, {"input": "pictures", "size": size, "dtype": dtype.value})
+    return folder.X, folder.y, {"input": "pictures", "size": size, "dtype": dtype.value}

@@ -36,27 +36,13 @@ Array = NDArray[np.float32] | NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Ceilings:
-    """What nothing on this machine can exceed.
+    """What nothing on this machine can exceed, a second."""
 
-    Attributes
-    ----------
-    bandwidth : float
-        Bytes per second: reading on the host; on a GPU a large copy, bytes read and written.
-    bandwidth_of : str
-        How it was measured.
-    flops : dict of str to float
-        Flops per second of a large matrix product: "float32", "float64", and on a GPU "TF32".
-    copies : dict of str to float
-        Bytes per second between host and device, through pinned memory; empty without a device.
-    notes : tuple of str
-        What could not be measured, and why.
-    """
-
-    bandwidth: float
-    bandwidth_of: str
-    flops: dict[str, float]
-    copies: dict[str, float] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    bandwidth: float  # bytes: read on the host; on a GPU read and written by a large copy
+    bandwidth_of: str  # how it was measured
+    flops: dict[str, float]  # of a large matrix product: "float32", "float64", and on a GPU "TF32"
+    copies: dict[str, float] = field(default_factory=dict)  # bytes, host to device and back, pinned memory
+    notes: tuple[str, ...] = ()  # what could not be measured, and why
 
     def rate(self, arithmetic: str) -> float | None:
         """Flops per second at this width; float32 may run as TF32. None where not measured, as "int8"."""

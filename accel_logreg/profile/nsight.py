@@ -13,53 +13,39 @@ from accel_logreg.profile.record import FIT
 
 @dataclass(frozen=True)
 class Tool:
-    """One profiler: its executable, its name, what it shows and where it comes from."""
+    """One profiler."""
 
     executable: str
     name: str
     shows: str
-    origin: str
-    report: str
 
     def path(self) -> str | None:
         """Where it is on PATH; None where it is not."""
         return shutil.which(self.executable)
 
+    def report(self, folder: Path) -> Path:
+        """What it writes there."""
+        return folder / f"profile-{self.executable}.{self.executable}-rep"
 
-SYSTEMS = Tool(
-    "nsys",
-    "Nsight Systems",
-    "a timeline of stages, questions, kernels and copies",
-    "with the CUDA Toolkit, or alone from https://developer.nvidia.com/nsight-systems",
-    "nsys-rep",
-)
-COMPUTE = Tool(
-    "ncu",
-    "Nsight Compute",
-    "the hardware counters of every kernel of one fit",
-    "with the CUDA Toolkit, or alone from https://developer.nvidia.com/nsight-compute",
-    "ncu-rep",
-)
+    def origin(self) -> str:
+        page = self.name.lower().replace(" ", "-")
+        return f"with the CUDA Toolkit, or alone from https://developer.nvidia.com/{page}"
 
+    def command(self, arguments: Sequence[str], folder: Path, engine: str) -> list[str]:
+        """``python -m accel_logreg profile`` with these arguments, under the tool; it reports to a folder.
 
-def command(tool: Tool, arguments: Sequence[str], folder: Path, engine: str) -> list[str]:
-    """``python -m accel_logreg profile`` with these arguments under the tool; its report goes to ``folder``.
-
-    Nsight Compute looks into the profiled fit alone, by its NVTX range: it runs every kernel there dozens
-    of times, so one fit is enough.
-    """
-    report = str(folder / f"profile-{tool.executable}")
-    if tool is COMPUTE:
-        options = ["--set", "full", "--nvtx", "--nvtx-include", f"{FIT}/", "--target-processes", "all"]
-        head = [tool.executable, *options, "--force-overwrite", "--export", report]
-    else:
-        trace = "cuda,nvtx,osrt" if engine == "cupy" else "nvtx,osrt"
-        options = ["--trace", trace, "--force-overwrite", "true", "--output", report]
-        head = [tool.executable, "profile", *options]
-    return [*head, sys.executable, "-m", "accel_logreg", "profile", *arguments]
+        Nsight Compute looks into the profiled fit alone, by its NVTX range: it runs every kernel there
+        dozens of times, so one fit is enough.
+        """
+        if self is COMPUTE:
+            head = ["--set", "full", "--nvtx", "--nvtx-include", f"{FIT}/", "--target-processes", "all"]
+            head += ["--force-overwrite", "--export"]
+        else:
+            trace = "cuda,nvtx,osrt" if engine == "cupy" else "nvtx,osrt"
+            head = ["profile", "--trace", trace, "--force-overwrite", "true", "--output"]
+        report = str(self.report(folder).with_suffix(""))
+        return [self.executable, *head, report, sys.executable, "-m", "accel_logreg", "profile", *arguments]
 
 
-def missing(tool: Tool, command_line: str) -> list[str]:
-    """What to say where the tool is not found: the command that would have run, and where it comes from."""
-    why = f"{tool.name} ({tool.executable}) was not found on PATH; it comes {tool.origin}."
-    return [f"{why} Where it is, this shows {tool.shows}:", command_line]
+SYSTEMS = Tool("nsys", "Nsight Systems", "a timeline of stages, questions, kernels and copies")
+COMPUTE = Tool("ncu", "Nsight Compute", "the hardware counters of every kernel of one fit")

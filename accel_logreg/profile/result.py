@@ -41,66 +41,38 @@ class Settings:
 
 @dataclass(frozen=True)
 class Profile:
-    """All that was measured.
+    """All that was measured; times in seconds."""
 
-    Attributes
-    ----------
-    machine : dict
-        ``Machine.to_dict()``.
-    load_average : float
-        Of the minute before: how many processes were running or ready to.
-    source, n_rows, n_features, dtype, matrix_bytes
-        The problem.
-    engine, solver, threads
-        What ran; threads is 0 for a GPU.
-    iterations, cost, gap, gap_kind, reads
-        What was reached, and reads of X on the way.
-    loading, compiling, first_fit : float
-        Seconds, once: importing the engine, its kernels' compiling or loading, the first fit.
-    plain : tuple of float
-        Seconds of the fits without a clock in the interface.
-    profiled : tuple of float
-        Seconds of those with one.
-    chosen : int
-        Which of these is shown, the median one.
-    ceilings : Ceilings
-    clock : str
-        What measured: "device events" or "monotonic clock".
-    nvtx : str
-        What NVTX ranges went through; empty where there is none.
-    warnings : tuple of str
-        What the estimator warned of.
-    spans : tuple of Span
-        Everything that was recorded, for the trace.
-    """
-
-    machine: dict[str, Any]
-    load_average: float
+    machine: dict[str, Any]  # Machine.to_dict()
+    load_average: float  # of the minute before: how many processes were running or ready to
     settings: Settings
+    # The problem.
     source: str
     n_rows: int
     n_features: int
     dtype: str
     matrix_bytes: int
+    # What ran, what was reached, and reads of X on the way.
     engine: str
     solver: str
-    threads: int
+    threads: int  # 0 for a GPU
     iterations: int
     cost: float
     gap: float
     gap_kind: str
     reads: float
+    # Once: importing the engine, its kernels' compiling or loading, the first fit.
     loading: float
     compiling: float
     first_fit: float
-    plain: tuple[float, ...]
-    profiled: tuple[float, ...]
-    chosen: int
+    plain: tuple[float, ...]  # of the fits without a clock in the interface
+    profiled: tuple[float, ...]  # of those with one
+    chosen: int  # which of these is shown, the median one
     ceilings: Ceilings
-    clock: str
-    nvtx: str
-    warnings: tuple[str, ...]
-    spans: tuple[Span, ...]
+    clock: str  # what measured: "device events" or "monotonic clock"
+    nvtx: str  # what NVTX ranges went through; empty where there is none
+    warnings: tuple[str, ...]  # of the estimator
+    spans: tuple[Span, ...]  # everything that was recorded, for the trace
 
     def spans_of_fit(self) -> list[Span]:
         """Of the fit that is shown."""
@@ -127,33 +99,16 @@ def predict_part(index: int) -> str:
 
 @dataclass(frozen=True)
 class Sum:
-    """Calls of the same kind.
-
-    Attributes
-    ----------
-    name : str
-    samples : tuple of float
-        Seconds of each call.
-    reads : float
-        Of X, all rows: a pass over a tenth of them is a tenth.
-    bytes, flops : float
-        Of all calls; what the formula needs, see profile/rows.py.
-    percent : float or None
-        How near the calls came to the time that the ceilings allow; None where nothing was counted.
-    bound : str
-        Which ceiling is the lower one here: "memory" or "arithmetic"; empty where nothing was counted.
-    arithmetic : str
-        The width of the multiplications.
-    """
+    """Calls of the same kind."""
 
     name: str
-    samples: tuple[float, ...]
-    reads: float = 0.0
-    bytes: float = 0.0
-    flops: float = 0.0
-    percent: float | None = None
-    bound: str = ""
-    arithmetic: str = ""
+    samples: tuple[float, ...]  # seconds of each call
+    reads: float  # of X, all rows: a pass over a tenth of them is a tenth
+    bytes: float  # of all calls, as the flops; what the formula needs, see profile/rows.py
+    flops: float
+    percent: float | None  # of the time the ceilings allow in the time taken; None if nothing was counted
+    bound: str  # by the lower ceiling, "memory" or "arithmetic"; empty where nothing was counted
+    arithmetic: str  # the width of the multiplications
 
     @property
     def calls(self) -> int:
@@ -270,13 +225,13 @@ def _sums(spans: Sequence[Span], name: Callable[[Span], str], ceilings: Ceilings
 
 
 def _sum(name: str, spans: Sequence[Span], ceilings: Ceilings | None) -> Sum:
-    def total(key: str) -> float:
-        return float(sum(span.details.get(key, 0.0) for span in spans))
-
-    samples = tuple(span.seconds for span in spans)
-    n_bytes, flops, arithmetic = total("bytes"), total("flops"), spans[0].details.get("arithmetic", "")
+    seconds = tuple(span.seconds for span in spans)
+    reads, n_bytes, flops = (
+        float(sum(span.details.get(key, 0.0) for span in spans)) for key in ("reads", "bytes", "flops")
+    )
+    arithmetic = spans[0].details.get("arithmetic", "")
     percent, bound = None, ""
-    if ceilings is not None and sum(samples) > 0.0 and (n_bytes or flops):
-        percent = 100.0 * ceilings.floor_seconds(n_bytes, flops, arithmetic) / sum(samples)
+    if ceilings is not None and sum(seconds) > 0.0 and (n_bytes or flops):
+        percent = 100.0 * ceilings.floor_seconds(n_bytes, flops, arithmetic) / sum(seconds)
         bound = ceilings.bound(n_bytes, flops, arithmetic)
-    return Sum(name, samples, total("reads"), n_bytes, flops, percent, bound, arithmetic)
+    return Sum(name, seconds, reads, n_bytes, flops, percent, bound, arithmetic)

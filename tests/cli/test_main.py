@@ -60,8 +60,9 @@ def test_speedup_passes_its_options_on(tmp_path: Path, monkeypatch: pytest.Monke
         "output": tmp_path, "engines": ["python", "numpy"], "sizes": (10, 1000), "dtype": "float32",
         "name": "quick", "n_threads": 1,
     }  # fmt: skip
-    for bad in ("ten", "0", "1.5"):
-        assert f"'{bad}' is not a whole number" in refused("speedup", "--sizes", bad)
+    for bad in ("ten", "inf", "1.5"):
+        assert f"--sizes '{bad}' is not a whole number" in refused("speedup", "--sizes", bad)
+    assert "sizes=[0] must be vector lengths from 1 up" in refused("speedup", "--sizes", "0")
 
 
 def without(package: str, *arguments: str) -> CompletedProcess[str]:

@@ -140,9 +140,9 @@ def test_the_exact_command_where_nsight_is_missing(monkeypatch: pytest.MonkeyPat
     assert said.startswith("Nsight Systems (nsys) was not found on PATH; it comes with the CUDA Toolkit")
     assert also.startswith("Nsight Compute (ncu) was not found on PATH; it comes with the CUDA Toolkit")
     ours = [
-        sys.executable, "-m", "accel_logreg", "profile", "--backend", "cupy", "--rows", "1000000",
-        "--features", "28", "--dtype", "float32", "--solver", "auto", "--C", "1.0", "--tol", "1e-06",
-        "--seed", "0", "--repeats", "1", "--output", "my report",
+        sys.executable, "-m", "accel_logreg", "profile", "--backend", "cupy", "--solver", "auto",
+        "--C", "1.0", "--tol", "1e-06", "--seed", "0", "--repeats", "1", "--rows", "1000000",
+        "--features", "28", "--dtype", "float32", "--output", "my report",
     ]  # fmt: skip
     assert shlex.split(systems) == [
         "nsys", "profile", "--trace", "cuda,nvtx,osrt", "--force-overwrite", "true",
