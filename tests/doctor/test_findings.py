@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -39,7 +40,7 @@ def cupy_packages(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def troubles(findings: tuple[Finding, ...]) -> list[Finding]:
+def troubles(findings: Iterable[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.level == "trouble"]
 
 
@@ -106,7 +107,7 @@ def test_a_container_that_may_use_less_than_it_sees(plain: Machine) -> None:
 
 
 def test_no_gpu(plain: Machine) -> None:
-    assert doctor.gpu_findings(plain) == (Finding("note", "no NVIDIA GPU: no library"),)
+    assert list(doctor.gpu_findings(plain)) == [Finding("note", "no NVIDIA GPU: no library")]
 
 
 def test_a_hidden_or_failing_gpu(with_gpu: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,19 +117,19 @@ def test_a_hidden_or_failing_gpu(with_gpu: Machine, monkeypatch: pytest.MonkeyPa
     assert trouble.text == "no usable GPU: cuInit failed (driver 570.1, runs CUDA up to 12.8)"
     assert trouble.remedy.startswith("nvidia-smi")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert doctor.gpu_findings(lost)[0].remedy == "unset CUDA_VISIBLE_DEVICES"
+    assert next(doctor.gpu_findings(lost)).remedy == "unset CUDA_VISIBLE_DEVICES"
 
 
 def test_a_healthy_gpu(with_gpu: Machine, cupy_packages: list[str]) -> None:
     cupy_packages.append("cupy-cuda12x")
-    findings = doctor.gpu_findings(with_gpu)
+    findings = list(doctor.gpu_findings(with_gpu))
     assert {finding.level for finding in findings} == {"ok"}
     assert findings[0].text == "NVIDIA H100, 74.5 GiB, compute capability 9.0"
     assert findings[-1].text == "NVRTC 12.8"
 
 
 def test_gpu_troubles(with_gpu: Machine, cupy_packages: list[str]) -> None:
-    assert doctor.gpu_findings(with_gpu)[-1].remedy == 'pip install "accel_logreg[cuda12]"'
+    assert list(doctor.gpu_findings(with_gpu))[-1].remedy == 'pip install "accel_logreg[cuda12]"'
     cupy_packages.append("cupy-cuda13x")
     (newer,) = troubles(doctor.gpu_findings(with_gpu))
     assert newer.text == "cupy-cuda13x is for a newer CUDA than the driver's 12.8"
@@ -149,7 +150,8 @@ def test_bandwidth_says_when_a_cache_holds_it(plain: Machine, monkeypatch: pytes
 
     monkeypatch.setattr(doctor, "read_bandwidth", rate)
     roomy = replace(plain, memory_bytes=64_000_000_000, cache_bytes={"L3": 500_000_000})
-    assert doctor.bandwidth_findings(roomy) == (Finding("ok", "reads 25.0 GB/s from an array of 2.00 GB"),)
+    (finding,) = doctor.bandwidth_findings(roomy)
+    assert finding == Finding("ok", "reads 25.0 GB/s from an array of 2.00 GB")
     (note,) = doctor.bandwidth_findings(replace(roomy, memory_bytes=4_000_000_000))
     assert note.level == "note"
     assert asked == [2000, 500]
