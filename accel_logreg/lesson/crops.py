@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,14 +30,9 @@ FEATURES = SIDE * SIDE * 3
 # Every RGB photograph in the wheel (the rest are grey, drawn, or the right eye of a stereo pair).
 CAT = "chelsea.png"
 OTHERS = (
-    "astronaut.png",
-    "coffee.png",
-    "hubble_deep_field.jpg",
-    "ihc.png",
-    "motorcycle_left.png",
-    "retina.jpg",
+    "astronaut.png", "coffee.png", "hubble_deep_field.jpg", "ihc.png", "motorcycle_left.png", "retina.jpg",
     "rocket.jpg",
-)
+)  # fmt: skip
 PHOTOGRAPHS = (CAT, *OTHERS)
 
 GRID = 3  # tiles along each side of a photograph
@@ -84,14 +80,12 @@ class Tile:
 
 def tiles(width: int, height: int) -> tuple[list[Tile], list[Tile]]:
     """The six train tiles and the three test tiles of a photograph, which together tile it."""
-    rows = [height * k // GRID for k in range(GRID + 1)]
-    columns = [width * k // GRID for k in range(GRID + 1)]
+    rows, columns = ([length * k // GRID for k in range(GRID + 1)] for length in (height, width))
     train: list[Tile] = []
     test: list[Tile] = []
-    for r in range(GRID):
-        for c in range(GRID):
-            tile = Tile(rows[r], rows[r + 1], columns[c], columns[c + 1])
-            (test if (r + c) % GRID == GRID - 1 else train).append(tile)
+    for r, c in product(range(GRID), repeat=2):
+        tile = Tile(rows[r], rows[r + 1], columns[c], columns[c + 1])
+        (test if (r + c) % GRID == GRID - 1 else train).append(tile)
     return train, test
 
 
@@ -137,22 +131,22 @@ def make_crops(n_train: int, n_test: int, *, dtype: str, random_state: int) -> t
         raise ValueError(f"dtype={dtype!r} is not supported; allowed: 'float32', 'float64'")
     rng = np.random.default_rng(random_state)
     pictures = {name: photograph(name) for name in PHOTOGRAPHS}
-    train = _crops(pictures, _choose(pictures, n_train, "train", rng), dtype)
-    test = _crops(pictures, _choose(pictures, n_test, "test", rng), dtype)
-    return train, test
+    train = _crops(pictures, n_train // 2, "train", rng)
+    test = _crops(pictures, n_test // 2, "test", rng)
+    return _cut(pictures, train, dtype), _cut(pictures, test, dtype)
 
 
-def _choose(pictures: dict[str, Image.Image], rows: int, part: str, rng: np.random.Generator) -> list[Box]:
-    boxes = _places(pictures[CAT], CAT, rows // 2, part, rng)
-    for name, count in zip(OTHERS, _even_split(rows // 2, len(OTHERS), rng), strict=True):
+def _crops(pictures: dict[str, Image.Image], half: int, part: str, rng: np.random.Generator) -> list[Box]:
+    """``half`` boxes of the cat and as many of the others, in random order."""
+    boxes = _places(pictures[CAT], CAT, half, part, rng)
+    for name, count in zip(OTHERS, _even_split(half, len(OTHERS), rng), strict=True):
         boxes += _places(pictures[name], name, count, part, rng)
     return [boxes[i] for i in rng.permutation(len(boxes))]
 
 
 def _places(picture: Image.Image, name: str, count: int, part: str, rng: np.random.Generator) -> list[Box]:
     """``count`` different boxes inside the tiles of one part, the scales in equal shares."""
-    train, test = tiles(*picture.size)
-    part_tiles = train if part == "train" else test
+    part_tiles = tiles(*picture.size)[part == "test"]
     boxes = []
     for side, n in zip(SCALES, _even_split(count, len(SCALES), rng), strict=True):
         ends = np.cumsum([tile.places(side) for tile in part_tiles])
@@ -176,13 +170,13 @@ def _even_split(total: int, parts: int, rng: np.random.Generator) -> NDArray[np.
     return shares
 
 
-def _crops(pictures: dict[str, Image.Image], boxes: list[Box], dtype: str) -> Crops:
+def _cut(pictures: dict[str, Image.Image], boxes: list[Box], dtype: str) -> Crops:
     pixels = np.empty((len(boxes), FEATURES), dtype=np.uint8)
     for row, box in zip(pixels, boxes, strict=True):
         # Cut first, then resize: a resize of the whole picture would let its filter read pixels
         # beyond the box, and a test crop would carry a trace of a train tile.
         piece = pictures[box.photograph].crop((box.left, box.top, box.left + box.side, box.top + box.side))
         row[:] = np.asarray(piece.resize((SIDE, SIDE), Image.Resampling.BICUBIC)).reshape(-1)
-    X: Matrix = pixels / (np.float32(255) if dtype == "float32" else np.float64(255))
+    X: Matrix = pixels / np.dtype(dtype).type(255)
     y = np.array([1.0 if box.photograph == CAT else 0.0 for box in boxes])
     return Crops(X, y, tuple(boxes))

@@ -26,29 +26,14 @@ RELATIVE = {"float64": 1e-9, "float32": 1e-4}  # how far a cost may be from the 
 
 @dataclass(frozen=True)
 class EngineRun:
-    """One engine's training.
-
-    Attributes
-    ----------
-    engine, threads
-        ``threads`` is how many the engine may use; 0 for a GPU, which has thousands of its own.
-    transfer_seconds : float
-        Taking X and y into the engine's own memory; not part of the samples.
-    samples : tuple of float
-        Seconds per step, one figure a round.
-    costs : (steps + 1,) float64
-        J in nats per row before every step, and after the last.
-    W : (p,) float64
-    train_accuracy, test_accuracy : float
-        Share of rows on the right side of a = ½.
-    """
+    """One engine's training; accuracy is the share of rows on the right side of a = ½."""
 
     engine: str
-    threads: int
-    transfer_seconds: float
-    samples: tuple[float, ...]
-    costs: Float64
-    W: Float64
+    threads: int  # that it may use; 0 for a GPU, which has thousands of its own
+    transfer_seconds: float  # taking X and y into its own memory; not part of the samples
+    samples: tuple[float, ...]  # seconds per step, one figure a round
+    costs: Float64  # (steps + 1,): J in nats per row before every step, and after the last
+    W: Float64  # (p,)
     train_accuracy: float
     test_accuracy: float
 

@@ -34,40 +34,19 @@ UNSTEADY = 2.0  # slowest round over fastest; above it the reader is warned
 
 @dataclass(frozen=True)
 class Results:
-    """Everything that was measured, and under which conditions.
+    """Everything that was measured, and under which conditions."""
 
-    Attributes
-    ----------
-    study : str
-        "full" or "quick": how much was measured.
-    machine : dict
-        ``Machine.to_dict()``.
-    load_average : float
-        Of the minute before the study: how many processes were running or ready to.
-    read_bandwidth : float
-        Bytes per second of the host's memory.
-    status : dict
-        Engine → None, or the error that says why it cannot run here.
-    compile_seconds : dict
-        Engine → seconds of the first use of every kernel, for the engines that were measured.
-    n_test : int
-    like : DescentStudy
-        All engines on the loop's few rows.
-    full : DescentStudy or None
-        The fast engines on all rows; None where only the loop was asked for.
-    """
-
-    study: str
+    study: str  # "full" or "quick": how much was measured
     n_threads: int | None
-    machine: dict[str, Any]
-    load_average: float
-    read_bandwidth: float
-    status: dict[str, BackendUnavailableError | None]
-    compile_seconds: dict[str, float]
+    machine: dict[str, Any]  # Machine.to_dict()
+    load_average: float  # of the minute before: how many processes were running or ready to
+    read_bandwidth: float  # bytes per second of the host's memory
+    status: dict[str, BackendUnavailableError | None]  # engine → why it cannot run here, if it cannot
+    compile_seconds: dict[str, float]  # first use of every kernel, for the engines that were measured
     n_test: int
     dot: DotStudy
-    like: DescentStudy
-    full: DescentStudy | None
+    like: DescentStudy  # all engines on the loop's few rows
+    full: DescentStudy | None  # the fast engines on all rows; None where only the loop was asked for
 
     @property
     def trained(self) -> DescentStudy:

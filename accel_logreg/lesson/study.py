@@ -25,37 +25,20 @@ from accel_logreg.measure.table import say, show
 
 @dataclass(frozen=True)
 class StudySize:
-    """How much is measured.
-
-    Attributes
-    ----------
-    n_train, n_test, loop_rows : int
-        Training and test crops, and how many of the training crops all engines, the loop included, share.
-    rounds, steps_per_round : int
-        Of the training on all rows; together its steps.
-    loop_rounds, loop_steps : int
-        The same on the loop's rows.
-    dot_sizes : tuple of int
-        Lengths of the vectors of the dot product.
-    dot_rounds : int
-    call_limit : float
-        Seconds; a version of the dot product stops before one call would take longer.
-    bandwidth_megabytes : int
-        How much is read to find the memory's bandwidth.
-    """
+    """How much is measured."""
 
     name: str
-    n_train: int
+    n_train: int  # crops
     n_test: int
-    loop_rows: int
-    rounds: int
+    loop_rows: int  # how many of the training crops all engines, the loop included, share
+    rounds: int  # of the training on all rows
     steps_per_round: int
-    loop_rounds: int
+    loop_rounds: int  # the same on the loop's rows
     loop_steps: int
-    dot_sizes: tuple[int, ...]
+    dot_sizes: tuple[int, ...]  # lengths of the vectors of the dot product
     dot_rounds: int
-    call_limit: float
-    bandwidth_megabytes: int
+    call_limit: float  # seconds; a version of the dot product stops before one call would take longer
+    bandwidth_megabytes: int  # how much is read to find the memory's bandwidth
 
     def __post_init__(self) -> None:
         if not self.dot_sizes or min(self.dot_sizes) < 1:

@@ -27,24 +27,12 @@ class Gpu:
 
 @dataclass(frozen=True)
 class CudaDriver:
-    """The driver and its devices.
+    """The driver and its devices."""
 
-    Attributes
-    ----------
-    release : str or None
-        The kernel module's release, such as "570.124.06"; None where none is loaded.
-    cuda : str or None
-        The newest CUDA version that this driver runs, such as "12.8".
-    gpus : tuple of Gpu
-        Devices this process may use (``CUDA_VISIBLE_DEVICES`` counts).
-    trouble : str
-        Why no device can be used, in the driver's words where it has any; empty where one can.
-    """
-
-    release: str | None
-    cuda: str | None
-    gpus: tuple[Gpu, ...]
-    trouble: str
+    release: str | None  # of the kernel module, such as "570.124.06"; None where none is loaded
+    cuda: str | None  # the newest CUDA version that this driver runs, such as "12.8"
+    gpus: tuple[Gpu, ...]  # that this process may use (CUDA_VISIBLE_DEVICES counts)
+    trouble: str  # why no device can be used, in the driver's words where it has any; empty where one can
 
 
 class _CallError(Exception):

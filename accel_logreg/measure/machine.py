@@ -44,47 +44,24 @@ class Blas:
 
 @dataclass(frozen=True)
 class Machine:
-    """The fact sheet. What this machine does not tell is None or empty.
+    """The fact sheet. What this machine does not tell is None or empty."""
 
-    Attributes
-    ----------
-    date : str
-        When it was written, ISO 8601, UTC.
-    platform, cpu : str
-    logical_cores, usable_cores : int
-        All cores, and those this process may run on (its affinity).
-    cpu_quota : float or None
-        A container's limit in cores (cgroup v2); None where there is none.
-    memory_bytes : int
-    cache_bytes : dict of str to int
-        "L1d", "L2", "L3" of the first core, in bytes.
-    python : str
-    packages : dict of str to str or None
-        Version of each of PACKAGES, and of every CuPy and NVRTC package that is installed.
-    blas : tuple of Blas
-    gpus : tuple of Gpu
-    gpu_trouble : str
-        Why no device can be used; empty where one can.
-    driver, cuda, nvrtc : str or None
-        Release of the NVIDIA driver, newest CUDA it runs, version of the NVRTC that CuPy loads.
-    """
-
-    date: str
+    date: str  # when it was written, ISO 8601, UTC
     platform: str
     cpu: str
     logical_cores: int
-    usable_cores: int
-    cpu_quota: float | None
+    usable_cores: int  # that this process may run on (its affinity)
+    cpu_quota: float | None  # a container's limit in cores (cgroup v2); None where there is none
     memory_bytes: int
-    cache_bytes: dict[str, int]
+    cache_bytes: dict[str, int]  # "L1d", "L2", "L3" of the first core
     python: str
-    packages: dict[str, str | None]
+    packages: dict[str, str | None]  # version of each of PACKAGES, and of every CuPy and NVRTC installed
     blas: tuple[Blas, ...]
     gpus: tuple[Gpu, ...]
-    gpu_trouble: str
-    driver: str | None
-    cuda: str | None
-    nvrtc: str | None
+    gpu_trouble: str  # why no device can be used; empty where one can
+    driver: str | None  # release of the NVIDIA driver
+    cuda: str | None  # newest CUDA that it runs
+    nvrtc: str | None  # version of the NVRTC that CuPy loads
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, strings and numbers: ready for JSON."""
