@@ -9,8 +9,9 @@ the formula: padding, a second reading, conversions. So percentages of a ceiling
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache, partial
 from typing import Any
 
 from accel_logreg.interface.engine import Engine
@@ -65,6 +66,21 @@ def _arithmetic(question: str, arguments: Mapping[str, Any]) -> str:
     return "float32" if question == "hessian" and arguments["precision"] == "float32" else "float64"
 
 
+# What a question is unless said otherwise.
+_USUAL = {"sampled": False, "arithmetic": "float64", "answered": True}
+
+
+@contextmanager
+def _question(recorder: Recorder, name: str, rows: Rows, matrix_bytes: int) -> Iterator[dict[str, Any]]:
+    """Record the block; its reads of X are those that ``rows`` counted meanwhile."""
+    before = rows.reads
+    with recorder.span(QUESTIONS, name) as details:
+        yield details
+    reads = rows.reads - before
+    n_bytes = float(round(reads * matrix_bytes))
+    details |= {**_USUAL, "rows": rows.n_rows, "reads": reads, "bytes": n_bytes}
+
+
 class _RowsStandIn(StandIn):
     """Rows whose questions are timed; samples taken from them are the same.
 
@@ -79,63 +95,31 @@ class _RowsStandIn(StandIn):
     def _ask(self, question: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         if question == "among_rows":
             return None if self._subject.among_rows() is None else self
-        ask = getattr(self._subject, question)
+        ask = partial(getattr(self._subject, question), *args, **kwargs)
         if question in _NO_QUESTION:
-            return ask(*args, **kwargs)
-        return self.timed(question, ask, arguments_of(type(self), question, args, kwargs), args, kwargs)
+            return ask()
+        return self.timed(question, ask, arguments_of(type(self), question, args, kwargs))
 
-    def timed(
-        self,
-        question: str,
-        ask: Callable[..., Any],
-        asked: Mapping[str, Any],
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-    ) -> Any:
-        """The answer of ``ask``; ``asked`` are its arguments by name."""
-        rows, before = self._subject, self._subject.reads
-        with self._recorder.span(QUESTIONS, question) as details:
-            answer = ask(*args, **kwargs)
+    def timed(self, question: str, ask: Callable[[], Any], asked: Mapping[str, Any]) -> Any:
+        """The answer of ``ask``; ``asked`` are the question's arguments by name."""
+        rows = self._subject
+        with _question(self._recorder, question, rows, self._matrix_bytes) as details:
+            answer = ask()
         sample = asked.get("sample") or asked.get("picked")
         m = rows.n_rows if sample is None else len(sample.rows)
         m = len(asked["a"]) if question == "combination" else m
-        reads = rows.reads - before
-        details |= _details(
-            m,
-            sampled=m < self._n_all,
-            reads=reads,
-            n_bytes=round(reads * self._matrix_bytes),
-            flops=flops(question, m, rows.n_features, asked, answer),
-            arithmetic=_arithmetic(question, asked),
-            answered=answer is not None,
-        )
+        details |= {
+            "rows": m,
+            "sampled": m < self._n_all,
+            "flops": flops(question, m, rows.n_features, asked, answer),
+            "arithmetic": _arithmetic(question, asked),
+            "answered": answer is not None,
+        }
         if isinstance(answer, Rows):
             return ProfiledRows(answer, self._recorder, self._matrix_bytes, self._n_all)
         if isinstance(answer, Quantised):
             return ProfiledQuantised(answer, self._recorder, rows, self._matrix_bytes)
         return answer
-
-
-def _details(
-    rows: int,
-    *,
-    reads: float,
-    n_bytes: float,
-    flops: float,
-    arithmetic: str = "float64",
-    sampled: bool = False,
-    answered: bool = True,
-) -> dict[str, Any]:
-    """What a question did, as a span holds it."""
-    return {
-        "rows": rows,
-        "sampled": sampled,
-        "reads": reads,
-        "bytes": float(n_bytes),
-        "flops": flops,
-        "arithmetic": arithmetic,
-        "answered": answered,
-    }
 
 
 class _QuantisedStandIn(StandIn):
@@ -146,13 +130,10 @@ class _QuantisedStandIn(StandIn):
         self._rows, self._matrix_bytes = rows, matrix_bytes
 
     def _ask(self, question: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        rows, before = self._rows, self._rows.reads
-        with self._recorder.span(QUESTIONS, f"rough {question}") as details:
+        with _question(self._recorder, f"rough {question}", self._rows, self._matrix_bytes) as details:
             answer = getattr(self._subject, question)(*args, **kwargs)
-        reads = rows.reads - before
-        work = 4.0 * rows.n_rows * rows.n_features  # a product with X̂ and one with its transpose
-        n_bytes = round(reads * self._matrix_bytes)
-        details |= _details(rows.n_rows, reads=reads, n_bytes=n_bytes, flops=work, arithmetic="float32")
+        work = 4.0 * self._rows.n_rows * self._rows.n_features  # a product with X̂ and one with its transpose
+        details |= {"flops": work, "arithmetic": "float32"}
         return answer
 
 
@@ -166,21 +147,22 @@ class _BackendStandIn(StandIn):
 
     def _ask(self, question: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         ask = getattr(self._subject, question)
-        asked = arguments_of(Engine, question, args, kwargs)
         if question == "small_fit":
             rows, *rest = args
-            return rows.timed(question, ask, asked, (rows._subject, *rest), kwargs)
+            asked = arguments_of(Engine, question, args, kwargs)
+            return rows.timed(question, partial(ask, rows._subject, *rest, **kwargs), asked)
+        if question not in ("place", "logits"):  # settings: nothing to time
+            return ask(*args, **kwargs)
+        X = arguments_of(Engine, question, args, kwargs)["X"]
+        m, d = X.shape
         if question == "place":
-            X = asked["X"]
             with self._recorder.span(STAGES, TAKE_ROWS):
                 rows = ask(*args, **kwargs)
-            return ProfiledRows(rows, self._recorder, int(X.nbytes), int(X.shape[0]))
-        if question != "logits":  # settings: nothing to time
-            return ask(*args, **kwargs)
+            return ProfiledRows(rows, self._recorder, int(X.nbytes), int(m))
         with self._recorder.span(QUESTIONS, question) as details:
             z = ask(*args, **kwargs)
-        (m, d), n_bytes = asked["X"].shape, asked["X"].nbytes
-        details |= _details(m, reads=1.0, n_bytes=n_bytes, flops=flops(question, m, d, asked, z))
+        work = flops(question, m, d, {}, z)
+        details |= {**_USUAL, "rows": m, "reads": 1.0, "bytes": float(X.nbytes), "flops": work}
         return z
 
 
