@@ -65,23 +65,17 @@ _LENGTH = "length of the vectors (float64 numbers)"
 @drawn
 def dot_time(study: DotStudy) -> Figure:
     """Seconds per call against the length of the vectors, with the lesson's two figures."""
-    size, ways = study.headline_size(), study.timed()
-    medians = {way.name: study.seconds(way.name) for way in ways}
-    words = [
-        f"{in_words(medians[name][size])} by {name}"
-        for name in dict.fromkeys((ways[0].name, NUMPY))
-        if size in medians.get(name, {})
-    ]
-    title = f"Dot product: time of one call\n{size:,} numbers: {', '.join(words)}"
+    size = study.headline_size()
+    medians = {way.name: study.seconds(way.name) for way in study.timed()}
+    named = [name for name in dict.fromkeys((study.baseline(), NUMPY)) if size in medians.get(name, {})]
+    words = ", ".join(f"{in_words(medians[name][size])} by {name}" for name in named)
+    title = f"Dot product: time of one call\n{size:,} numbers: {words}"
     figure, axes = new_axes(4.8, log=True, title=title, xlabel=_LENGTH, ylabel="median time of one call")
-    unknown = math.nan
-    draw_lines(
-        axes,
-        [
-            (way.name, way.engine, {n: Interval(s, unknown, unknown) for n, s in medians[way.name].items()})
-            for way in ways
-        ],
-    )
+    curves = [
+        (way.name, way.engine, {n: Interval(seconds) for n, seconds in medians[way.name].items()})
+        for way in study.timed()
+    ]
+    draw_lines(axes, curves)
     for name, value in LESSON_SECONDS.items():
         axes.plot(LESSON_SIZE, value, marker="*", ms=12, mfc="none", mec="0.25", ls="none")
         axes.annotate(

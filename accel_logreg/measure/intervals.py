@@ -8,6 +8,7 @@ the middle 95 % of what comes out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -28,8 +29,8 @@ class Interval:
     """An estimate and the bounds it lies between with 95 % confidence; NaN where too few samples say."""
 
     value: float
-    low: float
-    high: float
+    low: float = math.nan
+    high: float = math.nan
 
     @property
     def known(self) -> bool:
@@ -91,7 +92,7 @@ def _interval(
         raise ValueError("no samples were given; at least one is needed for a median")
     value = float(statistic(*data))
     if fewest < FEWEST:
-        return Interval(value, float("nan"), float("nan"))
+        return Interval(value)
     from scipy.stats import bootstrap  # here: it takes most of a second to load
 
     bounds = bootstrap(

@@ -151,15 +151,11 @@ def free_memory() -> int | None:
 
     What the kernel calls available, or what a container's limit (cgroup v2) leaves, if that is less.
     """
-    free = None
-    for line in _lines(_MEMINFO):
-        if line.startswith("MemAvailable:"):
-            free = int(line.split()[1]) * 1024
+    told = [int(line.split()[1]) * 1024 for line in _lines(_MEMINFO) if line.startswith("MemAvailable:")]
     limit, used = (_lines(_CGROUP_MEMORY.with_name(f"memory.{name}")) for name in ("max", "current"))
     if limit and used and limit[0] != "max":
-        left = max(0, int(limit[0]) - int(used[0]))
-        free = left if free is None else min(free, left)
-    return free
+        told.append(max(0, int(limit[0]) - int(used[0])))
+    return min(told, default=None)
 
 
 def usable_cores() -> int:
@@ -178,11 +174,8 @@ def _lines(path: Path) -> list[str]:
 
 
 def _cpu_model() -> str:
-    for line in _lines(_CPUINFO):
-        key, _, value = line.partition(":")
-        if key.strip() == "model name":
-            return value.strip()
-    return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in _lines(_CPUINFO) if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _cpu_quota() -> float | None:

@@ -30,24 +30,18 @@ _CELL = re.compile(
         (?:\s+(?:to|±|\().*)?\s*""",  # of an interval, the lower end; what stands in brackets is a remark
     re.VERBOSE,
 )
+_NOTHING = {"", "–", "-", "none", "not run", "not known", "gpu"}  # cells that say nothing, in lower case
 
 
 def render(template: Path, pictures: Mapping[str, bytes], **context: Any) -> str:
     """The page made from a template, which may extend page.html and import page_parts.html.
 
-    Parameters
-    ----------
-    template : Path
-        Its file.
-    pictures : mapping of str to bytes
-        Name → SVG as ``svg.to_svg`` writes it; ``picture(name, …)`` in the template shows it.
+    template : its file
+    pictures : name → SVG as ``pictures.to_svg`` writes it; ``picture(name, …)`` in the template shows it
     """
+    loader = FunctionLoader(_file)
     environment = Environment(
-        loader=FunctionLoader(_file),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"slug": slug, "kinds": kinds, "sort_value": sort_value}
     script = _file("page.js").strip()
@@ -72,7 +66,7 @@ def kinds(table: Table) -> list[str]:
     found = []
     for column in range(len(table.columns)):
         cells = [row[column] for row in table.rows]
-        said = [cell for cell in cells if not _is_missing(cell)]
+        said = [cell for cell in cells if cell.strip().lower() not in _NOTHING]
         numbers = bool(said) and all(sort_value(cell) is not None for cell in said)
         long = any(len(cell) > 34 for cell in cells)
         found.append("words" if long else "number" if numbers and column else "")
@@ -88,10 +82,6 @@ def sort_value(cell: str) -> float | None:
     if found is None or found["unit"] not in UNITS:
         return None
     return float(found["number"].replace(",", "").replace("−", "-")) * UNITS[found["unit"]]
-
-
-def _is_missing(cell: str) -> bool:
-    return cell.strip().lower() in {"", "–", "-", "none", "not run", "not known", "gpu"}
 
 
 def _file(name: str) -> str:

@@ -9,14 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.command_line import NUMPY, python, refused, run, write_table
+from support.command_line import NUMPY, python, refused, run
 
 from accel_logreg.cli import check, doctor
-
-
-@pytest.fixture
-def table(tmp_path: Path) -> Path:
-    return write_table(tmp_path)
 
 
 def test_doctor(monkeypatch: pytest.MonkeyPatch) -> None:

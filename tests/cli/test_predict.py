@@ -8,19 +8,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from pyarrow.csv import read_csv
-from support.command_line import NUMPY, refused, rows_of, run, train_model, write_pictures, write_table
+from support.command_line import NUMPY, refused, rows_of, run, write_pictures
 
 from accel_logreg import LogisticRegression, load_model, save_model
-
-
-@pytest.fixture
-def table(tmp_path: Path) -> Path:
-    return write_table(tmp_path)
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    return train_model(tmp_path)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.command_line import refused, run, write_table
+from support.command_line import refused, run
 from support.profiles import given
 
 from accel_logreg.profile import nsight
@@ -43,10 +43,8 @@ def test_files(tmp_path: Path) -> None:
     assert json.loads(trace.read_text())["traceEvents"]
 
 
-def test_data_from_a_file(tmp_path: Path) -> None:
-    result = run(
-        "profile", "--data", write_table(tmp_path), "--target", "label", "--backend", "numpy", "--repeats", 1
-    )
+def test_data_from_a_file(table: Path) -> None:
+    result = run("profile", "--data", table, "--target", "label", "--backend", "numpy", "--repeats", 1)
     assert result.exit_code == 0, result.output
     assert "120 × 3 float32" in result.stdout
 

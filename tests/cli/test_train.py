@@ -8,20 +8,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from support.command_line import NUMPY, refused, run, train_model, write_table
+from support.command_line import NUMPY, refused, run
 
 from accel_logreg import LogisticRegression, load_model
 from accel_logreg.cli import train as cli_train
-
-
-@pytest.fixture
-def table(tmp_path: Path) -> Path:
-    return write_table(tmp_path)
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    return train_model(tmp_path)
 
 
 @pytest.mark.parametrize("suffix", [".json", ".npz"])

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from support.study_samples import QUIET
 
 from accel_logreg import backends
 from accel_logreg.backends import available_backends, load_backend
@@ -17,9 +18,7 @@ from accel_logreg.measure.clock import Clock, UnequalResultsError
 
 def test_every_version_of_every_engine_is_measured_at_every_length() -> None:
     engines = available_backends()
-    study = measure_dot(
-        engines, [1, 64, 64], n_threads=None, repeats=2, call_limit=9.0, clock=Clock(rest=0.0, settling=0.0)
-    )
+    study = measure_dot(engines, [1, 64, 64], n_threads=None, repeats=2, call_limit=9.0, clock=QUIET)
     assert study.sizes() == [1, 64]
     assert study.baseline() == ARRAY_LOOP
     assert not study.stopped
@@ -59,9 +58,7 @@ def test_a_wrong_dot_product_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(numpy_vectorised, "dot", lambda a, b: float(a[:-1] @ b[:-1]))
     with pytest.raises(UnequalResultsError, match=r"np\.dot of 50 numbers"):
-        measure_dot(
-            ["numpy"], [50], n_threads=1, repeats=1, call_limit=1.0, clock=Clock(rest=0.0, settling=0.0)
-        )
+        measure_dot(["numpy"], [50], n_threads=1, repeats=1, call_limit=1.0, clock=QUIET)
 
 
 def test_a_slow_version_stops_and_says_so() -> None:

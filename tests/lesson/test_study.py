@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
@@ -14,21 +15,29 @@ import numpy as np
 import pytest
 from PIL import Image
 from rich.console import Console
+from support.study_samples import QUIET
 
 from accel_logreg.backends import BACKENDS, available_backends, load_backend
 from accel_logreg.interface.engine import BackendUnavailableError
 from accel_logreg.lesson.crops import FEATURES, make_crops
 from accel_logreg.lesson.descent import EngineRun, train
 from accel_logreg.lesson.study import FULL, QUICK, StudySize, run_study
-from accel_logreg.measure.clock import Clock, UnequalResultsError
+from accel_logreg.measure.clock import UnequalResultsError
 
 SVG = "{http://www.w3.org/2000/svg}"
 TINY = StudySize("tiny", 24, 12, 6, 2, 3, 2, 2, (10, 1000), 2, 2.0, 4)
-QUIET = Clock(rest=0.0, settling=0.0)
 PICTURES = {
     "dot_time", "dot_speed_up", "dot_staircase", "step_time", "cost_curves", "regions", "train_crops",
     "predictions", "weights",
 }  # fmt: skip
+
+
+def study(output: Path, **options: Any) -> tuple[Path, str]:
+    """The page of a tiny study, and what it said on a terminal of 80 columns."""
+    console = Console(file=io.StringIO(), width=80)
+    usual: dict[str, Any] = {"engines": None, "dtype": "float64", "n_threads": 1, "clock": QUIET}
+    page = run_study(TINY, output=output, console=console, **(usual | options))
+    return page, console.file.getvalue()  # type: ignore[attr-defined]
 
 
 class Finished:
@@ -36,13 +45,8 @@ class Finished:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.text = io.StringIO()
-        console = Console(file=self.text, width=80)
-        self.page = run_study(
-            TINY, output=folder, engines=None, dtype="float64", n_threads=1, console=console, clock=QUIET
-        )
+        self.page, self.text = study(folder)
         self.results: dict[str, Any] = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-        self.html = self.page.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +108,7 @@ def test_results_name_the_machine_and_every_engine(finished: Finished) -> None:
 
 
 def test_the_terminal_shows_every_table_whole_in_80_columns(finished: Finished) -> None:
-    text = finished.text.getvalue()
+    text = finished.text
     assert "…" not in text
     assert max(map(len, text.splitlines())) <= 80
     for words in (
@@ -152,26 +156,14 @@ def test_engines_that_disagree_stop_the_study(monkeypatch: pytest.MonkeyPatch, t
         lambda w, b, dw, db, alpha: correct(w, b, dw, db, 1.001 * alpha),
     )
     with pytest.raises(UnequalResultsError, match="'numpy' before step"):
-        _tiny(tmp_path / "out", ["python", "numpy"])
+        study(tmp_path / "out", engines=["python", "numpy"])
     assert not (tmp_path / "out").exists()
 
 
-def _tiny(output: Path, engines: list[str]) -> Path:
-    console = Console(file=io.StringIO())
-    return run_study(
-        TINY, output=output, engines=engines, dtype="float64", n_threads=1, console=console, clock=QUIET
-    )
-
-
 def test_the_loop_alone_makes_a_report_too(tmp_path: Path) -> None:
-    page = _tiny(tmp_path / "out", ["python"])
+    page, _ = study(tmp_path / "out", engines=["python"])
     assert json.loads((page.parent / "results.json").read_text(encoding="utf-8"))["full"] is None
     assert "All rows, without the loop" not in page.read_text(encoding="utf-8")
-
-
-def _run(output: Path, *, sizes: tuple[int, ...] = (10,), **changes: Any) -> Path:
-    arguments: dict[str, Any] = {"engines": ["numpy"], "dtype": "float64", "n_threads": None}
-    return run_study(replace(QUICK, dot_sizes=sizes), output=output, **(arguments | changes))
 
 
 @pytest.mark.parametrize(
@@ -180,16 +172,22 @@ def _run(output: Path, *, sizes: tuple[int, ...] = (10,), **changes: Any) -> Pat
         ({"engines": []}, r"engines=\[\] leaves nothing to measure; name some of 'python'"),
         ({"engines": ["fortran"]}, "engine 'fortran' is unknown; allowed: 'python', 'numpy'"),
         ({"engines": ["auto"]}, "engine 'auto' is unknown"),
-        ({"sizes": ()}, r"sizes=\[\] must be vector lengths"),
-        ({"sizes": (10, 0)}, r"sizes=\[10, 0\] must be vector lengths from 1 up"),
         ({"dtype": "int8"}, "dtype='int8' is not supported"),
         ({"n_threads": 0}, "n_threads=0 must be at least 1"),
     ],
 )
 def test_refuses_before_measuring(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        _run(tmp_path / "out", **changes)
+        study(tmp_path / "out", **changes)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("sizes", [(), (10, 0)])
+def test_refuses_vectors_of_no_length(sizes: tuple[int, ...]) -> None:
+    with pytest.raises(
+        ValueError, match=rf"sizes={re.escape(str(list(sizes)))} must be vector lengths from 1 up"
+    ):
+        replace(QUICK, dot_sizes=sizes)
 
 
 def test_refuses_an_engine_that_cannot_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +199,7 @@ def test_refuses_an_engine_that_cannot_run(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setitem(backends._LOADERS, "cupy", broken)
     monkeypatch.delitem(backends._loaded, "cupy", raising=False)
     with pytest.raises(BackendUnavailableError, match=r"no device\. Plug one in\."):
-        _run(tmp_path / "out", engines=["cupy"])
+        study(tmp_path / "out", engines=["cupy"])
 
 
 def test_refuses_an_output_that_is_a_file(tmp_path: Path) -> None:
@@ -209,7 +207,7 @@ def test_refuses_an_output_that_is_a_file(tmp_path: Path) -> None:
     file.write_text("mine")
     for output in (file, file / "below"):
         with pytest.raises(NotADirectoryError, match="is a file; name a folder"):
-            _run(output)
+            study(output)
     assert file.read_text() == "mine"
 
 

@@ -11,11 +11,11 @@ from accel_logreg.lesson.dot import measure_dot
 from accel_logreg.lesson.report import Results, absent
 from accel_logreg.measure.clock import Clock
 
+QUIET = Clock(rest=0.0, settling=0.0)
 MISSING = BackendUnavailableError("cupy", "<no> device & driver.", 'Run: pip install "accel_logreg[cuda12]"')
 
 
 def tiny_results(*, sizes: tuple[int, ...] = (10, 100), rounds: int = 1) -> Results:
-    clock = Clock(rest=0.0, settling=0.0)
     crops, test = make_crops(4, 4, dtype="float64", random_state=0)
     return Results(
         study="tiny",
@@ -32,8 +32,8 @@ def tiny_results(*, sizes: tuple[int, ...] = (10, 100), rounds: int = 1) -> Resu
         status={"numpy": None, "cupy": MISSING},
         compile_seconds={"numpy": 0.001},
         n_test=4,
-        dot=measure_dot(["python", "numpy"], sizes, n_threads=1, repeats=rounds, call_limit=1.0, clock=clock),
-        like=train(["numpy"], crops, test, rounds=1, steps_per_round=2, n_threads=1, clock=clock),
+        dot=measure_dot(["python", "numpy"], sizes, n_threads=1, repeats=rounds, call_limit=1.0, clock=QUIET),
+        like=train(["numpy"], crops, test, rounds=1, steps_per_round=2, n_threads=1, clock=QUIET),
         full=None,
     )
 
