@@ -25,28 +25,15 @@ class ImageFolderError(ValueError):
 class ImageFolder:
     """What ``load_image_folder`` found.
 
-    Attributes
-    ----------
-    X : ndarray of shape (m, size·size·3), float32 or float64
-        Row i is picture i flattened in C order (row, column, channel RGB), values in [0, 1].
-    y : ndarray of str, shape (m,), or None
-        Each picture's class, which is the name of its sub-folder; None where there are no sub-folders.
-    classes : tuple of str
-        The classes, sorted; empty where there are no sub-folders.
-    paths : tuple of Path
-        Each picture's file, sorted by class and then by path.
-    resized : int
-        How many pictures did not have size × size pixels already.
-    skipped : tuple of str
-        "path: reason" of each broken file; empty unless ``skip_broken``.
+    Row i of X is picture i flattened in C order (row, column, channel RGB), values in [0, 1].
     """
 
-    X: NDArray[np.float32 | np.float64]
-    y: NDArray[np.str_] | None
-    classes: tuple[str, ...]
-    paths: tuple[Path, ...]
-    resized: int
-    skipped: tuple[str, ...]
+    X: NDArray[np.float32 | np.float64]  # (m, size · size · 3)
+    y: NDArray[np.str_] | None  # (m,), the name of each picture's sub-folder; None where there are none
+    classes: tuple[str, ...]  # sorted; empty where there are no sub-folders
+    paths: tuple[Path, ...]  # each picture's file, sorted by class and then by path
+    resized: int  # how many pictures did not have size × size pixels already
+    skipped: tuple[str, ...]  # "path: reason" of each broken file; empty unless ``skip_broken``
 
 
 def load_image_folder(

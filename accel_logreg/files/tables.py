@@ -39,22 +39,12 @@ MATRIX_NAMES = ("X", "features")  # what a feature matrix may be called inside a
 
 @dataclass(frozen=True)
 class Data:
-    """A data file as numbers.
+    """A data file as numbers."""
 
-    Attributes
-    ----------
-    X : ndarray of shape (n, d), float32 or float64, C-contiguous
-    y : ndarray of shape (n,) of bools, integers, floats or strings, or None if no target was asked
-    names : tuple of str, or None
-        The name of each column of X; None for an NPZ file, whose columns have none.
-    ignored : tuple of str
-        Columns (of an NPZ file: arrays) that are neither in X nor in y.
-    """
-
-    X: Matrix
-    y: NDArray[Any] | None
-    names: tuple[str, ...] | None
-    ignored: tuple[str, ...]
+    X: Matrix  # (n, d), float32 or float64, C-contiguous
+    y: NDArray[Any] | None  # (n,) of bools, integers, floats or strings; None if no target was asked
+    names: tuple[str, ...] | None  # of each column of X; None for an NPZ file, whose columns have none
+    ignored: tuple[str, ...]  # columns (of an NPZ file: arrays) that are neither in X nor in y
 
 
 def read_training_data(

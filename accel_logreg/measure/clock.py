@@ -38,42 +38,29 @@ class Device(Protocol):
 
 @dataclass(frozen=True)
 class Subject:
-    """One thing to time.
-
-    name : str
-    call : function without arguments
-        The work. Its answer is ignored.
-    around : function that returns a context manager
-        Entered before and left after the timed calls, outside the timed span: thread settings.
-    synchronise : function without arguments, or None
-        Waits until the device is idle; None where a call is over when it returns.
-    calls : int
-        Calls per sample. Many for a call of microseconds, so that a sample is longer than the clock's grain.
-    settle : function without arguments, or None
-        Work of the same kind, done again and again before a sample until threads are awake and caches
-        full; None where a sample is so long that it does not matter.
-    before : function without arguments, or None
-        What has to happen before every call, outside the timed span: driving X out of the caches, say. A
-        sample is then a single call.
-    device : Device or None
-        What the work runs on, where a call claims to be over when it returns. The claim is checked after
-        every sample, and a sample that was not over is refused. None where there is nothing to check.
-    told : function of a call's answer, or None
-        Seconds, where the work was timed where it ran, in another process; None for this clock's own.
-    spins : float
-        Seconds for which this work's threads may go on spinning after it: the rest, if longer than the
-        clock's, that whatever comes next is due.
-    """
+    """One thing to time: ``call`` is the work, whose answer is ignored."""
 
     name: str
     call: Callable[[], object]
+    # Entered before and left after the timed calls, outside the timed span: thread settings.
     around: Callable[[], AbstractContextManager[object]] = nullcontext
+    # Waits until the device is idle; None where a call is over when it returns.
     synchronise: Callable[[], None] | None = None
+    # Per sample. Many for a call of microseconds, so that a sample is longer than the clock's grain.
     calls: int = 1
+    # Work of the same kind, done again and again before a sample until threads are awake and caches full;
+    # None where a sample is so long that it does not matter.
     settle: Callable[[], object] | None = None
+    # What has to happen before every call, outside the timed span: driving X out of the caches, say. A
+    # sample is then a single call.
     before: Callable[[], object] | None = None
+    # What the work runs on, where a call claims to be over when it returns. The claim is checked after
+    # every sample, and a sample that was not over is refused. None where there is nothing to check.
     device: Device | None = None
+    # Seconds of a call's answer, where it was timed where it ran, in another process; None: by this clock.
     told: Callable[[Any], float] | None = None
+    # Seconds for which this work's threads may go on spinning after it: the rest, if longer than the
+    # clock's, that whatever comes next is due.
     spins: float = 0.0
 
     def __post_init__(self) -> None:

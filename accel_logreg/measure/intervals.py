@@ -37,11 +37,6 @@ class Interval:
         return bool(np.isfinite(self.low) and np.isfinite(self.high))
 
     @property
-    def relative_width(self) -> float:
-        """(high − low) / value; NaN where the bounds are not known."""
-        return (self.high - self.low) / self.value
-
-    @property
     def leads(self) -> bool | None:
         """Of a ratio: True: above 1; False: below it; None: not to be told from 1."""
         low, high = (self.low, self.high) if self.known else (self.value / TIE, self.value * TIE)
@@ -104,20 +99,12 @@ def _interval(
 
 @dataclass(frozen=True)
 class Timed:
-    """One way to do the same work at several sizes.
-
-    engine : str
-        Whose colour it gets.
-    samples : mapping of int to sequence of float
-        Size → seconds per call, one figure a round.
-    paired : bool
-        Sample i was taken in the same round as sample i of what it is compared with.
-    """
+    """One way to do the same work at several sizes."""
 
     name: str
-    engine: str
-    samples: Mapping[int, Sequence[float]]
-    paired: bool = True
+    engine: str  # whose colour it gets
+    samples: Mapping[int, Sequence[float]]  # size → seconds per call, one figure a round
+    paired: bool = True  # sample i was taken in the same round as sample i of what it is compared with
 
     def over(self, base: Timed) -> dict[int, Interval]:
         """Size → how many times faster than ``base``, where both ran."""
@@ -131,17 +118,13 @@ class Timed:
 
 @dataclass(frozen=True)
 class Crossing:
-    """Up to size ``below`` the one is ahead, from ``above`` on the other; between them nothing was measured.
-
-    rising : bool
-        ``name`` is slower first and faster then.
-    """
+    """Up to size ``below`` one is ahead, from ``above`` on the other; nothing between them was measured."""
 
     name: str
     other: str
     below: int
     above: int
-    rising: bool
+    rising: bool  # ``name`` is slower first and faster then
 
     def in_words(self, unit: str) -> str:
         where = f"between {self.below:,} and {self.above:,} {unit}"

@@ -20,7 +20,7 @@ class Table:
 
 def show(console: Console, table: Table) -> None:
     """A table and its notes on the terminal."""
-    from rich.table import Table as RichTable  # here: benchmarks print ``plain_lines`` where rich is missing
+    from rich.table import Table as RichTable  # here: benchmarks make tables where rich is missing
     from rich.text import Text
 
     say(console, table.title, style="italic")  # RichTable would wrap it at the table's own width
@@ -39,11 +39,3 @@ def show(console: Console, table: Table) -> None:
 def say(console: Console, sentence: str, style: str | None = None) -> None:
     """A sentence as it is: its brackets and numbers are neither markup nor coloured."""
     console.print(sentence, style=style, markup=False, highlight=False)
-
-
-def plain_lines(table: Table) -> list[str]:
-    """Title, column names and rows, each column as wide as its widest cell."""
-    rows = [table.columns, *table.rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(table.columns))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    return [table.title, *(line.rstrip() for line in lines)]

@@ -41,11 +41,6 @@ def in_percent(percent: float) -> str:
     return f"{percent:.0f} %" if percent >= 9.95 else f"{percent:.2g} %"
 
 
-def in_counts(value: float) -> str:
-    """3, 2.25: reads of X need not be whole."""
-    return f"{value:.4g}" if value < 1e4 else f"{value:,.0f}"
-
-
 def _scaled(value: float, unit: str, prefixes: tuple[str, ...]) -> str:
     """With the largest prefix that leaves at least 1, or the last."""
     prefix = next((one for one in prefixes if value >= 0.9995 * PREFIXES[one]), prefixes[-1])

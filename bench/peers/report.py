@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from accel_logreg.files.atomic import publish
-from accel_logreg.measure.table import Table, plain_lines
+from accel_logreg.measure.table import Table
 from accel_logreg.measure.words import in_bytes, in_words, significant
 from bench.peers.results import PROMISE, TARGET, Run, ShapeResult
 from bench.peers.solvers import OURS
+from bench.report.table import plain_lines
 
 _SMALL = 5e6  # bytes of X: any code outweighs it
 _COLUMNS = (

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from accel_logreg.measure.table import Table, plain_lines
+from accel_logreg.measure.table import Table
 from accel_logreg.measure.words import in_words, significant
 from bench.report.document import Record
+from bench.report.table import plain_lines
 
 GIGABYTE = 1e9
 

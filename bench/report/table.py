@@ -8,10 +8,9 @@ from typing import Any
 
 from accel_logreg.backends import BACKENDS
 from accel_logreg.measure.intervals import Interval, ratio_interval
-from accel_logreg.measure.table import Table, plain_lines
+from accel_logreg.measure.table import Table
 from accel_logreg.measure.words import (
     in_bytes,
-    in_counts,
     in_flops,
     in_memory,
     in_percent,
@@ -43,6 +42,19 @@ def way(record: Record) -> str:
     """The record's label, its engine not said twice: "numba, one thread", "np.dot"."""
     named = record.engine in record.version or record.version.startswith("np.")
     return record.version if named else record.label
+
+
+def in_counts(value: float) -> str:
+    """3, 2.25: reads of X need not be whole."""
+    return f"{value:.4g}" if value < 1e4 else f"{value:,.0f}"
+
+
+def plain_lines(table: Table) -> list[str]:
+    """Title, column names and rows, each column as wide as its widest cell."""
+    rows = [table.columns, *table.rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(table.columns))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return [table.title, *(line.rstrip() for line in lines)]
 
 
 def order(record: Record) -> int:

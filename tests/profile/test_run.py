@@ -13,7 +13,7 @@ from support.profiles import CEILINGS, check_trace, given, small_profile
 from accel_logreg.backends import BackendUnavailableError
 from accel_logreg.measure import machine
 from accel_logreg.measure.clock import UnequalResultsError
-from accel_logreg.measure.table import Table, plain_lines
+from accel_logreg.measure.table import Table
 from accel_logreg.profile import ceilings as profile_ceilings
 from accel_logreg.profile import problem as profile_problem
 from accel_logreg.profile import report
@@ -23,6 +23,7 @@ from accel_logreg.profile.record import COPIES, KERNELS, QUESTIONS, STAGES, Span
 from accel_logreg.profile.report import to_trace
 from accel_logreg.profile.result import Profile, Settings, breakdown, questions
 from accel_logreg.profile.run import run_profile
+from bench.report.table import plain_lines
 
 
 @pytest.fixture(scope="module")
