@@ -6,9 +6,11 @@ with the same threads and the same kind of kernel that a fit uses.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import os
 import platform
+import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -22,7 +24,6 @@ from threadpoolctl import threadpool_info
 
 from accel_logreg.backends import BackendUnavailableError, load_backend
 from accel_logreg.measure.clock import median_seconds
-from accel_logreg.measure.cuda_driver import Gpu, ask_driver
 from accel_logreg.measure.words import in_memory
 
 PACKAGES = ("accel_logreg", "numpy", "scipy", "scikit-learn", "threadpoolctl", "numba", "llvmlite")
@@ -31,6 +32,9 @@ _CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")
 _MEMINFO = Path("/proc/meminfo")
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 _CPUINFO = Path("/proc/cpuinfo")
+_DRIVER = Path("/proc/driver/nvidia/version")
+_CUDA = "libcuda.so.1"
+_COMPUTE_CAPABILITY = 75, 76  # CUdevice_attribute: major, minor
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,15 @@ class Blas:
     name: str
     version: str
     threads: int
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One CUDA device: its name, memory in bytes and compute capability such as "9.0"."""
+
+    name: str
+    memory_bytes: int
+    compute_capability: str
 
 
 @dataclass(frozen=True)
@@ -57,10 +70,10 @@ class Machine:
     python: str
     packages: dict[str, str | None]  # version of each of PACKAGES, and of every CuPy and NVRTC installed
     blas: tuple[Blas, ...]
-    gpus: tuple[Gpu, ...]
-    gpu_trouble: str  # why no device can be used; empty where one can
-    driver: str | None  # release of the NVIDIA driver
-    cuda: str | None  # newest CUDA that it runs
+    gpus: tuple[Gpu, ...]  # that this process may use (CUDA_VISIBLE_DEVICES counts)
+    gpu_trouble: str  # why none can be used, in the driver's words where it has any; empty where one can
+    driver: str | None  # release of the NVIDIA driver's kernel module, such as "570.124.06"
+    cuda: str | None  # the newest CUDA version that it runs, such as "12.8"
     nvrtc: str | None  # version of the NVRTC that CuPy loads
 
     def to_dict(self) -> dict[str, Any]:
@@ -72,7 +85,6 @@ class Machine:
 
 def describe() -> Machine:
     """Describe this machine. Takes milliseconds, or the time CuPy takes to load where it is installed."""
-    driver = ask_driver()
     return Machine(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         platform=platform.platform(),
@@ -89,11 +101,8 @@ def describe() -> Machine:
             for pool in threadpool_info()
             if pool["user_api"] == "blas"
         ),
-        gpus=driver.gpus,
-        gpu_trouble=driver.trouble,
-        driver=driver.release,
-        cuda=driver.cuda,
         nvrtc=_nvrtc(),
+        **ask_driver(),
     )
 
 
@@ -211,6 +220,66 @@ def _nvrtc() -> str | None:
         return None
     return f"{major}.{minor}"
 
+
+# ---- the NVIDIA driver -----------------------------------------------------------------------------------
+
+
+class _CallError(Exception):
+    """A call to the driver did not return CUDA_SUCCESS."""
+
+
+def ask_driver() -> dict[str, Any]:
+    """What the NVIDIA driver says of itself and its devices: four fields of Machine.
+
+    Asked through its own library, without CuPy, so that the answer is there when CuPy is missing or broken:
+    which is when it is wanted. The calls (cuInit, cuDriverGetVersion, cuDeviceGet…) create no context and
+    allocate nothing on the device. Never raises: a trouble is part of the answer.
+    """
+    release = re.search(r"\b\d{3,}\.\d+(\.\d+)?\b", "\n".join(_lines(_DRIVER)))
+    said: dict[str, Any] = {
+        "driver": release.group() if release else None, "cuda": None, "gpus": (), "gpu_trouble": ""
+    }  # fmt: skip
+    try:
+        cuda = ctypes.CDLL(_CUDA)
+    except OSError:
+        return said | {"gpu_trouble": f"the NVIDIA driver's library {_CUDA} was not found"}
+    try:
+        number = _number(cuda, "cuDriverGetVersion")  # 1000 major + 10 minor: 12080 is "12.8"
+        said["cuda"] = f"{number // 1000}.{number % 1000 // 10}"
+        _call(cuda, "cuInit", 0)
+        gpus = tuple(_device(cuda, ordinal) for ordinal in range(_number(cuda, "cuDeviceGetCount")))
+    except _CallError as error:
+        return said | {"gpu_trouble": str(error)}
+    return said | {"gpus": gpus, "gpu_trouble": "" if gpus else "the driver lists no device"}
+
+
+def _device(cuda: ctypes.CDLL, ordinal: int) -> Gpu:
+    device = _number(cuda, "cuDeviceGet", ordinal)
+    name = ctypes.create_string_buffer(256)
+    memory = ctypes.c_size_t()
+    _call(cuda, "cuDeviceGetName", name, len(name), device)
+    _call(cuda, "cuDeviceTotalMem_v2", ctypes.byref(memory), device)
+    major, minor = (_number(cuda, "cuDeviceGetAttribute", which, device) for which in _COMPUTE_CAPABILITY)
+    return Gpu(name.value.decode(), memory.value, f"{major}.{minor}")
+
+
+def _number(cuda: ctypes.CDLL, function: str, *arguments: int) -> int:
+    """The int that a call writes to where its first argument points."""
+    number = ctypes.c_int()
+    _call(cuda, function, ctypes.byref(number), *arguments)
+    return number.value
+
+
+def _call(cuda: ctypes.CDLL, function: str, *arguments: object) -> None:
+    code = getattr(cuda, function)(*arguments)
+    if code != 0:
+        text = ctypes.c_char_p()
+        cuda.cuGetErrorString(code, ctypes.byref(text))
+        meaning = text.value.decode() if text.value else "no explanation"
+        raise _CallError(f"{function} failed with CUDA error {code} ({meaning})")
+
+
+# ---- what a report says of the machine ---------------------------------------------------------------------
 
 BUSY = 0.25  # share of the cores; above it the reader is warned
 

@@ -150,19 +150,14 @@ def to_json(profile: Profile) -> str:
     document |= {
         "format": "accel_logreg profile",
         "version": FORMAT_VERSION,
-        "breakdown": {**asdict(parts), "solving": parts.solving},
-        "questions": [_plain(one) for one in questions(spans, profile.ceilings)],
-        "prediction": [_plain(one) for one in questions(profile.prediction(), profile.ceilings)],
-        "kernels": [_plain(one) for one in kernels(spans)],
-        "host_device_copies": [_plain(one) for one in copies(spans)],
+        "breakdown": asdict(parts),
+        "questions": [asdict(one) for one in questions(spans, profile.ceilings)],
+        "prediction": [asdict(one) for one in questions(profile.prediction(), profile.ceilings)],
+        "kernels": [asdict(one) for one in kernels(spans)],
+        "host_device_copies": [asdict(one) for one in copies(spans)],
         "copy_seconds_beside_kernels": beside_kernels(spans),
     }
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _plain(one: Sum) -> dict[str, Any]:
-    rates = {"bytes_per_second": one.bytes_per_second, "flops_per_second": one.flops_per_second}
-    return {**asdict(one), "calls": one.calls, "total": one.total, "median": one.median, **rates}
 
 
 def _rate(one: Sum) -> str:

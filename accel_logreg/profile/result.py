@@ -109,46 +109,22 @@ class Sum:
     percent: float | None  # of the time the ceilings allow in the time taken; None if nothing was counted
     bound: str  # by the lower ceiling, "memory" or "arithmetic"; empty where nothing was counted
     arithmetic: str  # the width of the multiplications
-
-    @property
-    def calls(self) -> int:
-        return len(self.samples)
-
-    @property
-    def total(self) -> float:
-        return sum(self.samples)
-
-    @property
-    def median(self) -> float:
-        return median(self.samples)
-
-    @property
-    def bytes_per_second(self) -> float:
-        return self.bytes / self.total if self.total else 0.0
-
-    @property
-    def flops_per_second(self) -> float:
-        return self.flops / self.total if self.total else 0.0
+    calls: int
+    total: float  # seconds, as the median
+    median: float
+    bytes_per_second: float
+    flops_per_second: float
 
 
 @dataclass(frozen=True)
 class Breakdown:
-    """Where the time of one fit went; the four parts make the whole.
-
-    checking : from the call of ``fit`` to the engine's taking of the rows
-    taking : X, y and weights into the engine's memory
-    asking : all questions
-    solving : the rest, which is the solver on the host
-    """
+    """Where the seconds of one fit went; the four parts make the whole."""
 
     fit: float
-    checking: float
-    taking: float
-    asking: float
-
-    @property
-    def solving(self) -> float:
-        return self.fit - self.checking - self.taking - self.asking
+    checking: float  # from the call of ``fit`` to the engine's taking of the rows
+    taking: float  # X, y and weights into the engine's memory
+    asking: float  # all questions
+    solving: float  # the rest, which is the solver on the host
 
 
 def breakdown(spans: Sequence[Span]) -> Breakdown:
@@ -156,7 +132,8 @@ def breakdown(spans: Sequence[Span]) -> Breakdown:
     (fit,) = of(spans, STAGES, FIT)
     (taking,) = of(spans, STAGES, TAKE_ROWS)
     asking = sum(span.seconds for span in asked_in_fit(spans))
-    return Breakdown(fit.seconds, taking.start - fit.start, taking.seconds, asking)
+    checking, solving = taking.start - fit.start, fit.end - taking.end - asking
+    return Breakdown(fit.seconds, checking, taking.seconds, asking, solving)
 
 
 def of(spans: Sequence[Span], track: str, name: str) -> list[Span]:
@@ -226,12 +203,16 @@ def _sums(spans: Sequence[Span], name: Callable[[Span], str], ceilings: Ceilings
 
 def _sum(name: str, spans: Sequence[Span], ceilings: Ceilings | None) -> Sum:
     seconds = tuple(span.seconds for span in spans)
+    total = sum(seconds)
     reads, n_bytes, flops = (
         float(sum(span.details.get(key, 0.0) for span in spans)) for key in ("reads", "bytes", "flops")
     )
     arithmetic = spans[0].details.get("arithmetic", "")
     percent, bound = None, ""
-    if ceilings is not None and sum(seconds) > 0.0 and (n_bytes or flops):
-        percent = 100.0 * ceilings.floor_seconds(n_bytes, flops, arithmetic) / sum(seconds)
+    if ceilings is not None and total > 0.0 and (n_bytes or flops):
+        percent = 100.0 * ceilings.floor_seconds(n_bytes, flops, arithmetic) / total
         bound = ceilings.bound(n_bytes, flops, arithmetic)
-    return Sum(name, seconds, reads, n_bytes, flops, percent, bound, arithmetic)
+    return Sum(
+        name, seconds, reads, n_bytes, flops, percent, bound, arithmetic, len(seconds), total,
+        median(seconds), n_bytes / total if total else 0.0, flops / total if total else 0.0,
+    )  # fmt: skip

@@ -10,8 +10,7 @@ import pytest
 from accel_logreg.backends import BackendUnavailableError
 from accel_logreg.doctor import findings as doctor
 from accel_logreg.doctor.findings import Finding
-from accel_logreg.measure.cuda_driver import Gpu
-from accel_logreg.measure.machine import Machine, describe
+from accel_logreg.measure.machine import Gpu, Machine, describe
 
 H100 = Gpu("NVIDIA H100", 80_000_000_000, "9.0")
 

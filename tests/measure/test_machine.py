@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from accel_logreg.backends import BackendUnavailableError
-from accel_logreg.measure import cuda_driver, machine
+from accel_logreg.measure import machine
 
 
 def test_the_fact_sheet_is_complete_and_goes_into_json() -> None:
@@ -105,18 +105,18 @@ class FakeDriver:
 
 def test_a_device_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _: FakeDriver())
-    driver = cuda_driver.ask_driver()
-    assert driver.cuda == "12.8"
-    assert driver.gpus == (cuda_driver.Gpu("NVIDIA Test 100", 80 << 30, "9.0"),)
-    assert driver.trouble == ""
+    driver = machine.ask_driver()
+    assert driver["cuda"] == "12.8"
+    assert driver["gpus"] == (machine.Gpu("NVIDIA Test 100", 80 << 30, "9.0"),)
+    assert driver["gpu_trouble"] == ""
 
 
 def test_a_driver_that_fails_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _: FakeDriver(failing="cuInit"))
-    driver = cuda_driver.ask_driver()
-    assert driver.cuda == "12.8"
-    assert driver.gpus == ()
-    assert driver.trouble == "cuInit failed with CUDA error 999 (unknown error)"
+    driver = machine.ask_driver()
+    assert driver["cuda"] == "12.8"
+    assert driver["gpus"] == ()
+    assert driver["gpu_trouble"] == "cuInit failed with CUDA error 999 (unknown error)"
 
 
 def test_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,9 +124,9 @@ def test_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(name)
 
     monkeypatch.setattr(ctypes, "CDLL", absent)
-    driver = cuda_driver.ask_driver()
-    assert driver.gpus == ()
-    assert "libcuda.so.1 was not found" in driver.trouble
+    driver = machine.ask_driver()
+    assert driver["gpus"] == ()
+    assert "libcuda.so.1 was not found" in driver["gpu_trouble"]
 
 
 @pytest.mark.gpu
