@@ -177,12 +177,11 @@ def _choose(engines: Sequence[str] | None, available: list[str]) -> list[str]:
     """The engines to measure, slowest first; the loop leads, because speed-ups are over the first."""
     if engines is None:
         return available
+    allowed = ", ".join(map(repr, BACKENDS))
     if not engines:
-        raise ValueError(
-            f"engines=[] leaves nothing to measure; name some of {', '.join(map(repr, BACKENDS))}"
-        )
+        raise ValueError(f"engines=[] leaves nothing to measure; name some of {allowed}")
     for name in engines:
         if name not in BACKENDS:
-            raise ValueError(f"engine {name!r} is unknown; allowed: {', '.join(map(repr, BACKENDS))}")
+            raise ValueError(f"engine {name!r} is unknown; allowed: {allowed}")
         load_backend(name)  # raises, and says why, where it cannot run
     return [name for name in BACKENDS if name in engines]

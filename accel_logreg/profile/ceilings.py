@@ -26,7 +26,6 @@ from accel_logreg.measure.machine import read_bandwidth
 REPEATS = 5
 HOST_SIZE = 2048  # of a matrix in a product; 17 GFLOP
 DEVICE_SIZES = {"float32": 8192, "TF32": 8192, "float64": 4096}
-HOST_MEGABYTES = 512
 COPY_BYTES = 1 << 30  # on a device, or a quarter of its free memory
 PINNED_BYTES = 256 << 20
 REST = 0.1  # seconds: the workers of OpenBLAS go on spinning after a product and slow what follows
@@ -76,32 +75,29 @@ def best_of(before: Ceilings, after: Ceilings) -> Ceilings:
     )
 
 
-def host_ceilings(
-    backend: Engine, n_threads: int | None, *, megabytes: int = HOST_MEGABYTES, size: int = HOST_SIZE
-) -> Ceilings:
+def host_ceilings(backend: Engine, n_threads: int | None) -> Ceilings:
     """With as many threads as the engine uses."""
     threads = backend.n_threads(n_threads)
-    bandwidth = read_bandwidth(threads, megabytes=megabytes)
+    bandwidth = read_bandwidth(threads)
     flops = {}
     for dtype in ("float32", "float64"):
         with blas_threads(threads):
-            flops[dtype] = _rate(size, dtype, _multiply_here)
+            flops[dtype] = _rate(HOST_SIZE, dtype, _multiply_here)
         time.sleep(REST)
     plural = "" if threads == 1 else "s"
     return Ceilings(bandwidth, f"reading a large array, {threads} thread{plural}", flops)
 
 
-def device_ceilings(cupy: Any, free_bytes: int, *, sizes: dict[str, int] | None = None) -> Ceilings:
+def device_ceilings(cupy: Any, free_bytes: int) -> Ceilings:
     """Of the current CUDA device.
 
     cupy : the module, or what plays it
     free_bytes : memory that the measurement may take a part of
     """
-    sizes = DEVICE_SIZES if sizes is None else sizes
     notes: list[str] = []
     bandwidth = _device_copy(cupy, min(COPY_BYTES, free_bytes // 4))
     flops = {}
-    for name, size in sizes.items():
+    for name, size in DEVICE_SIZES.items():
         try:
             flops[name] = _device_product(cupy, name, size)
         except Exception as error:  # cuBLAS may be missing, or this CuPy may not let one choose TF32

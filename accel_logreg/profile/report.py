@@ -187,9 +187,11 @@ def to_trace(profile: Profile) -> str:
     shown = [place for track, place in _TRACKS.items() if track in used]
     process, thread, name = _TRACKS[PIECES]  # of which several queues at once have a lane each
     shown += [(process, thread + k, f"{name}, {k + 1}") for k in range(1, 1 + max(lanes.values(), default=0))]
-    processes = sorted({process for process, *_ in shown})
-    events = [_name("process_name", process, 0, names[process]) for process in processes]
-    events += [_name("thread_name", *place) for place in shown]
+    named = [("process_name", process, 0, names[process]) for process in sorted({one[0] for one in shown})]
+    events: list[dict[str, Any]] = [
+        {"name": kind, "ph": "M", "pid": process, "tid": thread, "args": {"name": name}}
+        for kind, process, thread, name in [*named, *(("thread_name", *one) for one in shown)]
+    ]
     for span in profile.spans:
         process, thread, _ = _TRACKS[span.track]
         thread += lanes.get(id(span), 0)
@@ -224,10 +226,6 @@ def _lanes(spans: list[Span]) -> dict[int, int]:
         free_from[lane : lane + 1] = [span.end]
         lanes[id(span)] = lane
     return lanes
-
-
-def _name(kind: str, process: int, thread: int, name: str) -> dict[str, Any]:
-    return {"name": kind, "ph": "M", "pid": process, "tid": thread, "args": {"name": name}}
 
 
 def to_html(profile: Profile, pictures: Mapping[str, bytes]) -> str:

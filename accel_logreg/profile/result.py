@@ -76,25 +76,15 @@ class Profile:
 
     def spans_of_fit(self) -> list[Span]:
         """Of the fit that is shown."""
-        return [span for span in self.spans if span.part == fit_part(self.chosen)]
+        return [span for span in self.spans if span.part == f"fit {self.chosen}"]
 
     def prediction(self) -> list[Span]:
         """Of the prediction after it."""
-        return [span for span in self.spans if span.part == predict_part(self.chosen)]
+        return [span for span in self.spans if span.part == f"predict {self.chosen}"]
 
     @property
     def on_device(self) -> bool:
         return self.clock != "monotonic clock"
-
-
-def fit_part(index: int) -> str:
-    """What the spans of a profiled fit belong to."""
-    return f"fit {index}"
-
-
-def predict_part(index: int) -> str:
-    """The same for the prediction after it."""
-    return f"predict {index}"
 
 
 @dataclass(frozen=True)

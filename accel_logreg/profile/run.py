@@ -25,7 +25,7 @@ from accel_logreg.profile.ceilings import Ceilings, best_of, device_ceilings, ho
 from accel_logreg.profile.device import profiled_device
 from accel_logreg.profile.problem import Problem
 from accel_logreg.profile.record import FIT, PREDICT, STAGES, DeviceWatch, Recorder, Watch, nvtx_ranges
-from accel_logreg.profile.result import Profile, Settings, fit_part, of, predict_part
+from accel_logreg.profile.result import Profile, Settings, of
 from accel_logreg.profile.rows import ProfiledBackend
 
 _SAME_COST = 1e-9  # relative, or what tol leaves open
@@ -155,11 +155,11 @@ class _Fits:
     def profiled(self, index: int) -> None:
         """A fit with one, and a prediction."""
         recorder = self._recorder
-        recorder.part = fit_part(index)
+        recorder.part = f"fit {index}"
         with stand_in(self._stand_in), profiled_device(self._backend, recorder):
             with recorder.span(STAGES, FIT):
                 self._fit()
-            recorder.part = predict_part(index)
+            recorder.part = f"predict {index}"
             W = np.append(self.model.coef_[0], self.model.intercept_[0])
             with self._backend.threads(self._settings.n_threads), recorder.span(STAGES, PREDICT):
                 self._stand_in.logits(self._problem.X, W)

@@ -23,6 +23,7 @@ from accel_logreg.backends.cupy_fused.device import staging as cupy_fused_stagin
 from accel_logreg.interface.engine import Engine
 from accel_logreg.kernels.cupy_fused.dense.launch import resident_bytes
 from accel_logreg.kernels.cupy_fused.dense.plan import Limits
+from accel_logreg.profile import ceilings as ceilings_module
 from accel_logreg.profile import report
 from accel_logreg.profile.ceilings import Ceilings, device_ceilings
 from accel_logreg.profile.device import ProfiledDevice, profiled_device
@@ -397,8 +398,8 @@ def test_device_ceilings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cupyx", SimpleNamespace(empty_pinned=np.empty))  # type: ignore[arg-type]
     monkeypatch.setitem(sys.modules, "cupy._core._routines_linalg", linalg)  # type: ignore[arg-type]
     cupy = PlayedCupy()
-    sizes = {"float32": 16, "TF32": 16, "float64": 16}
-    ceilings = device_ceilings(cupy, 1 << 20, sizes=sizes)
+    monkeypatch.setattr(ceilings_module, "DEVICE_SIZES", {"float32": 16, "TF32": 16, "float64": 16})
+    ceilings = device_ceilings(cupy, 1 << 20)
     a_millisecond = 1e-3  # is what lies between two events here
     assert ceilings.bandwidth == pytest.approx(2 * (1 << 18) / a_millisecond)
     assert ceilings.flops == {name: pytest.approx(2 * 16**3 / a_millisecond) for name in ("float32", "TF32")}
@@ -413,13 +414,14 @@ def test_device_ceilings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.gpu
-def test_ceilings_and_clock_of_the_device_here(gpu: Engine) -> None:
+def test_ceilings_and_clock_of_the_device_here(gpu: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     import cupy
 
     watch = watch_of(gpu)
     assert isinstance(watch, DeviceWatch)
     free = cupy.cuda.runtime.memGetInfo()[0]
-    ceilings = device_ceilings(cupy, min(free, 1 << 30), sizes={"float32": 512, "TF32": 512, "float64": 512})
+    monkeypatch.setattr(ceilings_module, "DEVICE_SIZES", {"float32": 512, "TF32": 512, "float64": 512})
+    ceilings = device_ceilings(cupy, min(free, 1 << 30))
     assert ceilings.notes == ()
     assert ceilings.flops.keys() == {"float32", "TF32", "float64"}
     assert min(ceilings.bandwidth, *ceilings.flops.values(), *ceilings.copies.values()) > 0.0

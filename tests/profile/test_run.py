@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from support.profiles import CEILINGS, check_trace, given, small_profile
 
-from accel_logreg.backends import BackendUnavailableError
+from accel_logreg.backends import BackendUnavailableError, load_backend
 from accel_logreg.measure import machine
 from accel_logreg.measure.clock import UnequalResultsError
 from accel_logreg.measure.table import Table
@@ -282,20 +283,25 @@ def test_data_with_other_labels_are_profiled_too(rng: np.random.Generator) -> No
 # ---- ceilings of the host ------------------------------------------------------------------------------
 
 
-def test_host_ceilings(monkeypatch: pytest.MonkeyPatch) -> None:
-    from accel_logreg.backends import load_backend
-
+@pytest.fixture
+def small_ceilings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measured on little, without a rest."""
     monkeypatch.setattr(profile_ceilings, "REST", 0.0)
-    ceilings = host_ceilings(load_backend("numpy"), 1, megabytes=2, size=64)
+    monkeypatch.setattr(profile_ceilings, "HOST_SIZE", 64)
+    monkeypatch.setattr(profile_ceilings, "read_bandwidth", partial(machine.read_bandwidth, megabytes=2))
+
+
+@pytest.mark.usefixtures("small_ceilings")
+def test_host_ceilings() -> None:
+    ceilings = host_ceilings(load_backend("numpy"), 1)
     assert ceilings.bandwidth > 0.0
     assert ceilings.bandwidth_of == "reading a large array, 1 thread"
     assert ceilings.flops.keys() == {"float32", "float64"}
     assert min(ceilings.flops.values()) > 0.0
 
 
+@pytest.mark.usefixtures("small_ceilings")
 def test_a_wrong_product_has_no_speed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from accel_logreg.backends import load_backend
-
     monkeypatch.setattr(np, "matmul", lambda _a, _b, out: out.fill(1.0))
     with pytest.raises(ArithmeticError, match="product in float32 is wrong"):
-        host_ceilings(load_backend("numpy"), 1, megabytes=2, size=64)
+        host_ceilings(load_backend("numpy"), 1)
