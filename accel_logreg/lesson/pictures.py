@@ -20,22 +20,9 @@ from accel_logreg.lesson.crops import CAT, PHOTOGRAPHS, SIDE, Crops, photograph,
 from accel_logreg.lesson.descent import DescentStudy
 from accel_logreg.lesson.dot import LESSON_SECONDS, LESSON_SIZE, NUMPY, DotStudy
 from accel_logreg.lesson.report import Results, absent
+from accel_logreg.measure import pictures as shared
 from accel_logreg.measure.intervals import Interval, median_interval
-from accel_logreg.measure.pictures import (
-    BLUE,
-    ENGINE_COLOURS,
-    VERMILION,
-    Step,
-    draw_lines,
-    drawn,
-    legend_below,
-    levels,
-    log_axes,
-    new_axes,
-    new_figure,
-    speed_up,
-    staircase,
-)
+from accel_logreg.measure.pictures import BLUE, ENGINE_COLOURS, VERMILION, Step
 from accel_logreg.measure.words import in_words, significant
 
 
@@ -62,7 +49,7 @@ def draw(results: Results, train_crops: Crops, test_crops: Crops) -> dict[str, b
 _LENGTH = "length of the vectors (float64 numbers)"
 
 
-@drawn
+@shared.drawn
 def dot_time(study: DotStudy) -> Figure:
     """Seconds per call against the length of the vectors, with the lesson's two figures."""
     size = study.headline_size()
@@ -70,20 +57,22 @@ def dot_time(study: DotStudy) -> Figure:
     named = [name for name in dict.fromkeys((study.baseline(), NUMPY)) if size in medians.get(name, {})]
     words = ", ".join(f"{in_words(medians[name][size])} by {name}" for name in named)
     title = f"Dot product: time of one call\n{size:,} numbers: {words}"
-    figure, axes = new_axes(4.8, log=True, title=title, xlabel=_LENGTH, ylabel="median time of one call")
+    figure, axes = shared.new_axes(
+        4.8, log=True, title=title, xlabel=_LENGTH, ylabel="median time of one call"
+    )
     curves = [
         (way.name, way.engine, {n: Interval(seconds) for n, seconds in medians[way.name].items()})
         for way in study.timed()
     ]
-    draw_lines(axes, curves)
+    shared.draw_lines(axes, curves)
     for name, value in LESSON_SECONDS.items():
         axes.plot(LESSON_SIZE, value, marker="*", ms=12, mfc="none", mec="0.25", ls="none")
         axes.annotate(
             f"lesson: {name}", (LESSON_SIZE, value), (-9, 5), textcoords="offset points", ha="right",
             color="0.25", fontsize=9.5,
         )  # fmt: skip
-    log_axes(axes, x="counts", y="seconds")
-    legend_below(figure, axes)
+    shared.log_axes(axes, x="counts", y="seconds")
+    shared.legend_below(figure, axes)
     return figure
 
 
@@ -96,7 +85,7 @@ def dot_speed_up(study: DotStudy) -> bytes:
     if best is not base:
         factor = significant(study.speed_up(best.name) or 0.0)
         title = f"At {size:,} numbers {best.name} is\n{factor} times faster than the {base.name}"
-    return speed_up(title, _LENGTH, base, ways, study.crossings())
+    return shared.speed_up(title, _LENGTH, base, ways, study.crossings())
 
 
 def dot_staircase(study: DotStudy, absent: dict[str, str]) -> bytes:
@@ -112,7 +101,7 @@ def dot_staircase(study: DotStudy, absent: dict[str, str]) -> bytes:
         for way in study.timed()
     ]
     steps += [Step(engine, engine, None, reason) for engine, reason in absent.items()]
-    return staircase(f"One dot product of {size:,} numbers, from the loop on", steps)
+    return shared.staircase(f"One dot product of {size:,} numbers, from the loop on", steps)
 
 
 # For curves that lie on top of each other: wide and solid below, narrow and broken above.
@@ -120,7 +109,7 @@ _LAYERS = ((6.0, "-"), (3.5, (0, (6, 2))), (2.2, (0, (2, 2))), (1.2, (0, (1, 3))
 Studies = Sequence[tuple[str, DescentStudy]]
 
 
-@drawn
+@shared.drawn
 def step_time(studies: Studies) -> Figure:
     """A staircase of times per step, one panel a table: small dots are rounds, the large one their median."""
     lines = [len(study.runs) for _, study in studies]
@@ -146,12 +135,12 @@ def _steps(axes: Axes, title: str, study: DescentStudy) -> None:
             text, (run.step_seconds, level), (shift, 9), textcoords="offset points", ha=side, fontsize=9.5
         )
     margin = max(4.0, (slowest / fastest) ** 0.2)
-    levels(axes, [run.engine for run in study.runs], (fastest / margin, slowest * margin), -0.6)
+    shared.levels(axes, [run.engine for run in study.runs], (fastest / margin, slowest * margin), -0.6)
     axes.set(title=title, xlabel="time of one step of gradient descent, log scale")
-    log_axes(axes, x="seconds")
+    shared.log_axes(axes, x="seconds")
 
 
-@drawn
+@shared.drawn
 def cost_curves(studies: Studies) -> Figure:
     """Every engine's cost before every step: curves on top of each other, so the lower ones are wider."""
     figure, panels = _panels(3.1 * len(studies), [1.0] * len(studies))
@@ -169,7 +158,7 @@ def cost_curves(studies: Studies) -> Figure:
 
 def _panels(height: float, ratios: Sequence[float]) -> tuple[Figure, list[Axes]]:
     """One below the other, with room between one's words below and the next one's above."""
-    figure = new_figure(height)
+    figure = shared.new_figure(height)
     engine = figure.get_layout_engine()
     assert isinstance(engine, ConstrainedLayoutEngine)
     engine.set(hspace=0.09)
@@ -182,10 +171,10 @@ _COLUMNS = 6  # crops side by side: about 60 pixels each on a phone
 _CAPTION: dict[str, Any] = {"fontsize": 9.5, "loc": "center"}
 
 
-@drawn
+@shared.drawn
 def regions() -> Figure:
     """The eight photographs; hatched tiles are for testing, the rest for training."""
-    figure = new_figure(3.7)
+    figure = shared.new_figure(3.7)
     for axes, name in zip(figure.subplots(2, 4).flat, PHOTOGRAPHS, strict=True):
         picture = photograph(name)
         axes.imshow(picture)
@@ -228,10 +217,10 @@ def predictions(crops: Crops, probabilities: Float64) -> bytes:
     return _grid(crops, shown, captions, title)
 
 
-@drawn
+@shared.drawn
 def _grid(crops: Crops, shown: Sequence[int], captions: Sequence[tuple[str, str]], title: str) -> Figure:
     rows = -(-len(shown) // _COLUMNS)
-    figure = new_figure(1.16 * rows + 0.7)
+    figure = shared.new_figure(1.16 * rows + 0.7)
     panels = list(figure.subplots(rows, _COLUMNS, squeeze=False).flat)
     for axes in panels:
         axes.set_axis_off()
@@ -242,7 +231,7 @@ def _grid(crops: Crops, shown: Sequence[int], captions: Sequence[tuple[str, str]
     return figure
 
 
-@drawn
+@shared.drawn
 def weights(W: Float64, steps: int) -> Figure:
     """The learned weights as a picture: all three channels together, then each with a diverging scale.
 
@@ -250,7 +239,7 @@ def weights(W: Float64, steps: int) -> Figure:
     """
     picture = W[:-1].reshape(SIDE, SIDE, 3)
     limit = float(np.abs(picture).max()) or 1.0  # all-zero weights are drawn as plain grey
-    figure = new_figure(5.6)
+    figure = shared.new_figure(5.6)
     panels = figure.subplots(2, 2)
     panels[0, 0].imshow(0.5 + picture / (2.0 * limit), interpolation="nearest")
     panels[0, 0].set_title("all channels: ½ + w / (2 max |w|)", **_CAPTION)
