@@ -8,12 +8,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from support.study_samples import QUIET
 
 from accel_logreg import backends
 from accel_logreg.backends import available_backends, load_backend
 from accel_logreg.lesson.dot import ARRAY_LOOP, LIST_LOOP, NUMPY, DotPoint, DotStudy, measure_dot
 from accel_logreg.measure.clock import Clock, UnequalResultsError
+
+QUIET = Clock(rest=0.0, settling=0.0)
 
 
 def test_every_version_of_every_engine_is_measured_at_every_length() -> None:
