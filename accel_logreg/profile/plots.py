@@ -12,7 +12,7 @@ from accel_logreg.measure.pictures import BLACK, BLUE, GREEN, ORANGE, PURPLE, SK
 from accel_logreg.measure.words import in_bytes, in_flops, in_words
 from accel_logreg.profile import result
 from accel_logreg.profile.record import COPIES, FIT, KERNELS, PIECES, STAGES, TAKE_ROWS, Span
-from accel_logreg.profile.result import Profile, Sum, of, question_name
+from accel_logreg.profile.result import Profile, Sum, of, on
 
 _COLOURS = {"float64": BLUE, "float32": VERMILION, "TF32": ORANGE, "int8": GREEN}
 _LANE_COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
@@ -99,15 +99,15 @@ def _lanes(profile: Profile, fit: Span) -> list[tuple[str, str, _Bars]]:
         ("solver, host", "0.65", _gaps(taking.end, fit.end, asked)),
     ]
     for one, colour in zip(result.questions(spans, profile.ceilings), cycle(_LANE_COLOURS)):
-        lanes.append((one.name, colour, _bars([span for span in asked if question_name(span) == one.name])))
+        lanes.append((one.name, colour, _bars([span for span in asked if span.kind == one.name])))
     launched = result.kernels(spans)
     lanes += [(one.name, BLACK, _bars(of(spans, KERNELS, one.name))) for one in launched[:_MOST_KERNELS]]
     others = {one.name for one in launched[_MOST_KERNELS:]}
     if others:
-        rest = [span for span in spans if span.track == KERNELS and span.name in others]
+        rest = [span for span in on(spans, KERNELS) if span.name in others]
         lanes.append((f"{len(others)} more kernels", BLACK, _bars(rest)))
     for one in result.copies(spans):
-        mine = [span for span in spans if span.track in (COPIES, PIECES) and span.name == one.name]
+        mine = [span for span in on(spans, COPIES, PIECES) if span.name == one.name]
         lanes.append((one.name, SKY, _bars(mine)))
     return lanes
 

@@ -38,6 +38,11 @@ class Span:
     def end(self) -> float:
         return self.start + self.seconds
 
+    @property
+    def kind(self) -> str:
+        """Its name; but a question about a sample is another than one about all rows."""
+        return f"{self.name}, sampled" if self.details.get("sampled") and self.name != "sample" else self.name
+
 
 class Watch:
     """Makes marks now, and reads them when all is over. This one by the host's clock.

@@ -13,7 +13,16 @@ from accel_logreg.measure.machine import cache_notes, noise_cautions
 from accel_logreg.measure.table import Table
 from accel_logreg.measure.words import in_bytes, in_flops, in_percent, in_words, significant
 from accel_logreg.profile.record import COPIES, KERNELS, PIECES, QUESTIONS, STAGES, Span
-from accel_logreg.profile.result import Profile, Sum, beside_kernels, breakdown, copies, kernels, questions
+from accel_logreg.profile.result import (
+    Profile,
+    Sum,
+    beside_kernels,
+    breakdown,
+    copies,
+    kernels,
+    on,
+    questions,
+)
 
 FORMAT_VERSION = 1
 UNSTEADY = 1.5  # slowest plain fit over fastest; above it the reader is warned
@@ -86,7 +95,7 @@ def _stages(profile: Profile) -> Table:
         share(f"  {one.name}", one.total, f"{one.calls} in questions and rows, {_rate(one)}")
         for one in copies(spans)
     ]
-    if any(span.track == PIECES for span in spans):
+    if on(spans, PIECES):
         both = beside_kernels(spans)
         rows.append(share("    of it beside kernels", both, "pinned copies while a kernel ran"))
     rows += [
@@ -183,7 +192,7 @@ def to_trace(profile: Profile) -> str:
     """
     used = {span.track for span in profile.spans}
     names = {1: f"accel_logreg, {profile.engine}", 2: f"{profile.engine} device"}
-    lanes = _lanes([span for span in profile.spans if span.track == PIECES])
+    lanes = _lanes(on(profile.spans, PIECES))
     shown = [place for track, place in _TRACKS.items() if track in used]
     process, thread, name = _TRACKS[PIECES]  # of which several queues at once have a lane each
     shown += [(process, thread + k, f"{name}, {k + 1}") for k in range(1, 1 + max(lanes.values(), default=0))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
@@ -122,43 +122,44 @@ def breakdown(spans: Sequence[Span]) -> Breakdown:
     (fit,) = of(spans, STAGES, FIT)
     (taking,) = of(spans, STAGES, TAKE_ROWS)
     asking = sum(span.seconds for span in asked_in_fit(spans))
-    checking, solving = taking.start - fit.start, fit.end - taking.end - asking
-    return Breakdown(fit.seconds, checking, taking.seconds, asking, solving)
+    checking = taking.start - fit.start
+    rest = fit.seconds - checking - taking.seconds - asking
+    return Breakdown(fit.seconds, checking, taking.seconds, asking, rest)
+
+
+def on(spans: Sequence[Span], *tracks: str) -> list[Span]:
+    """The spans on these tracks."""
+    return [span for span in spans if span.track in tracks]
 
 
 def of(spans: Sequence[Span], track: str, name: str) -> list[Span]:
     """The spans of one name on one track."""
-    return [span for span in spans if span.track == track and span.name == name]
+    return [span for span in on(spans, track) if span.name == name]
 
 
 def asked_in_fit(spans: Sequence[Span]) -> list[Span]:
     """Questions with an answer; one that the engine declined took no part."""
-    return [span for span in spans if span.track == QUESTIONS and span.details.get("answered", True)]
+    return [span for span in on(spans, QUESTIONS) if span.details.get("answered", True)]
 
 
-def questions(spans: Sequence[Span], ceilings: Ceilings) -> tuple[Sum, ...]:
+def questions(spans: Sequence[Span], ceilings: Ceilings) -> list[Sum]:
     """A sum for each kind of question, those to samples apart, longest first."""
-    return _sums(asked_in_fit(spans), question_name, ceilings)
+    return _sums(asked_in_fit(spans), ceilings)
 
 
-def question_name(span: Span) -> str:
-    """Its kind: one about a sample is another than one about all rows."""
-    return f"{span.name}, sampled" if span.details["sampled"] and span.name != "sample" else span.name
-
-
-def kernels(spans: Sequence[Span]) -> tuple[Sum, ...]:
+def kernels(spans: Sequence[Span]) -> list[Sum]:
     """A sum for each kernel, longest first."""
-    return _sums([span for span in spans if span.track == KERNELS], lambda span: span.name, None)
+    return _sums(on(spans, KERNELS))
 
 
-def copies(spans: Sequence[Span]) -> tuple[Sum, ...]:
+def copies(spans: Sequence[Span]) -> list[Sum]:
     """A sum for each kind of copies between host and device: each direction, and pinned pieces apart."""
-    return _sums([span for span in spans if span.track in (COPIES, PIECES)], lambda span: span.name, None)
+    return _sums(on(spans, COPIES, PIECES))
 
 
 def beside_kernels(spans: Sequence[Span]) -> float:
     """Seconds of copies of pinned pieces during which a kernel ran too: what they did not cost."""
-    kernels_run = _merged([span for span in spans if span.track == KERNELS])
+    kernels_run = _merged(on(spans, KERNELS))
     if not kernels_run:
         return 0.0
     edges = np.ravel(kernels_run)
@@ -168,7 +169,7 @@ def beside_kernels(spans: Sequence[Span]) -> float:
         """Seconds of kernels before a time."""
         return float(np.interp(time, edges, busy))
 
-    copied = _merged([span for span in spans if span.track == PIECES])
+    copied = _merged(on(spans, PIECES))
     return sum(until(end) - until(start) for start, end in copied)
 
 
@@ -183,12 +184,12 @@ def _merged(spans: Sequence[Span]) -> list[tuple[float, float]]:
     return merged
 
 
-def _sums(spans: Sequence[Span], name: Callable[[Span], str], ceilings: Ceilings | None) -> tuple[Sum, ...]:
+def _sums(spans: Sequence[Span], ceilings: Ceilings | None = None) -> list[Sum]:
     groups: dict[str, list[Span]] = {}
     for span in spans:
-        groups.setdefault(name(span), []).append(span)
-    sums = [_sum(key, group, ceilings) for key, group in groups.items()]
-    return tuple(sorted(sums, key=lambda one: -one.total))
+        groups.setdefault(span.kind, []).append(span)
+    sums = [_sum(kind, group, ceilings) for kind, group in groups.items()]
+    return sorted(sums, key=lambda one: -one.total)
 
 
 def _sum(name: str, spans: Sequence[Span], ceilings: Ceilings | None) -> Sum:
