@@ -1,1 +1,1 @@
-"""What lesson, profile and doctor share: the clock, the machine, tables, the parts of a page."""
+"""What lesson, profile and doctor share: the clock, the machine, intervals, tables, pictures and pages."""

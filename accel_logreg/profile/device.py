@@ -19,15 +19,9 @@ class ProfiledDevice(StandIn):
 
     def __getattr__(self, name: str) -> Any:
         member = getattr(self._subject, name)
-        recorded: dict[str, Callable[..., Any]] = {
-            "launch": self._launch,
-            "upload": partial(self._copy, "copy to the device", "to the device"),
-            "download": partial(self._copy, "copy back", "to the host"),
-            "copies": lambda copies, *args, **kwargs: ProfiledCopies(copies(*args, **kwargs), self._recorder),
-        }
-        for beginning, call in recorded.items():
+        for beginning in ("launch", "upload", "download", "copies"):
             if name.startswith(beginning) and callable(member):
-                return partial(call, member)
+                return partial(getattr(self, f"_{beginning}"), member)
         return member
 
     def _launch(self, launch: Callable[..., Any], kernel: str, *args: Any, **kwargs: Any) -> Any:
@@ -37,12 +31,18 @@ class ProfiledDevice(StandIn):
             details[name] = list(value) if isinstance(value, tuple) else value
         return answer
 
-    def _copy(
-        self, name: str, direction: str, copy: Callable[..., Any], array: Any, *args: Any, **kwargs: Any
-    ) -> Any:
-        with self._recorder.span(COPIES, name) as details:
-            details |= {"bytes": float(array.nbytes), "direction": direction}
+    def _upload(self, copy: Callable[..., Any], array: Any, *args: Any, **kwargs: Any) -> Any:
+        with self._recorder.span(COPIES, "copy to the device") as details:
+            details |= {"bytes": float(array.nbytes), "direction": "to the device"}
             return copy(array, *args, **kwargs)
+
+    def _download(self, copy: Callable[..., Any], array: Any, *args: Any, **kwargs: Any) -> Any:
+        with self._recorder.span(COPIES, "copy back") as details:
+            details |= {"bytes": float(array.nbytes), "direction": "to the host"}
+            return copy(array, *args, **kwargs)
+
+    def _copies(self, copies: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return ProfiledCopies(copies(*args, **kwargs), self._recorder)
 
 
 class ProfiledCopies(StandIn):
