@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from accel_logreg.files.atomic import atomic_write
+from accel_logreg.files.atomic import atomic_write, publish
 
 
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
@@ -60,3 +60,22 @@ def test_where_nothing_can_be_written(tmp_path: Path) -> None:
         pass
     with pytest.raises(IsADirectoryError, match="name a file in it"), atomic_write(tmp_path):
         pass
+
+
+def test_publishing_replaces_all_files(tmp_path: Path) -> None:
+    publish(tmp_path / "a" / "b", {"x.png": b"1", "page.html": b"2"}, "page.html")
+    publish(tmp_path / "a" / "b", {"x.png": b"3", "page.html": b"4"}, "page.html")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "a" / "b").iterdir()} == {
+        "x.png": b"3",
+        "page.html": b"4",
+    }
+
+
+def test_publishing_that_fails_leaves_the_old_report(tmp_path: Path) -> None:
+    publish(tmp_path, {"x.png": b"old", "page.html": b"old"}, "page.html")
+    (tmp_path / "y.png").mkdir()  # a folder where a file should go
+    with pytest.raises(IsADirectoryError):
+        publish(tmp_path, {"x.png": b"new", "y.png": b"new", "page.html": b"new"}, "page.html")
+    assert (tmp_path / "x.png").read_bytes() == b"old"
+    assert (tmp_path / "page.html").read_bytes() == b"old"
+    assert {path.name for path in tmp_path.iterdir()} == {"x.png", "y.png", "page.html"}

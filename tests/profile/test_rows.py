@@ -14,6 +14,7 @@ from accel_logreg.interface.answers import RowSample
 from accel_logreg.interface.arrays import Csr
 from accel_logreg.interface.engine import Engine
 from accel_logreg.interface.rows import AmongRows, Rows
+from accel_logreg.profile import record
 from accel_logreg.profile.record import QUESTIONS, STAGES, Ranges, Recorder, Watch, nvtx_ranges
 from accel_logreg.profile.rows import ProfiledBackend, ProfiledRows, arguments_of, flops, questions_of
 
@@ -201,40 +202,40 @@ class PlayedNvtx:
         self.pop_range = self.RangePop = lambda: self.said.append("pop")
 
 
+@pytest.fixture
+def nvtx(monkeypatch: pytest.MonkeyPatch) -> dict[str, PlayedNvtx]:
+    """Where NVTX is: module → what plays it; nowhere, unless a test puts it there."""
+    there: dict[str, PlayedNvtx] = {}
+
+    def find(name: str) -> PlayedNvtx:
+        if name not in there:
+            raise ImportError(name)
+        return there[name]
+
+    monkeypatch.setattr(record, "import_module", find)
+    return there
+
+
 @pytest.mark.parametrize(
     ("engine", "module"), [("numba", "nvtx"), ("cupy", "cupy.cuda.nvtx"), ("cupy", "nvtx")]
 )
-def test_ranges_go_through_what_is_there(engine: str, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from accel_logreg.profile import record as module_under_test
-
-    nvtx = PlayedNvtx()
-
-    def find(name: str) -> Any:
-        if name == module:
-            return nvtx
-        raise ImportError(name)
-
-    monkeypatch.setattr(module_under_test, "import_module", find)
+def test_ranges_go_through_what_is_there(engine: str, module: str, nvtx: dict[str, PlayedNvtx]) -> None:
+    nvtx[module] = PlayedNvtx()
     ranges = nvtx_ranges(engine)
     assert ranges.source == module
     recorder = Recorder(Watch(), ranges)
     with recorder.span(STAGES, "outer"), recorder.span(QUESTIONS, "inner"), recorder.span("kernels", "k"):
         pass
-    assert nvtx.said == ["outer", "inner", "pop", "pop"]  # kernels have their own row in Nsight
+    assert nvtx[module].said == ["outer", "inner", "pop", "pop"]  # kernels have their own row in Nsight
 
 
-def test_without_nvtx_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    from accel_logreg.profile import record as module_under_test
-
-    def absent(name: str) -> None:
-        raise ImportError(name)
-
-    monkeypatch.setattr(module_under_test, "import_module", absent)
-    for engine in ("numpy", "cupy"):
-        ranges = nvtx_ranges(engine)
-        ranges.push("x")
-        ranges.pop()
-        assert ranges.source == ""
+@pytest.mark.usefixtures("nvtx")
+@pytest.mark.parametrize("engine", ["numpy", "cupy"])
+def test_without_nvtx_nothing_is_said(engine: str) -> None:
+    ranges = nvtx_ranges(engine)
+    ranges.push("x")
+    ranges.pop()
+    assert ranges.source == ""
 
 
 def test_a_copy_in_few_bits_is_recorded_under_its_own_name(
