@@ -14,8 +14,8 @@ from accel_logreg.interface.engine import Engine
 from accel_logreg.profile.record import DeviceWatch
 from bench.harness.device_clock import event_seconds
 from bench.harness.gpu_place import KERNEL_REPEATS, Place
-from bench.judge.gpu import Judge
-from bench.problems.gpu import correlated_on
+from bench.judge.score import loss_grad
+from bench.problems.dense import correlated_on
 
 COPY_BYTES = 1 << 30
 
@@ -46,7 +46,7 @@ def place(request: pytest.FixtureRequest, require: Callable[[str], Engine]) -> I
     engine = require(request.param)
     try:
         trial = correlated_on(import_module("cupy"), 8, 2, "float32")
-        Judge(trial).loss_grad(trial.weights)
+        loss_grad(trial, trial.weights)
     except Exception as error:  # CuPy's own kernels need headers and libraries that ours do without
         pytest.skip(f"CuPy's own kernels, which make and judge the problems, do not run here: {error}")
     with cuda_place(engine) as found:

@@ -6,12 +6,13 @@ The benchmarks know nothing of CuPy; the tests give them a place with the kernel
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
+import pytest
 
 from accel_logreg import LogisticRegression
 from accel_logreg.backends import stand_in
@@ -23,8 +24,9 @@ from accel_logreg.profile.result import breakdown
 from accel_logreg.profile.rows import ProfiledBackend
 from bench.harness import questions
 from bench.harness.work import Work
-from bench.judge.gpu import Judge
-from bench.problems.gpu import GpuProblem, correlated_on
+from bench.problems.dense import correlated_on
+from bench.problems.problem import Problem
+from bench.rivals import RivalUnavailableError
 
 KERNEL_REPEATS = 7
 
@@ -56,11 +58,11 @@ class Place:
     copy_bandwidth: Callable[[], float]
     empty_pools: Callable[[], object]
 
-    def rows(self, problem: GpuProblem) -> Rows:
+    def rows(self, problem: Problem) -> Rows:
         """The problem's rows, read where X lies."""
         return self.engine.place(self.give(problem.X), problem.y, None)
 
-    def kernel_seconds(self, problem: GpuProblem, ask: Callable[[Rows], object]) -> float:
+    def kernel_seconds(self, problem: Problem, ask: Callable[[Rows], object]) -> float:
         """The kernels of one question by device events, without what the host does between them: median."""
         recorder = Recorder(self.watch())
         with profiled_device(self.engine, recorder):
@@ -75,14 +77,12 @@ class Place:
                 seconds[int(span.part.removeprefix("call "))] += span.seconds
         return statistics.median(seconds)
 
-    def fit(self, problem: GpuProblem, judge: Judge, X: Any, group: str, version: str) -> Work:
-        """Our fit of X, with where its time goes; the evaluator looks for the optimum from where it ends."""
+    def fit(self, problem: Problem, X: Any, group: str, version: str) -> Work:
+        """Our fit of X, with where its time goes."""
         model = LogisticRegression(backend=self.engine.name, tol=questions.TOL).fit(X, problem.y)
-        near = np.append(model.coef_[0], model.intercept_)
         work = questions.fit(
             self.engine,
             problem,
-            lambda w, b: judge.suboptimality(np.append(w, b), near),
             group,
             X=X,
             version=version,
@@ -108,15 +108,17 @@ class Place:
 
 
 @lru_cache(maxsize=1)  # several of them would not fit on a device
-def problem_at(place: Place, shape: str, dtype: str) -> tuple[GpuProblem, Judge]:
-    """A problem of this shape on the place's device, and its evaluator; the one before is let go."""
+def problem_at(place: Place, shape: str, dtype: str) -> Problem:
+    """A problem of this shape on the place's device; the one before is let go."""
     place.empty_pools()
     n, d = map(int, shape.split("x"))
-    problem = correlated_on(place.xp, n, d, dtype)
-    return problem, Judge(problem)
+    return correlated_on(place.xp, n, d, dtype)
 
 
-def check_gradient(answer: tuple[float, Any], truth: tuple[float, Any], relative: float) -> None:
-    """(loss, gradient) within ``relative`` of the evaluator's."""
-    np.testing.assert_allclose(answer[0], truth[0], rtol=relative)
-    np.testing.assert_allclose(answer[1], truth[1], rtol=relative, atol=relative * np.abs(truth[1]).max())
+@contextmanager
+def skipped_with_reason(rival: str) -> Iterator[None]:
+    """A rival that cannot run, or is wrong, is left out of the benchmark in its own words."""
+    try:
+        yield
+    except RivalUnavailableError as reason:
+        pytest.skip(f"{rival}: {reason}")

@@ -14,9 +14,8 @@ from typing import Any, Self
 from accel_logreg.files.atomic import atomic_write
 from accel_logreg.measure.machine import Machine
 from bench.judge.optimum import Optimum
-from bench.judge.score import C
 from bench.peers.solvers import DEFAULT, OURS
-from bench.problems.dense import SEED
+from bench.problems.problem import SEED, C
 from bench.run import machine_name
 
 FORMAT = "accel_logreg peers"

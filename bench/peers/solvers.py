@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.judge.score import Data
+from bench.problems.problem import Problem
 
 OURS = "accel_logreg"
 MANY_COLUMNS = 5_000  # above it a d×d matrix is too large
@@ -19,7 +19,7 @@ Sweep = tuple[tuple[dict[str, Any], ...], ...]
 DEFAULT = {"tol": 1e-8}  # our estimator's own default: the run that is compared
 
 
-def _always(_data: Data) -> str:
+def _always(_data: Problem) -> str:
     return ""
 
 
@@ -39,7 +39,7 @@ class Solver:
     converts_by : tuple of str
         The parameters that a conversion depends on.
     refuses : function
-        Data → why this solver is left out there; empty if it is not.
+        Problem → why this solver is left out there; empty if it is not.
     alone : str
         What is also tried on one thread, because threads can get in each other's way: "BLAS", "all" of the
         solver, or empty for nothing. The faster is kept.
@@ -55,7 +55,7 @@ class Solver:
     module: str = ""
     convert: str = ""
     converts_by: tuple[str, ...] = ()
-    refuses: Callable[[Data], str] = _always
+    refuses: Callable[[Problem], str] = _always
     alone: str = ""
     environment: tuple[tuple[str, str], ...] = ()
     loading: float = 10.0
@@ -76,17 +76,17 @@ def _columns(*tolerances: float, **fixed: Any) -> Sweep:
     )
 
 
-def _no_hessian(data: Data) -> str:
+def _no_hessian(data: Problem) -> str:
     if data.d <= MANY_COLUMNS:
         return ""
     return f"builds a d×d Hessian, {8e-9 * data.d**2:.1f} GB for d={data.d}"
 
 
-def _no_sparse(data: Data) -> str:
+def _no_sparse(data: Problem) -> str:
     return "falls back to scikit-learn for sparse X" if data.is_sparse else ""
 
 
-def _no_coordinates(data: Data) -> str:
+def _no_coordinates(data: Problem) -> str:
     if data.d > MANY_COLUMNS:
         return f"one-thread coordinate descent over d={data.d} columns takes minutes"
     return ""

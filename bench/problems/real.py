@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from bench.problems.dense import SEED, Problem
+from bench.problems.problem import SEED, Problem
 
 
 def digits(dtype: str) -> Problem:

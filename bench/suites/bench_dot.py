@@ -16,7 +16,7 @@ from accel_logreg.interface.engine import Engine
 from accel_logreg.kernels.python_loop import dense as python_loop
 from accel_logreg.measure.machine import usable_cores
 from bench.harness.work import Work
-from bench.problems.dense import SEED, Float64
+from bench.problems.problem import SEED, Float64
 
 SIZE = 1_000_000
 FEWER = [10, 1_000, 100_000]

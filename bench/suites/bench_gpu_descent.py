@@ -16,10 +16,12 @@ import numpy as np
 import pytest
 
 from accel_logreg.backends import load_backend
-from bench.harness.gpu_place import Place
+from bench.harness.gpu_place import Place, skipped_with_reason
 from bench.harness.work import Work
-from bench.problems.dense import SEED, Problem, descend, pixels
-from bench.rivals import RivalUnavailableError, expressions, require_right
+from bench.judge.score import descend
+from bench.problems.dense import pixels
+from bench.problems.problem import SEED, Problem
+from bench.rivals import expressions, require_right
 
 pytest_plugins = ["bench.harness.gpu_fixture"]
 
@@ -65,13 +67,10 @@ def prepare(place: Place, rival: str, dtype: str, steps: int | None = None, rows
     engine, reads = place.engine, float(count)
     call: Callable[[], tuple[Any, Any]]
     if rival == "CuPy expressions":
-        X, y = place.xp.asarray(problem.X), place.xp.asarray(problem.y.astype(problem.X.dtype))
-
-        call = partial(expressions.descend, place.xp, X, y, RATE, count)
-        try:
-            require_right(rival, call, check)
-        except RivalUnavailableError as reason:
-            pytest.skip(str(reason))
+        there = replace(problem, X=place.xp.asarray(problem.X))
+        call = partial(expressions.descend, place.xp, there.X, there.labels_there(), RATE, count)
+        with skipped_with_reason(rival):
+            require_right(call, check)
         reads = 2.0 * count
     else:
         engine = place.engine if rival == "ours" else load_backend("python")
