@@ -16,6 +16,7 @@ from accel_logreg.measure.machine import Machine
 from bench.judge.optimum import Optimum
 from bench.peers.solvers import DEFAULT, OURS
 from bench.problems.problem import SEED, C
+from bench.report.document import BenchDocumentError, read_json
 from bench.run import machine_name
 
 FORMAT = "accel_logreg peers"
@@ -174,19 +175,20 @@ def write(path: Path, results: list[ShapeResult], machine: Machine) -> None:
 
 
 def read(path: Path) -> list[ShapeResult]:
-    """The shapes of a file that ``write`` wrote."""
+    """The shapes of a file that ``write`` wrote.
+
+    Raises
+    ------
+    BenchDocumentError
+        Not JSON, of another format or version, or a shape that lacks something.
+    OSError
+        The file cannot be read.
+    """
+    body = read_json(path, FORMAT, VERSION, "make peers")
     try:
-        document: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"{path} cannot be read: {error}; give a file written by python -m bench.peers"
-        ) from error
-    if document.get("format") != FORMAT or document.get("version") != VERSION:
-        found = f"format={document.get('format')!r}, version={document.get('version')!r}"
-        raise ValueError(
-            f"{path} has {found}; {FORMAT!r}, version {VERSION} is needed: run python -m bench.peers"
-        )
-    return [ShapeResult.from_dict(entry) for entry in document["shapes"]]
+        return [ShapeResult.from_dict(entry) for entry in body["shapes"]]
+    except (KeyError, TypeError) as error:
+        raise BenchDocumentError(f"{path} is not a whole file of 'make peers': {error!r}") from None
 
 
 def in_lines(value: Any, depth: int, indent: str = "") -> str:
