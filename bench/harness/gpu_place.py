@@ -1,6 +1,7 @@
 """Where a GPU benchmark runs: the engine, the arrays it is given, and the clock of its device.
 
-The benchmarks know nothing of CuPy; the tests give them a place with the kernels played on the host.
+The benchmarks know nothing of CuPy: ``bench/conftest.py`` gives them the GPU as a ``place``, and the tests
+one with the kernels played on the host.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
+import numpy as np
 import pytest
 
 from accel_logreg import LogisticRegression
@@ -19,16 +22,18 @@ from accel_logreg.backends import stand_in
 from accel_logreg.interface.engine import Engine
 from accel_logreg.interface.rows import Rows
 from accel_logreg.profile.device import profiled_device
-from accel_logreg.profile.record import FIT, KERNELS, STAGES, Recorder, Watch
+from accel_logreg.profile.record import FIT, KERNELS, STAGES, DeviceWatch, Recorder, Watch
 from accel_logreg.profile.result import breakdown
 from accel_logreg.profile.rows import ProfiledBackend
 from bench.harness import questions
+from bench.harness.device_clock import event_seconds
 from bench.harness.work import Work
 from bench.problems.dense import correlated_on
 from bench.problems.problem import Problem
 from bench.rivals import RivalUnavailableError
 
 KERNEL_REPEATS = 7
+COPY_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,26 @@ class Place:
             "questions": parts.asking,
             "solver": parts.solving,
         }
+
+
+@contextmanager
+def cuda_place(engine: Engine) -> Iterator[Place]:
+    """The device that CuPy uses now; its pools are emptied afterwards."""
+    cupy = import_module("cupy")
+
+    def empty_pools() -> None:
+        cupy.get_default_memory_pool().free_all_blocks()
+        engine.release_memory()
+
+    def copy_bandwidth() -> float:
+        source, target = (cupy.zeros(COPY_BYTES, np.uint8) for _ in range(2))
+        seconds = event_seconds(
+            cupy, lambda: target.data.copy_from_device_async(source.data, COPY_BYTES), KERNEL_REPEATS
+        )
+        return 2.0 * COPY_BYTES / statistics.median(seconds)
+
+    yield Place(engine, cupy, lambda array: array, lambda: DeviceWatch(cupy), copy_bandwidth, empty_pools)
+    empty_pools()
 
 
 @lru_cache(maxsize=1)  # several of them would not fit on a device

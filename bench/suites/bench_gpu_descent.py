@@ -23,8 +23,6 @@ from bench.problems.dense import pixels
 from bench.problems.problem import SEED, Problem
 from bench.rivals import expressions, require_right
 
-pytest_plugins = ["bench.harness.gpu_fixture"]
-
 ROWS = 209
 RATE = 5e-4
 STEPS = {"ours": 2000, "CuPy expressions": 2000, "python loop": 3}

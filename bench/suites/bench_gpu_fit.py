@@ -17,8 +17,6 @@ from bench.judge.answers import suboptimality
 from bench.problems.problem import Problem
 from bench.rivals import WAYS, Fit, RivalUnavailableError, way_of
 
-pytest_plugins = ["bench.harness.gpu_fixture"]
-
 CASES = ("1000000x28-float32", "1000000x28-float64", "10000000x50-float32", "1000000x300-float32")
 OURS = "ours"
 RIVALS_WITHIN = 1e-6

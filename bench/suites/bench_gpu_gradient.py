@@ -16,8 +16,6 @@ from bench.harness.work import Work
 from bench.judge.answers import close_gradient, loss_grad
 from bench.rivals import expressions, require_right
 
-pytest_plugins = ["bench.harness.gpu_fixture"]
-
 # 1 GB of X or more in float32, but for the first, which says what a launch costs.
 SHAPES = ("1000000x28", "10000000x28", "10000000x50", "1000000x300", "100000x3072", "25000x12288")
 RIVALS = ("ours", "CuPy expressions")

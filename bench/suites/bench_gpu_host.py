@@ -18,8 +18,6 @@ from bench.harness.work import Work
 from bench.problems.dense import correlated_on
 from bench.problems.problem import Problem
 
-pytest_plugins = ["bench.harness.gpu_fixture"]
-
 CASES = ("5000000x28-float32", "3000000x50-float32", "1500000x100-float32")  # 0.56 to 0.6 GB
 MEMBERS = ("fit", "copy alone, pinned", "copy alone, plain")
 

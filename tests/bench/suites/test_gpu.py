@@ -20,7 +20,7 @@ from support.cuda_host.played_arrays import CupyLike
 from accel_logreg.measure.clock import Clock
 from accel_logreg.profile.record import HostWatch
 from bench import rivals
-from bench.harness import gpu_fixture, gpu_place, laboratory, measuring
+from bench.harness import gpu_place, laboratory, measuring
 from bench.harness.gpu_place import Place
 from bench.harness.work import Outcome, Work
 from bench.judge.score import descend
@@ -280,8 +280,8 @@ def test_the_place_on_a_device(played_engine: PlayedCupyBackend, monkeypatch: py
         get_default_memory_pool=lambda: SimpleNamespace(free_all_blocks=lambda: freed.append(1)),
     )
     monkeypatch.setitem(sys.modules, "cupy", cupy)  # type: ignore[arg-type]
-    with gpu_fixture.cuda_place(played_engine) as found:
+    with gpu_place.cuda_place(played_engine) as found:
         assert found.xp is cupy
-        assert found.copy_bandwidth() == pytest.approx(2 * gpu_fixture.COPY_BYTES / 2e-3)
-        assert set(copied) == {gpu_fixture.COPY_BYTES}
+        assert found.copy_bandwidth() == pytest.approx(2 * gpu_place.COPY_BYTES / 2e-3)
+        assert set(copied) == {gpu_place.COPY_BYTES}
     assert freed == [1]
