@@ -19,6 +19,8 @@ from scipy import sparse
 
 from accel_logreg import available_backends
 from accel_logreg.backends import BackendUnavailableError
+from bench.judge.score import loss_grad
+from bench.problems.problem import Problem
 
 FOLDER = Path(__file__).parents[2] / "bench" / "benchopt"
 
@@ -54,24 +56,21 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     return make
 
 
-def value(X: Any, y: Any, lmbd: float, fit_intercept: bool, beta: Any) -> float:
-    """Σ log(1 + e^(−y z)) + lmbd/2 ‖w‖², written without looking at objective.py."""
-    d = X.shape[1]
-    z = X.astype(np.float64) @ beta[:d] + (beta[d] if fit_intercept else 0.0)
-    margins = y * z
-    losses = np.maximum(-margins, 0.0) + np.log1p(np.exp(-np.abs(margins)))
-    return float(losses.sum() + lmbd / 2 * np.square(beta[:d]).sum())
+def value_and_gradient(X: Any, y: Any, lmbd: float, fit_intercept: bool, beta: Any) -> tuple[float, Any]:
+    """Σ log(1 + e^(−y z)) + lmbd/2 ‖w‖², and its gradient, by the evaluator of bench/judge."""
+    n, d = X.shape
+    W = beta if fit_intercept else np.append(beta, 0.0)
+    loss, slopes = loss_grad(Problem("", X, (y + 1) / 2), W)
+    penalty = lmbd * np.append(W[:d], 0.0)
+    return n * loss + 0.5 * (penalty @ W), (n * slopes + penalty)[: len(beta)]
 
 
-def gradient(X: Any, y: Any, lmbd: float, fit_intercept: bool, beta: Any) -> Any:
-    d = X.shape[1]
-    wide = (
-        np.column_stack([X, np.ones(X.shape[0])]).astype(np.float64)
-        if fit_intercept
-        else X.astype(np.float64)
-    )
-    penalty = np.append(lmbd * beta[:d], [0.0] if fit_intercept else [])
-    return -(wide.T @ (y / (1.0 + np.exp(y * (wide @ beta))))) + penalty
+def value(*arguments: Any) -> float:
+    return value_and_gradient(*arguments)[0]
+
+
+def gradient(*arguments: Any) -> Any:
+    return value_and_gradient(*arguments)[1]
 
 
 def problem(rng: np.random.Generator, n: int = 300, d: int = 6) -> tuple[Any, Any]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from support import bench_documents
 
 from accel_logreg.measure.intervals import median_interval
 from bench.report.document import BenchDocument, Record
@@ -54,14 +55,13 @@ def document(**changes: Any) -> BenchDocument:
         "machine": MACHINE,
         "ceilings": {"read bandwidth": BANDWIDTH, "float64 product": PRODUCT64, "float32 product": PRODUCT32},
         "noise": {"relative": 0.021, "load_average": 0.12, "stolen": 0.001, "warning": ""},
-        "records": tuple(records()),
         "skipped": {
             f"bench_{suite}.py::bench_{what}[cupy-{k}]": NO_GPU
             for suite, what in (("dot", "dot"), ("pass", "gradient"), ("fit", "fit"))
             for k in range(4)
         },
     }
-    return BenchDocument(**(fields | changes))
+    return bench_documents.document(records(), **(fields | changes))
 
 
 def only(sample: BenchDocument, *suites: str) -> BenchDocument:
@@ -91,17 +91,11 @@ def record(
     interval = median_interval(samples)
     version, threads = more.get("version", ""), more.get("threads", THREADS[engine])
     fields: dict[str, Any] = {
-        "name": f"bench_{suite}.py::bench[{engine}-{group}-{version}-{threads}]",
         "suite": suite,
         "group": group,
         "engine": engine,
-        "version": "",
-        "problem": "correlated",
-        "dtype": "float64",
-        "threads": THREADS[engine],
+        "threads": threads,
         "seed": SEED,
-        "seconds": samples,
-        "median_seconds": interval.value,
         "interval": (interval.low, interval.high),
         "interleaved": True,
         "first_seconds": 2.0 * seconds,
@@ -110,12 +104,10 @@ def record(
         rate = more["bytes_moved"] / interval.value
         fields |= {"rate": rate, "reads": 1.0}
         if more.get("cache") != "hot":
-            fields |= {
-                "ceiling": BANDWIDTH,
-                "ceiling_of": "read bandwidth",
-                "percent_of_ceiling": 100.0 * rate / BANDWIDTH,
-            }
-    return Record(**(fields | more))
+            percent = 100.0 * rate / BANDWIDTH
+            fields |= {"ceiling": BANDWIDTH, "ceiling_of": "read bandwidth", "percent_of_ceiling": percent}
+    name = f"bench_{suite}.py::bench[{engine}-{group}-{version}-{threads}]"
+    return bench_documents.record(name, samples, **(fields | more))
 
 
 def _dots(rng: np.random.Generator) -> list[Record]:
