@@ -72,8 +72,6 @@ def test_where_no_page_can_be_written_that_is_said(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_page_is_written_and_its_place_said(tmp_path: Path) -> None:
-    assert (
-        run_module.report(bench_documents.document(), tmp_path / "report", None)
-        == f"report: {tmp_path / 'report/bench.html'}"
-    )
+    said = run_module.report(bench_documents.document(), tmp_path / "report", None)
+    assert said == f"report: {tmp_path / 'report/bench.html'}"
     assert "<html" in (tmp_path / "report" / "bench.html").read_text(encoding="utf-8")
