@@ -24,7 +24,7 @@ _FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTAL
 _MEASURED = re.compile(
     r"^<!-- measured:begin (\S+) -->\n(.*?)^<!-- measured:end \1 -->$", re.MULTILINE | re.DOTALL
 )
-_ELISION = re.compile(r"^\s*(?:#|//)? ?…$")
+_ELISION = re.compile(r"^\s*(?:#|//)? ?…\n", re.MULTILINE)
 
 
 class PageError(ValueError):
@@ -102,37 +102,12 @@ def misquoted(text: str, root: Path = ROOT) -> list[str]:
     """
     wrong = []
     for fence in fences(text):
-        if not fence.source:
-            continue
         path = root / fence.source
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        at = 0
-        for piece in _pieces(fence.code):
-            found = _find(piece, lines, at)
-            if found is None:
-                wrong.append(f"line {fence.line}: {fence.source} has no lines {piece[0]!r} to {piece[-1]!r}")
-                break
-            at = found
+        pieces = [f"^{re.escape(piece)}" for piece in _ELISION.split(fence.code) if piece]
+        quoted = re.compile("(?s:.*?)".join(pieces), re.MULTILINE)
+        if fence.source and not (path.is_file() and quoted.search(path.read_text(encoding="utf-8"))):
+            wrong.append(f"line {fence.line}: {fence.source} does not have these lines in this order")
     return wrong
-
-
-def _pieces(code: str) -> list[list[str]]:
-    """The lines of a quotation between its elisions."""
-    pieces: list[list[str]] = [[]]
-    for line in code.splitlines():
-        if _ELISION.match(line):
-            pieces.append([])
-        else:
-            pieces[-1].append(line)
-    return [piece for piece in pieces if piece]
-
-
-def _find(piece: list[str], lines: list[str], start: int) -> int | None:
-    """Where ``piece`` ends in ``lines`` from ``start`` on; None where it does not stand there."""
-    for first in range(start, len(lines) - len(piece) + 1):
-        if lines[first : first + len(piece)] == piece:
-            return first + len(piece)
-    return None
 
 
 def machine_in_words(machine: Machine, load_average: float, command: str) -> str:
