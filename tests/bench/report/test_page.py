@@ -13,7 +13,6 @@ import pytest
 for _package in ("jinja2", "matplotlib", "PIL"):
     pytest.importorskip(_package, reason=f"{_package} is not installed")
 
-from support import bench_samples  # noqa: E402
 from support.bench_samples import NO_GPU, document, only  # noqa: E402
 from support.peers_samples import made_up  # noqa: E402
 
@@ -26,7 +25,7 @@ from bench.report import document as bench_document  # noqa: E402
 from bench.report import page as bench_report  # noqa: E402
 from bench.report import peers as bench_peers  # noqa: E402
 from bench.report import plots as bench_plots  # noqa: E402
-from bench.report.document import BenchDocument, BenchDocumentError, Record  # noqa: E402
+from bench.report.document import BenchDocument, BenchDocumentError  # noqa: E402
 from bench.report.page import sections  # noqa: E402
 from bench.report.table import facts, faster, suite_table, suites, verdict  # noqa: E402
 
@@ -204,11 +203,3 @@ def test_what_is_not_of_make_peers_is_refused(tmp_path: Path, text: str, message
     (tmp_path / "peers.json").write_text(text)
     with pytest.raises(BenchDocumentError, match=message):
         results.read(tmp_path / "peers.json")
-
-
-def test_the_sample_is_what_a_suite_could_write(sample: BenchDocument) -> None:
-    assert len({record.name for record in sample.records}) == len(sample.records)
-    assert all(
-        isinstance(record, Record) and len(record.seconds) == bench_samples.ROUNDS
-        for record in sample.records
-    )

@@ -20,8 +20,7 @@ pytest_plugins = ["support.cuda_host.fixtures"]
 EVERY_SOLVER = ["newton", "newton-cg", "newton-gram", "lbfgs", "gradient-descent"]
 
 
-def test_memory_is_estimated_first(played_engine: PlayedCupyBackend, small_problem: tuple[Any, Any]) -> None:
-    X, y = small_problem
+def test_memory_is_estimated_first(played_engine: PlayedCupyBackend, X: Any, y: Any) -> None:
     played_engine._device.memory = 100
     with pytest.raises(MemoryError, match=r"A fit of X of shape \(90, 4\).*beside X itself.*fewer rows"):
         LogisticRegression().fit(CupyLike(X), y)
@@ -51,9 +50,8 @@ def held(played_engine: PlayedCupyBackend, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 def test_a_fit_leaves_nothing_on_the_device(
-    played_engine: PlayedCupyBackend, small_problem: tuple[Any, Any], held: list[int]
+    played_engine: PlayedCupyBackend, X: Any, y: Any, held: list[int]
 ) -> None:
-    X, y = small_problem
     for solver in EVERY_SOLVER:
         model = LogisticRegression(solver=solver, max_iter=3, tol=1.0).fit(CupyLike(X[:, ::-1]), y)
         assert played_engine._device.used == 0
@@ -67,13 +65,13 @@ def test_a_fit_leaves_nothing_on_the_device(
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, FloatingPointError])
 def test_a_fit_that_fails_leaves_nothing_on_the_device(
     played_engine: PlayedCupyBackend,
-    small_problem: tuple[Any, Any],
+    X: Any,
+    y: Any,
     held: list[int],
     monkeypatch: pytest.MonkeyPatch,
     error: type[BaseException],
 ) -> None:
     """Also while the exception is at hand, as the last one is in a notebook."""
-    X, y = small_problem
     launch, left = played_engine._device.launch, iter(range(9))
 
     def fails(*args: Any) -> None:
