@@ -106,14 +106,14 @@ def hessian_product(problem: Problem, W: Float64, V: Float64) -> Float64:
     return transposed_product(problem, curvatures(problem, W) * logits(problem, V))
 
 
-def hessian(problem: Problem, W: Float64, centre: Any = 0.0, scale: Any = 1.0) -> Float64:
+def hessian(problem: Problem, W: Float64, centre: Any = None, scale: Any = 1.0) -> Float64:
     """The Hessian of the mean loss at W in the coordinates ((x − centre)/scale, 1); dense X."""
     xp, d = problem.xp, problem.d
     root, H = xp.sqrt(curvatures(problem, W)), np.zeros((d + 1, d + 1))
     for rows, X in blocks(problem, at_least=2 * d):  # fewer, larger: H is written once a block
-        Z = xp.empty((len(X), d + 1))
-        Z[:, :d] = (X - centre) / scale * root[rows, None]
-        Z[:, d] = root[rows]
+        Z = xp.ones((len(X), d + 1))
+        Z[:, :d] = X if centre is None else (X - centre) / scale
+        Z *= root[rows, None]
         H += to_host(Z.T @ Z)
     return H
 

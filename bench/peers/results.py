@@ -15,7 +15,7 @@ from accel_logreg.files.atomic import atomic_write
 from accel_logreg.measure.machine import Machine
 from bench.judge.optimum import Optimum
 from bench.peers.solvers import DEFAULT, OURS
-from bench.problems.problem import SEED, C
+from bench.problems.problem import SEED, C, Problem
 from bench.report.document import BenchDocumentError, read_json
 from bench.run import machine_name
 
@@ -147,6 +147,12 @@ class ShapeResult:
     def _fastest(self, gap: float, wanted: Callable[[str], bool]) -> Run | None:
         runs = (run for run in self.runs if wanted(run.solver) and run.reaches(gap))
         return min(runs, key=lambda run: run.median, default=None)
+
+    @classmethod
+    def of(cls, problem: Problem, **facts: Any) -> Self:
+        """A problem on which nothing was measured yet."""
+        size: dict[str, Any] = {"n": problem.n, "d": problem.d, "n_stored": problem.n_stored}
+        return cls(dtype=str(problem.X.dtype), X_bytes=problem.n_bytes, **size, **facts)
 
     @classmethod
     def from_dict(cls, entry: dict[str, Any]) -> Self:

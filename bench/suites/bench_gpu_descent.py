@@ -17,10 +17,10 @@ import pytest
 
 from accel_logreg.backends import load_backend
 from bench.harness.gpu_place import Place, skipped_with_reason
+from bench.harness.questions import made
 from bench.harness.work import Work
 from bench.judge.score import descend
-from bench.problems.dense import pixels
-from bench.problems.problem import SEED, Problem
+from bench.problems.real import pictures
 from bench.rivals import expressions, require_right
 
 ROWS = 209
@@ -31,28 +31,15 @@ FLOAT32_WITHIN = 1e-4  # of expressions, which add up float32 in float32
 
 
 @lru_cache(maxsize=2)
-def pictures(dtype: str, rows: int = ROWS) -> Problem:
-    """The demo's crops, or made pictures where they are not to be had; the name says which."""
-    try:
-        from accel_logreg.lesson.crops import make_crops
-
-        crops, _ = make_crops(rows + rows % 2, 2, dtype=dtype, random_state=SEED)
-    except (ImportError, FileNotFoundError):
-        return pixels(rows, dtype)
-    X: Any = np.ascontiguousarray(crops.X[:rows])
-    return Problem(f"crops {X.shape[0]}x{X.shape[1]}", X, crops.y[:rows])
-
-
-@lru_cache(maxsize=2)
 def expected(dtype: str, steps: int, rows: int) -> tuple[Any, Any]:
     """Weights and the cost before each step, by NumPy in float64, X widened once."""
-    problem = pictures(dtype, rows)
+    problem = made(pictures, rows, dtype)
     return descend(replace(problem, X=problem.X.astype(np.float64)), RATE, steps)
 
 
 def prepare(place: Place, rival: str, dtype: str, steps: int | None = None, rows: int = ROWS) -> Work:
     """The work of one of STEPS; ``steps`` and ``rows`` only for a trial."""
-    problem, count = pictures(dtype, rows), STEPS[rival] if steps is None else steps
+    problem, count = made(pictures, rows, dtype), STEPS[rival] if steps is None else steps
     most = max(STEPS.values()) if steps is None else steps
     W, costs = expected(dtype, most, rows)
     within = FLOAT32_WITHIN if rival == "CuPy expressions" and dtype == "float32" else WITHIN[rival]

@@ -25,18 +25,8 @@ KINDS = pytest.mark.parametrize("kind", ["float64", "float32", "sparse"])
 
 
 def result_of(data: Problem, best: Optimum | None = None) -> ShapeResult:
-    return ShapeResult(
-        "tiny",
-        data.n,
-        data.d,
-        data.n_stored,
-        str(data.X.dtype),
-        data.n_bytes,
-        target=5.0,
-        divided_by=1,
-        read_bandwidth=1e10,
-        optimum=best or Optimum(0.5, 1e-12, 1e-14, "made up"),
-    )
+    best = best or Optimum(0.5, 1e-12, 1e-14, "made up")
+    return ShapeResult.of(data, name="tiny", target=5.0, divided_by=1, read_bandwidth=1e10, optimum=best)
 
 
 def made_up(*runs: Run) -> ShapeResult:

@@ -98,7 +98,7 @@ def test_fit_from_host_memory(place: Place, member: str) -> None:
 @pytest.mark.parametrize("rival", bench_gpu_descent.STEPS)
 def test_descent(place: Place, rival: str, dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     small = correlated(24, 6, np.dtype(dtype).name)
-    monkeypatch.setattr(bench_gpu_descent, "pictures", lambda _dtype, _rows: small)
+    monkeypatch.setattr(bench_gpu_descent, "pictures", lambda _rows, _dtype: small)
     bench_gpu_descent.expected.cache_clear()
     work = bench_gpu_descent.prepare(place, rival, np.dtype(dtype).name, steps=4, rows=24)
     done(work)
@@ -107,7 +107,7 @@ def test_descent(place: Place, rival: str, dtype: Any, monkeypatch: pytest.Monke
 
 
 def test_the_pictures_are_the_demos_where_they_are_to_be_had() -> None:
-    problem = bench_gpu_descent.pictures("float32")
+    problem = bench_gpu_descent.pictures(209, "float32")
     assert problem.X.shape == (209, 12_288)
     assert problem.name.startswith("crops" if find_spec("skimage") else "pixels")
 
