@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from accel_logreg.measure.machine import Machine
+from accel_logreg.measure.words import in_memory
 from bench.tutorial.measure import running
 
 ROOT = Path(__file__).parents[2]
@@ -112,7 +113,7 @@ def misquoted(text: str, root: Path = ROOT) -> list[str]:
 
 def machine_in_words(machine: Machine, load_average: float, command: str) -> str:
     """Two lines for the page: where, when and how its figures were measured."""
-    caches = ", ".join(f"{level} {_bytes(size)}" for level, size in machine.cache_bytes.items())
+    caches = ", ".join(f"{level} {in_memory(size)}" for level, size in machine.cache_bytes.items())
     packages = ", ".join(f"{name} {machine.packages[name]}" for name in ("numpy", "numba"))
     text = (
         f"{machine.cpu}, {machine.usable_cores} cores ({caches}), {machine.python}, {packages}, "
@@ -124,7 +125,3 @@ def machine_in_words(machine: Machine, load_average: float, command: str) -> str
             f"{machine.usable_cores} cores busy."
         )
     return text
-
-
-def _bytes(size: int) -> str:
-    return f"{size / 2**20:.0f} MB" if size >= 2**20 else f"{size / 2**10:.0f} KB"
