@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.cuda_host.host_device import NO_ROOM, ONE_MULTIPROCESSOR, Driver, HostDevice
-from support.interface_problems import assert_same_curvature, precision_of, problem
+from support.interface_problems import assert_same_answers, assert_same_curvature, precision_of, problem
 
 from accel_logreg.backends.cupy_fused.dense import upload_rows
 from accel_logreg.backends.python_loop.dense import PythonRows
@@ -239,13 +239,12 @@ def test_sample(
     np.testing.assert_array_equal(sample.data.y, y[picked.rows])
     W = rng.normal(size=d + 1) / np.sqrt(d)
     loop = PythonRows(X, y, s).sample(picked)
-    loss, gradient = sample.loss_grad(W)
-    true_loss, true_gradient = loop.loss_grad(W)
-    assert loss == pytest.approx(true_loss, rel=1e-13)
-    np.testing.assert_allclose(gradient, true_gradient, rtol=1e-12, atol=1e-14)
-    H = sample.hessian(W, np.zeros(d), np.ones(d), sample=RowSample(np.array([m - 1, 0]), np.ones(2)))
+    assert_same_answers(sample, loop, W, W[::-1], 1e-13)
     last_and_first = RowSample(np.array([m - 1, 0]), np.ones(2))
-    assert_same_curvature(H, loop.hessian(W, np.zeros(d), np.ones(d), sample=last_and_first), SINGLE)
+    H, expected = (
+        which.hessian(W, np.zeros(d), np.ones(d), sample=last_and_first) for which in (sample, loop)
+    )
+    assert_same_curvature(H, expected, SINGLE)
 
 
 def test_a_sample_takes_weights_only_where_it_needs_them(
