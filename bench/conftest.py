@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import Any
 
 import pytest
 
 from accel_logreg.backends import BACKENDS, BackendUnavailableError, load_backend
 from accel_logreg.interface.engine import Engine
+from bench.harness.gpu_place import Place, cuda_place
 from bench.harness.laboratory import Kept, Laboratory, Replay
 from bench.harness.work import Work
+from bench.judge.score import loss_grad
+from bench.problems.dense import correlated_on
 
 Contest = Callable[..., None]
 
@@ -62,6 +66,19 @@ def require(request: pytest.FixtureRequest) -> Callable[[str], Engine]:
 def engine(request: pytest.FixtureRequest, require: Callable[[str], Engine]) -> Engine:
     """Each engine in turn."""
     return require(request.param)
+
+
+@pytest.fixture(params=["cupy"])
+def place(request: pytest.FixtureRequest, require: Callable[[str], Engine]) -> Iterator[Place]:
+    """The GPU here; without one a skip that says why, or with --require-gpu a failure."""
+    engine = require(request.param)
+    try:
+        trial = correlated_on(import_module("cupy"), 8, 2, "float32")
+        loss_grad(trial, trial.weights)
+    except Exception as error:  # CuPy's own kernels need headers and libraries that ours do without
+        pytest.skip(f"CuPy's own kernels, which make and judge the problems, do not run here: {error}")
+    with cuda_place(engine) as found:
+        yield found
 
 
 @pytest.fixture

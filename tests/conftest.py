@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections import Counter
 from importlib.util import find_spec
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
-from support import no_hypothesis
 
 from accel_logreg.backends import BACKENDS, BackendUnavailableError, load_backend
 from accel_logreg.interface.engine import Engine
 
-# A GPU machine's Python may lack rich; the engines are tested there all the same.
+# A GPU machine's Python may lack rich and hypothesis; the engines are tested there all the same.
 _NEED_RICH = ["lesson/test_report.py", "lesson/test_study.py"]
 collect_ignore = [] if find_spec("rich") else _NEED_RICH
 _COMPILES = re.compile(
     r"tests/(backends/numba_jit|interface|kernels/numba_jit|problem|robustness|solvers|test_)"
 )
 if not find_spec("hypothesis"):
-    no_hypothesis.install()
+    without = MagicMock()  # whatever is taken from it, strategies and their unions too, is another of these
+    without.settings = lambda **_: lambda test: test
+    without.given = lambda **_: pytest.mark.skip("hypothesis is not installed")
+    sys.modules |= {"hypothesis": without, "hypothesis.strategies": without.strategies}
 
 
 def pytest_report_header() -> list[str]:

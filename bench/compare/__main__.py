@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from accel_logreg.cli.common import note, out, reports_errors
+from accel_logreg.cli.common import note, optional, out, reports_errors
 from accel_logreg.files.atomic import atomic_write
 from accel_logreg.measure.table import say, show
 from bench.compare.comparison import Comparison, Selection, Thresholds, other_machine
@@ -19,6 +19,11 @@ from bench.report.document import BenchDocument, read
 
 TOO_SLOW = 1
 WRONG = 2
+
+
+def of_revisions(help_text: str, *names: str) -> Any:
+    """An option that files do not have."""
+    return optional(f"With --revisions: {help_text}", *names)
 
 
 @reports_errors
@@ -46,44 +51,24 @@ def compare(
         bool, typer.Option("--anyway", help="Compare results of different machines or settings all the same.")
     ] = False,
     rounds: Annotated[
-        int | None,
-        typer.Option(
-            help="With --revisions: process pairs, 8 if not given; three times that for what looks changed.",
-            show_default=False,
-        ),
+        int | None, of_revisions("process pairs, 8 if not given; three times that for what looks changed.")
     ] = None,
     shape: Annotated[
         list[str] | None,
-        typer.Option(
-            help="With --revisions: gradient and fit on ROWSxFEATURES, repeatable, instead of the usual set.",
-            show_default=False,
-        ),
+        of_revisions("gradient and fit on ROWSxFEATURES, repeatable, instead of the usual set."),
     ] = None,
-    n_threads: Annotated[
-        int | None,
-        typer.Option(
-            help="With --revisions: threads of the engines; all cores if not given.", show_default=False
-        ),
-    ] = None,
+    n_threads: Annotated[int | None, of_revisions("threads of the engines; all cores if not given.")] = None,
     install: Annotated[
         bool | None,
-        typer.Option(
+        of_revisions(
+            "an environment for each, or this interpreter for both. If not given, as their dependencies "
+            "need.",
             "--install/--no-install",
-            help="With --revisions: an environment for each, or this interpreter for both. If not given, as "
-            "their dependencies need.",
-            show_default=False,
         ),
     ] = None,
-    keep: Annotated[
-        Path | None,
-        typer.Option(
-            help="With --revisions: write what was measured as A.json and B.json here.", show_default=False
-        ),
-    ] = None,
+    keep: Annotated[Path | None, of_revisions("write what was measured as A.json and B.json here.")] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown instead of a table.")] = False,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the comparison to this file.", show_default=False)
-    ] = None,
+    json_file: Annotated[Path | None, optional("Write the comparison to this file.", "--json")] = None,
 ) -> None:
     """Say whether B is slower or faster than A, and how sure that is.
 

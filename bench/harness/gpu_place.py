@@ -1,32 +1,39 @@
 """Where a GPU benchmark runs: the engine, the arrays it is given, and the clock of its device.
 
-The benchmarks know nothing of CuPy; the tests give them a place with the kernels played on the host.
+The benchmarks know nothing of CuPy: ``bench/conftest.py`` gives them the GPU as a ``place``, and the tests
+one with the kernels played on the host.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
+import pytest
 
 from accel_logreg import LogisticRegression
 from accel_logreg.backends import stand_in
 from accel_logreg.interface.engine import Engine
 from accel_logreg.interface.rows import Rows
 from accel_logreg.profile.device import profiled_device
-from accel_logreg.profile.record import FIT, KERNELS, STAGES, Recorder, Watch
+from accel_logreg.profile.record import FIT, KERNELS, STAGES, DeviceWatch, Recorder, Watch
 from accel_logreg.profile.result import breakdown
 from accel_logreg.profile.rows import ProfiledBackend
 from bench.harness import questions
+from bench.harness.device_clock import event_seconds
 from bench.harness.work import Work
-from bench.judge.gpu import Judge
-from bench.problems.gpu import GpuProblem, correlated_on
+from bench.problems.dense import correlated_on
+from bench.problems.problem import Problem
+from bench.rivals import RivalUnavailableError
 
 KERNEL_REPEATS = 7
+COPY_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -56,11 +63,11 @@ class Place:
     copy_bandwidth: Callable[[], float]
     empty_pools: Callable[[], object]
 
-    def rows(self, problem: GpuProblem) -> Rows:
+    def rows(self, problem: Problem) -> Rows:
         """The problem's rows, read where X lies."""
         return self.engine.place(self.give(problem.X), problem.y, None)
 
-    def kernel_seconds(self, problem: GpuProblem, ask: Callable[[Rows], object]) -> float:
+    def kernel_seconds(self, problem: Problem, ask: Callable[[Rows], object]) -> float:
         """The kernels of one question by device events, without what the host does between them: median."""
         recorder = Recorder(self.watch())
         with profiled_device(self.engine, recorder):
@@ -75,14 +82,12 @@ class Place:
                 seconds[int(span.part.removeprefix("call "))] += span.seconds
         return statistics.median(seconds)
 
-    def fit(self, problem: GpuProblem, judge: Judge, X: Any, group: str, version: str) -> Work:
-        """Our fit of X, with where its time goes; the evaluator looks for the optimum from where it ends."""
+    def fit(self, problem: Problem, X: Any, group: str, version: str) -> Work:
+        """Our fit of X, with where its time goes."""
         model = LogisticRegression(backend=self.engine.name, tol=questions.TOL).fit(X, problem.y)
-        near = np.append(model.coef_[0], model.intercept_)
         work = questions.fit(
             self.engine,
             problem,
-            lambda w, b: judge.suboptimality(np.append(w, b), near),
             group,
             X=X,
             version=version,
@@ -107,16 +112,38 @@ class Place:
         }
 
 
+@contextmanager
+def cuda_place(engine: Engine) -> Iterator[Place]:
+    """The device that CuPy uses now; its pools are emptied afterwards."""
+    cupy = import_module("cupy")
+
+    def empty_pools() -> None:
+        cupy.get_default_memory_pool().free_all_blocks()
+        engine.release_memory()
+
+    def copy_bandwidth() -> float:
+        source, target = (cupy.zeros(COPY_BYTES, np.uint8) for _ in range(2))
+        seconds = event_seconds(
+            cupy, lambda: target.data.copy_from_device_async(source.data, COPY_BYTES), KERNEL_REPEATS
+        )
+        return 2.0 * COPY_BYTES / statistics.median(seconds)
+
+    yield Place(engine, cupy, lambda array: array, lambda: DeviceWatch(cupy), copy_bandwidth, empty_pools)
+    empty_pools()
+
+
 @lru_cache(maxsize=1)  # several of them would not fit on a device
-def problem_at(place: Place, shape: str, dtype: str) -> tuple[GpuProblem, Judge]:
-    """A problem of this shape on the place's device, and its evaluator; the one before is let go."""
+def problem_at(place: Place, shape: str, dtype: str) -> Problem:
+    """A problem of this shape on the place's device; the one before is let go."""
     place.empty_pools()
     n, d = map(int, shape.split("x"))
-    problem = correlated_on(place.xp, n, d, dtype)
-    return problem, Judge(problem)
+    return correlated_on(place.xp, n, d, dtype)
 
 
-def check_gradient(answer: tuple[float, Any], truth: tuple[float, Any], relative: float) -> None:
-    """(loss, gradient) within ``relative`` of the evaluator's."""
-    np.testing.assert_allclose(answer[0], truth[0], rtol=relative)
-    np.testing.assert_allclose(answer[1], truth[1], rtol=relative, atol=relative * np.abs(truth[1]).max())
+@contextmanager
+def skipped_with_reason(rival: str) -> Iterator[None]:
+    """A rival that cannot run, or is wrong, is left out of the benchmark in its own words."""
+    try:
+        yield
+    except RivalUnavailableError as reason:
+        pytest.skip(f"{rival}: {reason}")

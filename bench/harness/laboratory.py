@@ -16,7 +16,7 @@ from bench.harness import caches, measuring
 from bench.harness.device_clock import CudaDevice, event_seconds
 from bench.harness.noise import NoiseMeter
 from bench.harness.work import Outcome, Work
-from bench.problems.dense import SEED
+from bench.problems.problem import SEED
 
 EVENT_REPEATS = 5
 

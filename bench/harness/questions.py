@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from accel_logreg import LogisticRegression
-from accel_logreg.interface.arrays import Csr
 from accel_logreg.interface.engine import Engine
 from accel_logreg.interface.rows import Rows
 from bench.harness.work import Work
-from bench.judge.answers import BELOW
-from bench.problems.dense import Problem
-from bench.problems.gpu import GpuProblem
-from bench.problems.sparse import SparseProblem
+from bench.judge.answers import BELOW, suboptimality
+from bench.problems.problem import Problem
 
 TOL = 1e-8
 
 
+@lru_cache(maxsize=8)
+def made(make: Callable[..., Problem], *arguments: Any) -> Problem:
+    """The problem that ``make`` makes of these; the last few are kept for who asks again."""
+    return make(*arguments)
+
+
 def ask(
     engine: Engine,
-    problem: Problem | SparseProblem,
+    problem: Problem,
     question: Callable[[Rows], Any],
     check: Callable[[Any], Any],
     group: str,
@@ -38,12 +40,13 @@ def ask(
 ) -> Work:
     """``question(rows)`` of the engine's rows of this problem; ``reads`` 0: as many as the engine counts."""
     with engine.threads(threads):
-        rows = engine.place(problem.X, problem.y, None)
+        rows = engine.place(problem.matrix, problem.y, None)
+        info["threads"] = engine.n_threads(threads)
     return Work(
         lambda: question(rows),
         check,
         engine,
-        problem.X,
+        problem.matrix,
         group,
         reads=reads,
         counter=lambda: rows.reads,
@@ -56,8 +59,7 @@ def ask(
 
 def fit(
     engine: Engine,
-    problem: Problem | SparseProblem | GpuProblem,
-    judge: Callable[[Any, float], float],
+    problem: Problem,
     group: str,
     /,
     *,
@@ -66,28 +68,28 @@ def fit(
     threads: int | None = None,
     **info: Any,
 ) -> Work:
-    """A whole fit to TOL: ``judge(w, b)`` must find it within, and an upper bound of its own must be one.
+    """A whole fit to TOL: the evaluator must find it within, and an upper bound of its own must be one.
 
     X : what ``fit`` is given; None for the problem's own.
     """
+    with engine.threads(threads):
+        info["threads"] = engine.n_threads(threads)
     model = LogisticRegression(backend=engine.name, solver=solver, tol=TOL, n_threads=threads)
     given = problem.X if X is None else X
-    if isinstance(given, Csr):
-        given = csr_matrix((given.data, given.indices, given.indptr), shape=given.shape)
 
     def check(fitted: LogisticRegression) -> dict[str, Any]:
-        suboptimality = judged(judge, fitted.coef_[0], float(fitted.intercept_[0]))
+        found = judged(problem, fitted.coef_[0], fitted.intercept_[0])
         if fitted.gap_kind_ == "certified":  # an upper bound, where an estimate is none
-            assert suboptimality <= fitted.gap_ + BELOW, f"{fitted.gap_=:.3g}, found {suboptimality:.3g}"
+            assert found <= fitted.gap_ + BELOW, f"{fitted.gap_=:.3g}, found {found:.3g}"
         reads, iterations = float(fitted.history_["reads"][-1]), int(fitted.n_iter_[0])
-        return {"suboptimality": suboptimality, **told(fitted), "reads": reads, "iterations": iterations}
+        return {"suboptimality": found, **told(fitted), "reads": reads, "iterations": iterations}
 
-    return Work(lambda: model.fit(given, problem.y), check, engine, problem.X, group, reads=0, info=info)
+    return Work(lambda: model.fit(given, problem.y), check, engine, problem.matrix, group, reads=0, info=info)
 
 
-def judged(judge: Callable[[Any, float], float], w: Any, b: float) -> float:
-    """Relative suboptimality, which has to be within the tolerance."""
-    found = judge(np.asarray(w), b)
+def judged(problem: Problem, w: Any, b: Any) -> float:
+    """Relative suboptimality of w (d,) and b, which has to be within the tolerance."""
+    found = suboptimality(problem, np.append(w, b))
     assert -BELOW <= found <= TOL, f"suboptimality {found:.3g}, allowed {TOL:g}"
     return found
 

@@ -1,25 +1,20 @@
-"""Independent answers to check an engine's with: whole arrays, NumPy and SciPy, float64; nothing of ours.
-
-The gradient and descents are beside their problems, in bench/problems/.
-"""
+"""What an engine's answer is checked with: numbers within a tolerance, and fits by an independent optimum."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
-from scipy.sparse import csr_matrix
-from scipy.special import expit
 
 from bench.judge import optimum, score
-from bench.judge.score import Data
-from bench.problems.dense import Float64, Problem
-from bench.problems.sparse import SparseProblem
+from bench.judge.optimum import Optimum
+from bench.problems.problem import Float64, Problem
 
+T = TypeVar("T")
 # An independent optimum is itself rounded; a fit below it by more would mean that it is no optimum.
 BELOW = 1e-11
-_ROWS = 20_000  # in a block of a Hessian: its scaled copy stays small
 
 
 def close(expected: Any, relative: float = 1e-8, of_largest: float = 1e-11) -> Callable[[Any], None]:
@@ -28,64 +23,72 @@ def close(expected: Any, relative: float = 1e-8, of_largest: float = 1e-11) -> C
     return lambda answer: np.testing.assert_allclose(answer, expected, rtol=relative, atol=within)
 
 
-def close_gradient(loss: Any, gradient: Float64) -> Callable[[tuple[Any, Float64]], None]:
+def close_gradient(
+    expected: tuple[Any, Float64], relative: float = 1e-8, of_largest: float = 1e-11, of_loss: float = 1e-11
+) -> Callable[[tuple[Any, Any]], None]:
     """A check of a (loss, gradient) pair."""
-    near = close(gradient)
+    near = close(expected[1], relative, of_largest)
 
-    def check(answer: tuple[Any, Float64]) -> None:
-        np.testing.assert_allclose(answer[0], loss, rtol=1e-11)
+    def check(answer: tuple[Any, Any]) -> None:
+        np.testing.assert_allclose(answer[0], expected[0], rtol=of_loss)
         near(answer[1])
 
     return check
 
 
-def curvatures(problem: Problem, W: Float64) -> Float64:
-    """a(1 - a)/n of every row, (n,)."""
-    a = expit(problem.X.astype(np.float64) @ W[:-1] + W[-1])
-    h: Float64 = a * (1.0 - a) / len(problem.y)
-    return h
+def remembered(find: Callable[[Problem], T]) -> Callable[[Problem], T]:
+    """``find(problem)``, found once for as long as the problem lives, and not keeping it alive."""
+    known: WeakKeyDictionary[Problem, T] = WeakKeyDictionary()
+
+    def found(problem: Problem) -> T:
+        if problem not in known:
+            known[problem] = find(problem)
+        return known[problem]
+
+    return found
 
 
-def hessian(problem: Problem, W: Float64, centre: Float64, scale: Float64) -> Float64:
-    """The Hessian of the mean loss at W in the coordinates ((x - centre)/scale, 1): (p, p)."""
-    h = curvatures(problem, W)
-    d = problem.X.shape[1]
-    H = np.zeros((d + 1, d + 1))
-    for start in range(0, len(h), _ROWS):
-        rows = slice(start, start + _ROWS)
-        Z = np.ones((len(h[rows]), d + 1))
-        Z[:, :d] = (problem.X[rows].astype(np.float64) - centre) / scale
-        H += (Z * h[rows, None]).T @ Z
-    return H
+@remembered
+def best(problem: Problem) -> Optimum:
+    """J* of a Newton's method in float64 at C = 1, certified within BELOW.
 
-
-def hessian_product(problem: Problem, W: Float64, V: Float64) -> Float64:
-    """The Hessian of the mean loss at W times V, (p,)."""
-    X = problem.X.astype(np.float64)
-    scaled = curvatures(problem, W) * (X @ V[:-1] + V[-1])
-    return np.append(scaled @ X, scaled.sum())
-
-
-def data_of(problem: Problem | SparseProblem) -> Data:
-    """The problem as the evaluator takes it."""
-    if isinstance(problem, Problem):
-        return Data(problem.X, problem.y)
-    X = problem.X
-    return Data(csr_matrix((X.data, X.indices, X.indptr), shape=X.shape), problem.y)
-
-
-class Judge:
-    """``judge(w, b)``: the relative suboptimality, from J* of a Newton's method in float64 at C = 1.
-
-    bound : how far J* may be off, relative; it must be certified to be within BELOW
+    Raises
+    ------
+    ArithmeticError
+        It is not.
     """
+    found = optimum.solve(problem)
+    if not found.bound <= BELOW:
+        raise ArithmeticError(
+            f"J* of {problem.name} is only known within {found.bound:.1e}: nothing can be judged by it"
+        )
+    return found
 
-    def __init__(self, problem: Problem | SparseProblem) -> None:
-        self._data = data_of(problem)
-        best = optimum.solve(self._data)
-        self._least, self.bound = best.value, best.bound
-        assert best.bound <= BELOW, f"J* is only known within {best.bound:.1e}: too little to judge by"
 
-    def __call__(self, w: Any, b: float) -> float:
-        value = score.objective(self._data, np.append(np.asarray(w, dtype=np.float64), b))
-        return (value - self._least) / self._least
+def suboptimality(problem: Problem, W: Float64) -> float:
+    """(J(W) − J*)/J*; W (d + 1,) with the intercept last."""
+    least = best(problem).value
+    return (score.objective(problem, W) - least) / least
+
+
+@remembered
+def loss_grad(problem: Problem) -> tuple[float, Float64]:
+    """Mean loss and gradient at ``problem.weights``."""
+    return score.loss_grad(problem, problem.weights)
+
+
+@remembered
+def hessian_product(problem: Problem) -> Float64:
+    """The Hessian at ``problem.weights`` times those weights, rolled by one."""
+    return score.hessian_product(problem, problem.weights, np.roll(problem.weights, 1))
+
+
+def coordinates(problem: Problem) -> tuple[Float64, Float64]:
+    """Centre and scale of every column, as a solver standardises."""
+    return problem.X.mean(axis=0, dtype=np.float64), problem.X.std(axis=0, dtype=np.float64)
+
+
+@remembered
+def hessian(problem: Problem) -> Float64:
+    """At ``problem.weights``, in standardised coordinates."""
+    return score.hessian(problem, problem.weights, *coordinates(problem))

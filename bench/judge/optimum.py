@@ -1,4 +1,4 @@
-"""J*, by a Newton's method in plain float64 NumPy and SciPy, with a bound on how far it may be off.
+"""J*, by a Newton's method in plain float64 array expressions, with a bound on how far it may be off.
 
 Tall dense data: systems are solved by Cholesky's method. Sparse data, and more columns than rows: by
 conjugate gradients. None of it is fast or shared with the trainer under test.
@@ -16,21 +16,21 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse.linalg import LinearOperator, cg
-from scipy.special import expit
 
 from bench.judge.score import (
-    Data,
-    Float64,
     best_intercept,
-    blocks,
     cost,
+    curvatures,
     gradient,
+    hessian,
     logits,
     objective,
     transposed_product,
 )
+from bench.problems.problem import Float64, Problem
 
 _EXACT = 1e-16  # of J: below what float64 resolves
+_CURVATURE_ROWS = 200_000  # of X on a device: the leading ones, as random as any, condition the steps
 
 
 @dataclass(frozen=True)
@@ -49,87 +49,78 @@ class Optimum:
     how: str
 
 
-def solve(data: Data, start: Float64 | None = None, since: str = "") -> Optimum:
+def solve(problem: Problem, start: Float64 | None = None, since: str = "") -> Optimum:
     """The minimum of J by the method that suits the shape.
 
     start : (d + 1,) or None
         Where to begin; ``since`` says whence it comes. None is zero.
     """
-    W = newton(data, np.zeros(data.d + 1) if start is None else start)
-    return judge(data, W, f"our Newton{'' if _factors(data) else '-CG'}, float64{since}")
+    W = newton(problem, np.zeros(problem.d + 1) if start is None else start)
+    return judge(problem, W, f"our Newton{'' if _factors(problem) else '-CG'}, float64{since}")
 
 
-def newton_seconds(data: Data) -> float:
+def newton_seconds(problem: Problem) -> float:
     """About how long ``solve`` takes, at 30 GFLOP/s for Hessians and 1 GB/s for the rest."""
-    if _factors(data):
-        return 4 * data.n * data.d**2 / 30e9 + 20 * data.n_bytes / 1e9
-    return 150 * data.n_bytes / 1e9
+    if _factors(problem):
+        return 4 * problem.n * problem.d**2 / 30e9 + 20 * problem.n_bytes / 1e9
+    return 150 * problem.n_bytes / 1e9
 
 
-def judge(data: Data, W: Float64, how: str) -> Optimum:
+def judge(problem: Problem, W: Float64, how: str) -> Optimum:
     """J at w and the best intercept for it, with the bound."""
-    W = np.append(W[:-1], W[-1] + best_intercept(logits(data, W), data.y))
-    g, value = gradient(data, W), objective(data, W)
-    excess = float(g[:-1] @ g[:-1]) / (2.0 * data.l2)
+    W = np.append(W[:-1], W[-1] + best_intercept(problem, logits(problem, W)))
+    g, value = gradient(problem, W), objective(problem, W)
+    excess = float(g[:-1] @ g[:-1]) / (2.0 * problem.l2)
     bound = excess / (value - excess) if excess < value else math.inf
     return Optimum(value, float(np.linalg.norm(g)), bound, how)
 
 
-def newton(data: Data, W: Float64) -> Float64:
+def newton(problem: Problem, W: Float64) -> Float64:
     """Newton's method; near the minimum the last system is kept, and only the gradient is renewed."""
     solver: Callable[[Float64], Float64] | None = None
     for _ in range(60):
-        z = logits(data, W)
-        g, value = gradient(data, W, z), cost(data, W, z)
-        if float(g @ g) <= 2.0 * data.l2 * _EXACT * value:
+        z = logits(problem, W)
+        g, value = gradient(problem, W, z), cost(problem, W, z)
+        if float(g @ g) <= 2.0 * problem.l2 * _EXACT * value:
             break
         if solver is None:
-            a = expit(z)
-            solver = (_by_cholesky if _factors(data) else _by_conjugate_gradients)(
-                data, a * (1.0 - a) / data.n
-            )
+            solver = (_by_cholesky if _factors(problem) else _by_conjugate_gradients)(problem, W)
         step = solver(g)
         decrement = 0.5 * float(g @ step)
         if decrement > 1e-6 * value:
             solver = None
-            step = step * _step_length(data, W, step, value, decrement)
+            step = step * _step_length(problem, W, step, value, decrement)
         W = W - step
     return W
 
 
-def _factors(data: Data) -> bool:
+def _factors(problem: Problem) -> bool:
     """Whether a d×d Hessian is built."""
-    return not data.is_sparse and data.d <= data.n
+    return not problem.is_sparse and problem.d <= problem.n
 
 
-def _penalty(data: Data) -> Float64:
-    return np.append(np.full(data.d, data.l2), 0.0)
+def _penalty(problem: Problem) -> Float64:
+    return np.append(np.full(problem.d, problem.l2), 0.0)
 
 
-def _by_cholesky(data: Data, h: Float64) -> Callable[[Float64], Float64]:
-    """Solves with Σ hᵢ xᵢxᵢᵀ + λI, a constant column last in X."""
-    d = data.d
-    H = np.diag(_penalty(data))
-    root = np.sqrt(h)
-    for rows in blocks(data, at_least=2 * d):  # fewer, larger: H is written once a block
-        block = np.empty((len(root[rows]), d + 1))
-        np.multiply(data.X[rows], root[rows, None], out=block[:, :d])
-        block[:, d] = root[rows]
-        H += block.T @ block
-    factor = cho_factor(H, overwrite_a=True)
+def _by_cholesky(problem: Problem, W: Float64) -> Callable[[Float64], Float64]:
+    """Solves with the Hessian of J, or on a device with that of some of the rows."""
+    rows = slice(None if problem.xp is np else _CURVATURE_ROWS)
+    H = hessian(Problem(problem.name, problem.X[rows], problem.y[rows]), W)
+    factor = cho_factor(H + np.diag(_penalty(problem)), overwrite_a=True)
     return lambda g: np.asarray(cho_solve(factor, g))
 
 
-def _by_conjugate_gradients(data: Data, h: Float64) -> Callable[[Float64], Float64]:
+def _by_conjugate_gradients(problem: Problem, W: Float64) -> Callable[[Float64], Float64]:
     """Solves with the same matrix, which is never built; its diagonal is the preconditioner."""
-    penalty, shape = _penalty(data), (data.d + 1, data.d + 1)
-    squares = data.X.multiply(data.X) if data.is_sparse else data.X**2
+    X, h, penalty, shape = problem.X, curvatures(problem, W), _penalty(problem), (len(W), len(W))
+    squares = X.multiply(X) if problem.is_sparse else X**2
     diagonal = np.append(squares.T @ h, h.sum()) + penalty
-    H = LinearOperator(
-        shape,
-        matvec=lambda V: transposed_product(data, h * logits(data, V.ravel())) + penalty * V.ravel(),
-        dtype=np.float64,
-    )
+
+    def product(V: Float64) -> Float64:
+        return transposed_product(problem, h * logits(problem, V.ravel())) + penalty * V.ravel()
+
+    H = LinearOperator(shape, matvec=product, dtype=np.float64)
     inverse = LinearOperator(shape, matvec=lambda V: V.ravel() / diagonal, dtype=np.float64)
 
     def solver(g: Float64) -> Float64:
@@ -139,9 +130,9 @@ def _by_conjugate_gradients(data: Data, h: Float64) -> Callable[[Float64], Float
     return solver
 
 
-def _step_length(data: Data, W: Float64, step: Float64, value: float, decrement: float) -> float:
+def _step_length(problem: Problem, W: Float64, step: Float64, value: float, decrement: float) -> float:
     """1, or the first half of a half… that lowers J by a tenth of what the model promises."""
     t = 1.0
-    while t > 1e-6 and objective(data, W - t * step) > value - 0.2 * t * decrement:
+    while t > 1e-6 and objective(problem, W - t * step) > value - 0.2 * t * decrement:
         t *= 0.5
     return t

@@ -1,141 +1,131 @@
-"""Our own judge of every answer: J(w, b) in float64 on the X that was given, by NumPy and SciPy alone.
+"""Our own judge of every answer: J(w, b) and its derivatives in float64, by array expressions where X lies.
 
 J(w, b) = mean(log(1 + e^z) − y z) + λ/2 ‖w‖², z = X w + b, λ = 1/(C n), C = 1; b is not penalised.
-W (d + 1,) is w with b last. Nothing of the trainer under test is used here.
+W (d + 1,) is w with b last, on the host. Nothing of the trainer under test is used here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import sparse
-from scipy.special import expit
 
-Float64 = NDArray[np.float64]
-Matrix = Any  # (n, d) ndarray in rows, or scipy.sparse.csr_matrix; float32 or float64
+from bench.problems.problem import Float64, Matrix, Problem, to_host
 
-C = 1.0
-_BLOCK_NUMBERS = 1 << 20  # 8 MB in float64: a block of X is converted once and stays in the cache
+# Numbers of X that are converted at once: on the host 8 MB, which stay in the cache; on a device 256 MB.
+_BLOCK, _BLOCK_ON_A_DEVICE = 1 << 20, 1 << 25
 
 
-def is_sparse(X: Matrix) -> bool:
-    """scipy.sparse.issparse would tell type checkers what Matrix, for brevity, does not."""
-    return bool(sparse.issparse(X))
+def blocks(problem: Problem, at_least: int = 1) -> Iterator[tuple[slice, Matrix]]:
+    """Slices of rows, and X there in float64; sparse X in one."""
+    if problem.is_sparse:
+        yield slice(0, problem.n), problem.X.astype(np.float64, copy=False)
+        return
+    numbers = _BLOCK if problem.xp is np else _BLOCK_ON_A_DEVICE
+    step = max(at_least, numbers // problem.d)
+    for start in range(0, problem.n, step):
+        rows = slice(start, start + step)
+        yield rows, problem.X[rows].astype(np.float64, copy=False)
 
 
-@dataclass(frozen=True)
-class Data:
-    """One problem: X (n, d) dense or CSR, float32 or float64; y (n,) float64, 0.0 or 1.0."""
-
-    X: Matrix
-    y: Float64
-
-    @property
-    def n(self) -> int:
-        return int(self.X.shape[0])
-
-    @property
-    def d(self) -> int:
-        return int(self.X.shape[1])
-
-    @property
-    def l2(self) -> float:
-        """λ = 1/(C n)."""
-        return 1.0 / (C * self.n)
-
-    @property
-    def is_sparse(self) -> bool:
-        return is_sparse(self.X)
-
-    @property
-    def n_stored(self) -> int:
-        """Numbers that are stored: all of them, or the nonzeros."""
-        return int(self.X.nnz) if self.is_sparse else int(self.X.size)
-
-    @property
-    def n_bytes(self) -> int:
-        """Bytes of X."""
-        arrays = (self.X.data, self.X.indices, self.X.indptr) if self.is_sparse else (self.X,)
-        return sum(int(array.nbytes) for array in arrays)
-
-    def save(self, folder: Path) -> None:
-        """For ``load`` in another process."""
-        np.save(folder / "y.npy", self.y)
-        if self.is_sparse:
-            sparse.save_npz(folder / "X.npz", self.X, compressed=False)
-        else:
-            np.save(folder / "X.npy", self.X)
-
-
-def load(folder: Path) -> Data:
-    """Into memory of this process's own: a memory map would be shared, read-only, and not counted."""
-    y = np.load(folder / "y.npy")
-    if (folder / "X.npz").exists():
-        return Data(sparse.csr_matrix(sparse.load_npz(folder / "X.npz")), y)
-    return Data(np.load(folder / "X.npy"), y)
-
-
-def blocks(data: Data, at_least: int = 1) -> Iterator[slice]:
-    """Slices of rows, some MB of X each."""
-    rows = max(at_least, _BLOCK_NUMBERS // data.d)
-    for start in range(0, data.n, rows):
-        yield slice(start, start + rows)
-
-
-def logits(data: Data, W: Float64) -> Float64:
-    """z = X w + b, (n,) float64."""
-    if data.is_sparse:
-        return np.asarray(_float64(data.X) @ W[:-1] + W[-1])
-    z = np.empty(data.n)
-    for rows in blocks(data):
-        z[rows] = _float64(data.X[rows]) @ W[:-1] + W[-1]
+def logits(problem: Problem, W: Float64) -> Any:
+    """z = X w + b, (n,) float64 where X lies."""
+    xp = problem.xp
+    w, z = xp.asarray(W[:-1]), xp.empty(problem.n)
+    for rows, X in blocks(problem):
+        z[rows] = X @ w + W[-1]
     return z
 
 
-def transposed_product(data: Data, r: Float64) -> Float64:
-    """(X, 1)ᵀ r, (d + 1,) float64."""
-    product = np.zeros(data.d)
-    if data.is_sparse:
-        product += _float64(data.X).T @ r
-    else:
-        for rows in blocks(data):
-            product += r[rows] @ _float64(data.X[rows])
-    return np.append(product, r.sum())
+def sigmoid(z: Any, xp: Any = np) -> Any:
+    """1/(1 + e^−z), which does not overflow."""
+    e = xp.exp(-abs(z))
+    return xp.where(z >= 0.0, 1.0, e) / (1.0 + e)
 
 
-def cost(data: Data, W: Float64, z: Float64) -> float:
-    """J of W and its logits; logaddexp(0, z) is log(1 + e^z) without overflow."""
-    return float(np.mean(np.logaddexp(0.0, z) - data.y * z)) + 0.5 * data.l2 * float(W[:-1] @ W[:-1])
+def transposed_product(problem: Problem, r: Any) -> Float64:
+    """(X, 1)ᵀ r, (d + 1,) on the host; r (n,) where X lies."""
+    product = problem.xp.zeros(problem.d)
+    for rows, X in blocks(problem):
+        product += X.T @ r[rows]
+    return np.append(to_host(product), float(r.sum()))
 
 
-def objective(data: Data, W: Float64) -> float:
+def _loss(problem: Problem, z: Any) -> float:
+    """logaddexp(0, z) is log(1 + e^z) without overflow."""
+    xp = problem.xp
+    return float(xp.mean(xp.logaddexp(0.0, z) - xp.asarray(problem.y) * z))
+
+
+def _slopes(problem: Problem, z: Any) -> Float64:
+    """The gradient of the mean loss at these logits, (d + 1,)."""
+    xp = problem.xp
+    return transposed_product(problem, (sigmoid(z, xp) - xp.asarray(problem.y)) / problem.n)
+
+
+def cost(problem: Problem, W: Float64, z: Any) -> float:
+    """J of W and its logits."""
+    return _loss(problem, z) + 0.5 * problem.l2 * float(W[:-1] @ W[:-1])
+
+
+def objective(problem: Problem, W: Float64) -> float:
     """J(w, b) in nats; NaN for weights that are not finite."""
-    return cost(data, W, logits(data, W)) if np.isfinite(W).all() else float("nan")
+    return cost(problem, W, logits(problem, W)) if np.isfinite(W).all() else float("nan")
 
 
-def gradient(data: Data, W: Float64, z: Float64 | None = None) -> Float64:
+def gradient(problem: Problem, W: Float64, z: Any = None) -> Float64:
     """∇J, (d + 1,); ``z`` are the logits of W, where they are known."""
-    residual = (expit(logits(data, W) if z is None else z) - data.y) / data.n
-    return transposed_product(data, residual) + data.l2 * np.append(W[:-1], 0.0)
+    slopes = _slopes(problem, logits(problem, W) if z is None else z)
+    return slopes + problem.l2 * np.append(W[:-1], 0.0)
 
 
-def best_intercept(z: Float64, y: Float64) -> float:
+def loss_grad(problem: Problem, W: Float64) -> tuple[float, Float64]:
+    """Mean loss and its gradient (d + 1,), no penalty."""
+    z = logits(problem, W)
+    return _loss(problem, z), _slopes(problem, z)
+
+
+def descend(problem: Problem, learning_rate: float, steps: int) -> tuple[Float64, Float64]:
+    """Gradient descent on the mean loss from zero: W (d + 1,), and the cost before each step (steps,)."""
+    W, costs = np.zeros(problem.d + 1), np.empty(steps)
+    for k in range(steps):
+        costs[k], slopes = loss_grad(problem, W)
+        W -= learning_rate * slopes
+    return W, costs
+
+
+def curvatures(problem: Problem, W: Float64) -> Any:
+    """a(1 − a)/n of every row, (n,) where X lies."""
+    a = sigmoid(logits(problem, W), problem.xp)
+    return a * (1.0 - a) / problem.n
+
+
+def hessian_product(problem: Problem, W: Float64, V: Float64) -> Float64:
+    """The Hessian of the mean loss at W times V, (d + 1,)."""
+    return transposed_product(problem, curvatures(problem, W) * logits(problem, V))
+
+
+def hessian(problem: Problem, W: Float64, centre: Any = None, scale: Any = 1.0) -> Float64:
+    """The Hessian of the mean loss at W in the coordinates ((x − centre)/scale, 1); dense X."""
+    xp, d = problem.xp, problem.d
+    root, H = xp.sqrt(curvatures(problem, W)), np.zeros((d + 1, d + 1))
+    for rows, X in blocks(problem, at_least=2 * d):  # fewer, larger: H is written once a block
+        Z = xp.ones((len(X), d + 1))
+        Z[:, :d] = X if centre is None else (X - centre) / scale
+        Z *= root[rows, None]
+        H += to_host(Z.T @ Z)
+    return H
+
+
+def best_intercept(problem: Problem, z: Any) -> float:
     """The b that minimises mean loss(z + b), by Newton's method in one dimension."""
-    b = 0.0
+    b, y = 0.0, problem.xp.asarray(problem.y)
     for _ in range(100):
-        a = expit(z + b)
-        slope, curvature = float(np.mean(a - y)), float(np.mean(a * (1.0 - a)))
+        a = sigmoid(z + b, problem.xp)
+        slope, curvature = float((a - y).mean()), float((a * (1.0 - a)).mean())
         step = float(np.clip(slope / max(curvature, 1e-300), -2.0, 2.0))
         b -= step
         if abs(step) <= 1e-15 * max(1.0, abs(b)):
             break
     return b
-
-
-def _float64(X: Matrix) -> Matrix:
-    return X.astype(np.float64, copy=False)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from accel_logreg.cli.common import note, out, reports_errors
+from accel_logreg.cli.common import note, optional, out, reports_errors
 from accel_logreg.files.atomic import atomic_write
 from accel_logreg.kernels.cupy_fused.programs import ARCHITECTURES
 from accel_logreg.measure.table import say, show
@@ -23,15 +23,9 @@ def kernels(
         typer.Option(help="A compute capability such as 9.0; repeat for more. All we name if not given."),
     ] = None,
     most_spills: Annotated[
-        int | None,
-        typer.Option(
-            help="Fail if a kernel spills more bytes than this, stores and loads together.",
-            show_default=False,
-        ),
+        int | None, optional("Fail if a kernel spills more bytes than this, stores and loads together.")
     ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the figures to this file.", show_default=False)
-    ] = None,
+    json_file: Annotated[Path | None, optional("Write the figures to this file.", "--json")] = None,
 ) -> None:
     """Compile the CUDA kernels and report registers, shared and constant memory, and spills.
 

@@ -67,9 +67,7 @@ def count(assembly: str, *, plain: bool = False) -> tuple[dict[str, int], int]:
 def compiled() -> list[Kernel]:
     """The hot kernels, for both dtypes of X, in the order of a fit."""
     from accel_logreg.kernels.numba_jit import (
-        columns as panels,
-    )
-    from accel_logreg.kernels.numba_jit import (
+        columns,
         dense,
         hessian,
         hessian_int8,
@@ -90,9 +88,9 @@ def compiled() -> list[Kernel]:
         rows.hessian(np.zeros(21), np.zeros(20), np.ones(20))
         backend.small_fit(rows, 0.1, True, 1e-6, 20)
         for K in (1, 8):
-            columns = backend.place(X, np.repeat(y[:, np.newaxis], K, axis=1))
-            columns.loss_grad(np.zeros((21, K)))
-            columns.hessian_product(np.zeros((21, K)), np.ones((21, K)))
+            several = backend.place(X, np.repeat(y[:, np.newaxis], K, axis=1))
+            several.loss_grad(np.zeros((21, K)))
+            several.hessian_product(np.zeros((21, K)), np.ones((21, K)))
         large: Any = rng.standard_normal((2000, 512)).astype(dtype)
         wide = backend.place(large, y, None)
         wide.low_precision_hessian(np.zeros(513), np.zeros(512), np.ones(512))
@@ -105,8 +103,8 @@ def compiled() -> list[Kernel]:
     functions: list[Any] = [
         dense._gradient_chunk,
         dense._product_chunk,
-        panels._gradient_chunk,
-        panels._product_chunk,
+        columns._gradient_chunk,
+        columns._product_chunk,
         quantised._gradient_chunk,
         quantised._product_chunk,
         hessian._fill_tile,

@@ -115,16 +115,9 @@ def read_report(log: str, cubin: bytes, kernels: Sequence[str]) -> list[KernelUs
         frame, used, shared = _FRAME.search(text), _USED.search(text), _SHARED.search(text)
         if frame is None or used is None:
             continue
-        local, stores, loads = map(int, frame.groups())
+        fixed, constant = int(shared[1]) if shared else 0, constants.get(name, 0) + constants.get("", 0)
         uses[name] = KernelUse(
-            name,
-            int(architecture),
-            int(used[1]),
-            int(shared[1]) if shared else 0,
-            constants.get(name, 0) + constants.get("", 0),
-            local,
-            stores,
-            loads,
+            name, int(architecture), int(used[1]), fixed, constant, *map(int, frame.groups())
         )
     lacking = [name for name in kernels if name not in uses]
     if lacking:
@@ -139,25 +132,22 @@ def use_table(uses: Sequence[KernelUse]) -> Table:
     kernels: dict[str, list[KernelUse]] = {}
     for use in uses:
         kernels.setdefault(use.kernel, []).append(use)
+    figures = ("registers", "threads", "shared", "constant", "local", "spills")
     rows = tuple(
-        (
-            kernel,
-            _range([use.registers for use in alike]),
-            _range([use.threads for use in alike]),
-            _range([use.shared for use in alike]),
-            _range([use.constant for use in alike]),
-            _range([use.local for use in alike]),
-            _range([use.spills for use in alike]),
-        )
+        (kernel, *(_range([getattr(use, figure) for use in alike]) for figure in figures))
         for kernel, alike in kernels.items()
     )
-    columns = ("kernel", "registers", "threads", "shared", "constant", "local", "spills")
     capabilities = ", ".join(capability(a) for a in dict.fromkeys(use.architecture for use in uses))
     note = (
         "Threads: how many fit on a multiprocessor by their registers. The others are bytes: fixed shared "
         "memory of a block, constant memory with parameters, local memory of a thread, spilt there and back."
     )
-    return Table(f"What each CUDA kernel takes on compute capability {capabilities}", columns, rows, (note,))
+    return Table(
+        f"What each CUDA kernel takes on compute capability {capabilities}",
+        ("kernel", *figures),
+        rows,
+        (note,),
+    )
 
 
 def capability(architecture: int) -> str:

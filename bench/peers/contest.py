@@ -228,13 +228,9 @@ def compare(
     entrants = [solver for solver in peers if not quick or solver.name == OURS or solver.name in shape.strong]
     ours = next(solver for solver in peers if solver.name == OURS)
     pace = _pace(shape, quick)
-    result = ShapeResult(
+    result = ShapeResult.of(
+        data,
         name=shape.name,
-        n=data.n,
-        d=data.d,
-        n_stored=data.n_stored,
-        dtype=str(data.X.dtype),
-        X_bytes=data.n_bytes,
         target=shape.target,
         against=shape.against,
         divided_by=divisor,

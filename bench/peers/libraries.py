@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from bench.judge.score import Float64, Matrix, is_sparse
+from bench.problems.problem import Float64, Matrix, is_sparse
 
 Parameters = Mapping[str, Any]
 _ITERATIONS = 100_000  # never what stops a fit here: tolerances and time limits do

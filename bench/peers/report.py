@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from accel_logreg.files.atomic import publish
@@ -213,7 +213,7 @@ def save_plots(results: Sequence[ShapeResult], folder: Path) -> list[Path]:
     """(J − J*)/J* against time, one SVG a shape: each line is a solver, each point a tolerance."""
     from bench.report import peers
 
-    shapes = [peers.shape_of(asdict(result)) for result in results]
+    shapes = [peers.shape_of(result) for result in results]
     pictures = {f"{shape.name}.svg": peers.panel(shape) for shape in shapes if shape.lines}
     if pictures:
         publish(folder, pictures, last="")

@@ -14,9 +14,9 @@ from typing import Any, Self
 from accel_logreg.files.atomic import atomic_write
 from accel_logreg.measure.machine import Machine
 from bench.judge.optimum import Optimum
-from bench.judge.score import C
 from bench.peers.solvers import DEFAULT, OURS
-from bench.problems.dense import SEED
+from bench.problems.problem import SEED, C, Problem
+from bench.report.document import BenchDocumentError, read_json
 from bench.run import machine_name
 
 FORMAT = "accel_logreg peers"
@@ -149,6 +149,12 @@ class ShapeResult:
         return min(runs, key=lambda run: run.median, default=None)
 
     @classmethod
+    def of(cls, problem: Problem, **facts: Any) -> Self:
+        """A problem on which nothing was measured yet."""
+        size: dict[str, Any] = {"n": problem.n, "d": problem.d, "n_stored": problem.n_stored}
+        return cls(dtype=str(problem.X.dtype), X_bytes=problem.n_bytes, **size, **facts)
+
+    @classmethod
     def from_dict(cls, entry: dict[str, Any]) -> Self:
         runs = [Run(**run) for run in entry["runs"]]
         return cls(**{**entry, "optimum": Optimum(**entry["optimum"]), "runs": runs})
@@ -175,19 +181,20 @@ def write(path: Path, results: list[ShapeResult], machine: Machine) -> None:
 
 
 def read(path: Path) -> list[ShapeResult]:
-    """The shapes of a file that ``write`` wrote."""
+    """The shapes of a file that ``write`` wrote.
+
+    Raises
+    ------
+    BenchDocumentError
+        Not JSON, of another format or version, or a shape that lacks something.
+    OSError
+        The file cannot be read.
+    """
+    body = read_json(path, FORMAT, VERSION, "make peers")
     try:
-        document: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"{path} cannot be read: {error}; give a file written by python -m bench.peers"
-        ) from error
-    if document.get("format") != FORMAT or document.get("version") != VERSION:
-        found = f"format={document.get('format')!r}, version={document.get('version')!r}"
-        raise ValueError(
-            f"{path} has {found}; {FORMAT!r}, version {VERSION} is needed: run python -m bench.peers"
-        )
-    return [ShapeResult.from_dict(entry) for entry in document["shapes"]]
+        return [ShapeResult.from_dict(entry) for entry in body["shapes"]]
+    except (KeyError, TypeError) as error:
+        raise BenchDocumentError(f"{path} is not a whole file of 'make peers': {error!r}") from None
 
 
 def in_lines(value: Any, depth: int, indent: str = "") -> str:

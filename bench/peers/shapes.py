@@ -10,8 +10,8 @@ import numpy as np
 from scipy import sparse
 from scipy.special import expit
 
-from bench.judge.score import Data
-from bench.problems.dense import SEED, Problem, breast_cancer, correlated, pixels
+from bench.problems.dense import breast_cancer, correlated, pixels
+from bench.problems.problem import SEED, Problem
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Shape:
     """
 
     name: str
-    build: Callable[[int], Data]
+    build: Callable[[int], Problem]
     target: float
     seconds: float
     strong: Mapping[str, Mapping[str, Any]]
@@ -43,7 +43,7 @@ class Shape:
 QUICK_SECONDS = 15.0
 
 
-def sparse_text(n: int, d: int, nonzeros: int) -> Data:
+def sparse_text(n: int, d: int, nonzeros: int) -> Problem:
     """Rows like tf-idf vectors of documents: X (n, d) CSR float64, rows of length 1.
 
     Word k of d is drawn with probability ∝ 1/(k + 2.7) (Zipf and Mandelbrot), words in the order of a
@@ -77,10 +77,10 @@ def sparse_text(n: int, d: int, nonzeros: int) -> Data:
     z = X @ w
     z *= 3.0 / z.std()
     y = (rng.random(n) < expit(z - z.mean() - 0.5)).astype(np.float64)
-    return Data(X, y)
+    return Problem(f"text {n}x{d}", X, y)
 
 
-def uneven(n: int, d: int, dtype: str) -> Data:
+def uneven(n: int, d: int, dtype: str) -> Problem:
     """Neighbouring columns correlate at 0.95 and scales run from 0.01 to 100, as raw measurements may."""
     rng = np.random.default_rng(SEED)
     X = rng.standard_normal((n, d))
@@ -88,15 +88,12 @@ def uneven(n: int, d: int, dtype: str) -> Data:
         X[:, j] = 0.95 * X[:, j - 1] + np.sqrt(1.0 - 0.95**2) * X[:, j]
     z = X @ rng.standard_normal(d) / np.sqrt(d) - 0.5
     X *= rng.permutation(np.logspace(-2.0, 2.0, d))
-    return Data(X.astype(dtype), (rng.random(n) < expit(z)).astype(np.float64))
+    y = (rng.random(n) < expit(z)).astype(np.float64)
+    return Problem(f"uneven {n}x{d}", X.astype(dtype), y)
 
 
-def _dense(problem: Problem) -> Data:
-    return Data(problem.X, problem.y)
-
-
-def _tall(n: int, d: int, dtype: str) -> Callable[[int], Data]:
-    return lambda divisor: _dense(correlated(max(n // divisor, 2 * d), d, dtype))
+def _tall(n: int, d: int, dtype: str) -> Callable[[int], Problem]:
+    return lambda divisor: correlated(max(n // divisor, 2 * d), d, dtype)
 
 
 _TALL = {"sklearnex lbfgs": {"mean_tol": 1e-4}, "glum irls-ls": {"gradient_tol": 1e-3}}
@@ -131,7 +128,7 @@ _ALL = (
     Shape("2e5x300-float32", _tall(200_000, 300, "float32"), 12.0, 70.0, _MIDDLE),
     Shape("1e5x1000-float32", _tall(100_000, 1_000, "float32"), 8.0, 95.0, _MIDDLE),
     Shape("2e4x3072-float32", _tall(20_000, 3_072, "float32"), 6.0, 100.0, _MIDDLE),
-    Shape("209x12288-float64", lambda _: _dense(pixels(209, "float64")), 15.0, 40.0, _WIDE),
+    Shape("209x12288-float64", lambda _: pixels(209, "float64"), 15.0, 40.0, _WIDE),
     Shape(
         "sparse-2e5x5e4",
         lambda k: sparse_text(200_000 // k, 50_000 // k, 10_000_000 // k),
@@ -139,22 +136,8 @@ _ALL = (
         60.0,
         _SPARSE,
     ),
-    Shape(
-        "569x30-float64",
-        lambda _: _dense(breast_cancer("float64")),
-        8.0,
-        40.0,
-        _CANCER,
-        against="scikit-learn",
-    ),
-    Shape(
-        "1000x20-float64",
-        lambda _: _dense(correlated(1_000, 20, "float64")),
-        8.0,
-        80.0,
-        _TINY,
-        against="scikit-learn",
-    ),
+    Shape("569x30-float64", lambda _: breast_cancer("float64"), 8.0, 40.0, _CANCER, "scikit-learn"),
+    Shape("1000x20-float64", lambda _: correlated(1_000, 20, "float64"), 8.0, 80.0, _TINY, "scikit-learn"),
 )
 SHAPES: dict[str, Shape] = {shape.name: shape for shape in _ALL}
 

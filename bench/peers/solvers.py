@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.judge.score import Data
+from bench.problems.problem import Problem
 
 OURS = "accel_logreg"
 MANY_COLUMNS = 5_000  # above it a d×d matrix is too large
@@ -19,7 +19,7 @@ Sweep = tuple[tuple[dict[str, Any], ...], ...]
 DEFAULT = {"tol": 1e-8}  # our estimator's own default: the run that is compared
 
 
-def _always(_data: Data) -> str:
+def _always(_data: Problem) -> str:
     return ""
 
 
@@ -39,7 +39,7 @@ class Solver:
     converts_by : tuple of str
         The parameters that a conversion depends on.
     refuses : function
-        Data → why this solver is left out there; empty if it is not.
+        Problem → why this solver is left out there; empty if it is not.
     alone : str
         What is also tried on one thread, because threads can get in each other's way: "BLAS", "all" of the
         solver, or empty for nothing. The faster is kept.
@@ -55,7 +55,7 @@ class Solver:
     module: str = ""
     convert: str = ""
     converts_by: tuple[str, ...] = ()
-    refuses: Callable[[Data], str] = _always
+    refuses: Callable[[Problem], str] = _always
     alone: str = ""
     environment: tuple[tuple[str, str], ...] = ()
     loading: float = 10.0
@@ -76,17 +76,17 @@ def _columns(*tolerances: float, **fixed: Any) -> Sweep:
     )
 
 
-def _no_hessian(data: Data) -> str:
+def _no_hessian(data: Problem) -> str:
     if data.d <= MANY_COLUMNS:
         return ""
     return f"builds a d×d Hessian, {8e-9 * data.d**2:.1f} GB for d={data.d}"
 
 
-def _no_sparse(data: Data) -> str:
+def _no_sparse(data: Problem) -> str:
     return "falls back to scikit-learn for sparse X" if data.is_sparse else ""
 
 
-def _no_coordinates(data: Data) -> str:
+def _no_coordinates(data: Problem) -> str:
     if data.d > MANY_COLUMNS:
         return f"one-thread coordinate descent over d={data.d} columns takes minutes"
     return ""
@@ -96,61 +96,47 @@ _HERE = "bench.peers.libraries:"
 _COMPILING = 30.0  # seconds
 
 
-def _scikit_learn(name: str, sweep: Sweep, **options: Any) -> Solver:
+_USUAL = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-8)
+
+
+def _of(library: str, name: str, sweep: Sweep, module: str, /, fit: str = "", **options: Any) -> Solver:
+    """A solver of a library that has several: it is told which by the parameter "solver"."""
     groups = tuple(tuple({"solver": name, **entry} for entry in group) for group in sweep)
-    return Solver(
-        f"scikit-learn {name}",
-        _HERE + "scikit_learn",
-        groups,
-        "sklearn.linear_model",
-        alone="BLAS",
-        **options,
-    )
+    where = _HERE + (fit or module)
+    return Solver(f"{library} {name}", where, groups, module, **{"alone": "BLAS", **options})
+
+
+def _scikit_learn(name: str, sweep: Sweep | None = None, **options: Any) -> Solver:
+    sweep = sweep or _tolerances("tol", *_USUAL)
+    return _of("scikit-learn", name, sweep, "sklearn.linear_model", fit="scikit_learn", **options)
 
 
 def _sklearnex(name: str, **options: Any) -> Solver:
-    sweep = _tolerances("mean_tol", *_USUAL, solver=name)
-    fit = _HERE + "scikit_learn_intelex"
-    return Solver(
-        f"sklearnex {name}", fit, sweep, "sklearnex.linear_model", refuses=_no_sparse, alone="BLAS", **options
-    )
+    sweep, module = _tolerances("mean_tol", *_USUAL), "sklearnex.linear_model"
+    return _of("sklearnex", name, sweep, module, fit="scikit_learn_intelex", refuses=_no_sparse, **options)
 
 
 def _glum(name: str, **options: Any) -> Solver:
-    sweep = _tolerances("gradient_tol", *_USUAL, solver=name)
-    return Solver(f"glum {name}", _HERE + "glum", sweep, "glum", alone="BLAS", **options)
+    return _of("glum", name, _tolerances("gradient_tol", *_USUAL), "glum", **options)
 
 
 def _snap_ml(name: str, *, dual: bool) -> Solver:
     sweep = _columns(1e-2, 1e-3, 1e-4, 1e-5, 1e-6, dual=dual)
     convert = "" if dual else _HERE + "convert_snap_ml"
-    return Solver(
-        name, _HERE + "snap_ml", sweep, "snapml", convert=convert, converts_by=("column",), alone="all"
-    )
+    return Solver(name, _HERE + "snap_ml", sweep, "snapml", convert, ("column",), alone="all")
 
 
 def _skglm(name: str, sweep: Sweep, **options: Any) -> Solver:
-    groups = tuple(tuple({"solver": name, **entry} for entry in group) for group in sweep)
     convert = _HERE + "convert_skglm"
-    return Solver(
-        f"skglm {name}",
-        _HERE + "skglm",
-        groups,
-        "skglm",
-        convert=convert,
-        alone="BLAS",
-        loading=_COMPILING,
-        **options,
-    )
+    return _of("skglm", name, sweep, "skglm", convert=convert, loading=_COMPILING, **options)
 
 
-_USUAL = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-8)
 # In the order of the first look, where there is no stronger guess: the slowest last.
 _TABLE = (
     Solver(OURS, _HERE + "ours", _tolerances("tol", 1e-3, 1e-6, 1e-8), "accel_logreg", loading=_COMPILING),
-    _scikit_learn("newton-cholesky", _tolerances("tol", *_USUAL), refuses=_no_hessian),
-    _scikit_learn("newton-cg", _tolerances("tol", *_USUAL)),
-    _scikit_learn("lbfgs", _tolerances("tol", *_USUAL)),
+    _scikit_learn("newton-cholesky", refuses=_no_hessian),
+    _scikit_learn("newton-cg"),
+    _scikit_learn("lbfgs"),
     _sklearnex("lbfgs"),
     _sklearnex("newton-cg", environment=(("SKLEARNEX_PREVIEW", "1"),)),
     _glum("irls-ls", refuses=_no_hessian),
@@ -168,8 +154,8 @@ _TABLE = (
     _skglm("ProxNewton", _tolerances("tol", *_USUAL), converts_by=("solver",), refuses=_no_coordinates),
     _scikit_learn("liblinear", _columns(1e-1, 1e-2, 1e-3, 1e-4, 1e-6)),
     _snap_ml("snapml dual", dual=True),
-    _scikit_learn("sag", _tolerances("tol", *_USUAL)),
-    _scikit_learn("saga", _tolerances("tol", *_USUAL)),
+    _scikit_learn("sag"),
+    _scikit_learn("saga"),
 )
 SOLVERS: dict[str, Solver] = {solver.name: solver for solver in _TABLE}
 

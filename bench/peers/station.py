@@ -12,10 +12,11 @@ from typing import Any, Self
 from accel_logreg.measure.machine import usable_cores
 from bench.harness.process import Process, ProcessEndedError, inherited
 from bench.judge.optimum import judge
-from bench.judge.score import Data, Float64, objective
+from bench.judge.score import objective
 from bench.peers.results import Run, ShapeResult
 from bench.peers.solvers import Solver
 from bench.peers.worker import Reply, Request, Task
+from bench.problems.problem import Float64, Problem
 
 _CONVERSION = 120.0  # seconds a conversion may take
 _ROUNDING = 1e-14  # of J: nearer than this is the same
@@ -41,7 +42,7 @@ class Station:
         Where the data lie.
     """
 
-    def __init__(self, result: ShapeResult, data: Data, folder: Path, sampling: Sampling) -> None:
+    def __init__(self, result: ShapeResult, data: Problem, folder: Path, sampling: Sampling) -> None:
         self.result, self.data, self.folder, self.sampling = result, data, folder, sampling
         self._processes: dict[str, Process] = {}
         self._lowest: tuple[float, Float64] | None = None  # J and W of the lowest J since settle()

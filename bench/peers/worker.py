@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from bench.harness.memory import Peak
 from bench.harness.process import function
-from bench.judge.score import Float64, load
+from bench.problems.problem import Float64, load
 
 _LONGEST_WARNING = 200  # characters
 

@@ -1,41 +1,17 @@
-"""Seeded problems, and independent answers to check an engine's with: plain NumPy and SciPy, float64."""
+"""Seeded dense problems, on the host, and large ones where X is to lie: on the host they take minutes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.datasets import load_breast_cancer
 from sklearn.preprocessing import scale
 
-SEED = 20261123
+from bench.problems.problem import SEED, Float64, Problem, to_host
 
-Float64 = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Problem:
-    """X (n, d) float32 or float64; y (n,) 0.0 or 1.0."""
-
-    name: str
-    X: NDArray[np.float32] | NDArray[np.float64]
-    y: Float64
-
-    @property
-    def shape(self) -> str:
-        return f"{self.X.shape[0]}x{self.X.shape[1]}"
-
-    @property
-    def weights(self) -> Float64:
-        return point(self.X.shape[1])
-
-
-def point(d: int) -> Float64:
-    """Weights (p,) away from zero, with logits of about 1."""
-    W: Float64 = np.random.default_rng(SEED + 1).standard_normal(d + 1) / np.sqrt(d)
-    return W
+BLOCK_ENTRIES = 1 << 25  # of a large X made at a time
 
 
 def correlated(n: int, d: int, dtype: str) -> Problem:
@@ -97,20 +73,24 @@ def _labels(rng: np.random.Generator, z: Float64) -> Float64:
     return y
 
 
-def loss_grad(problem: Problem, W: Float64) -> tuple[float, Float64]:
-    """Mean loss and its gradient, whole arrays in float64."""
-    X = problem.X.astype(np.float64, copy=False)
-    z = X @ W[:-1] + W[-1]
-    residual = (expit(z) - problem.y) / len(z)
-    loss = float(np.mean(np.logaddexp(0.0, z) - problem.y * z))
-    return loss, np.append(residual @ X, residual.sum())
+def correlated_on(xp: Any, n: int, d: int, dtype: str, seed: int = SEED) -> Problem:
+    """As ``correlated``, by blocks of rows where ``xp`` has its arrays: CuPy's on a GPU, NumPy's on the host.
 
-
-def descend(problem: Problem, learning_rate: float, steps: int) -> tuple[Float64, Float64]:
-    """Gradient descent on the mean loss from zero: weights, and the cost before each step."""
-    W = np.zeros(problem.X.shape[1] + 1)
-    costs = np.empty(steps)
-    for k in range(steps):
-        costs[k], gradient = loss_grad(problem, W)
-        W -= learning_rate * gradient
-    return W, costs
+    Their streams of random numbers differ; a problem is the same from run to run with one of them.
+    """
+    rng, kind = xp.random.default_rng(seed), np.dtype(dtype).type
+    truth = np.random.default_rng(seed + 2).standard_normal(d) / np.sqrt(d)
+    scales, w = xp.asarray(np.linspace(0.5, 2.0, d).astype(dtype)), xp.asarray(truth.astype(dtype))
+    X = xp.empty((n, d), dtype)
+    y = np.empty(n)
+    rows = max(1, BLOCK_ENTRIES // d)
+    for first in range(0, n, rows):
+        some = slice(first, min(n, first + rows))
+        count = some.stop - first
+        block = rng.standard_normal((count, d), dtype=kind)
+        block[:, 1:] = 0.5 * block[:, :-1] + 0.75**0.5 * block[:, 1:]
+        block *= scales
+        z = block @ w - 0.5
+        X[some] = block
+        y[some] = to_host(rng.random(count, dtype=kind) < 1.0 / (1.0 + xp.exp(-z)))
+    return Problem(f"correlated {n}x{d}", X, y)

@@ -24,7 +24,7 @@ MOST_SAMPLES = 60
 
 
 class BenchDocumentError(ValueError):
-    """A file is not a benchmark document that this version reads; the message says what is wrong."""
+    """A file is not one that this version reads; the message says what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -248,23 +248,37 @@ def read(path: Path) -> BenchDocument:
     OSError
         The file cannot be read.
     """
-    try:
-        body = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BenchDocumentError(f"{path} is not JSON: {error}. 'make bench' writes such a file") from None
-    if not isinstance(body, dict) or body.get("format") != FORMAT:
-        raise BenchDocumentError(f"{path} is JSON, but not of 'make bench': its format is not {FORMAT!r}")
-    if body.get("version") != VERSION:
-        raise BenchDocumentError(
-            f"{path} is a benchmark document of version {body.get('version')!r}; this one reads version "
-            f"{VERSION}. Measure again with 'make bench'"
-        )
+    body = read_json(path, FORMAT, VERSION, "make bench")
     try:
         records = tuple(_record(entry) for entry in body["records"])
         named = {item.name: body[item.name] for item in fields(BenchDocument) if item.name in body}
         return BenchDocument(**{**named, "records": records})
     except (KeyError, TypeError) as error:
         raise BenchDocumentError(f"{path} is not a whole benchmark document: {error}") from None
+
+
+def read_json(path: Path, form: str, version: int, command: str) -> dict[str, Any]:
+    """A file that ``command`` wrote, in this format and version; what is missing inside is not noticed here.
+
+    Raises
+    ------
+    BenchDocumentError
+        Not JSON, of another format, or of another version.
+    OSError
+        The file cannot be read.
+    """
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BenchDocumentError(f"{path} is not JSON: {error}. {command!r} writes such a file") from None
+    if not isinstance(body, dict) or body.get("format") != form:
+        raise BenchDocumentError(f"{path} is JSON, but not of {command!r}: its format is not {form!r}")
+    if body.get("version") != version:
+        raise BenchDocumentError(
+            f"{path} is of version {body.get('version')!r}; this one reads version {version}. Measure again "
+            f"with {command!r}"
+        )
+    return body
 
 
 def _record(entry: dict[str, Any]) -> Record:

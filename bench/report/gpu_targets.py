@@ -16,24 +16,19 @@ from bench.report.table import plain_lines
 GIGABYTE = 1e9
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a run reached: in words, and whether that meets the target."""
-
-    reached: str
-    met: bool
+Outcome = tuple[str, bool] | None  # what a run reached, and whether that meets the target; None: no record
 
 
 @dataclass(frozen=True)
 class Target:
-    """One row of the table. ``judge`` returns None where the run has no record of it."""
+    """One row of the table."""
 
     what: str
     aim: str
-    judge: Callable[[Sequence[Record]], Outcome | None]
+    judge: Callable[[Sequence[Record]], Outcome]
 
 
-def gradient(records: Sequence[Record]) -> Outcome | None:
+def gradient(records: Sequence[Record]) -> Outcome:
     """The slowest of the shapes counts. By our kernels' events; the whole question stands beside it."""
     rows = [
         record
@@ -45,37 +40,34 @@ def gradient(records: Sequence[Record]) -> Outcome | None:
     worst = min(rows, key=lambda record: float(record.extra["percent_of_copy"]))
     percent = float(worst.extra["percent_of_copy"])
     whole = 100.0 * _bytes(worst) / worst.median_seconds / worst.extra["device_copy_bytes_per_second"]
-    return Outcome(
-        f"{percent:.1f} % by kernels, {whole:.1f} % by the whole question, at {_shape(worst)}, "
-        f"the lowest of {len(rows)} shapes",
-        percent >= 90.0,
-    )
+    words = f"{percent:.1f} % by kernels, {whole:.1f} % by the whole question, at {_shape(worst)}"
+    return f"{words}, the lowest of {len(rows)} shapes", percent >= 90.0
 
 
-def resident_fit(shape: tuple[int, int], most: float) -> Callable[[Sequence[Record]], Outcome | None]:
+def resident_fit(shape: tuple[int, int], most: float) -> Callable[[Sequence[Record]], Outcome]:
     """The whole call of ``fit``, in seconds at most."""
 
-    def judge(records: Sequence[Record]) -> Outcome | None:
+    def judge(records: Sequence[Record]) -> Outcome:
         for record in _of(records, "gpu_fit", "ours"):
             if record.shape == shape and record.dtype == "float32":
                 parts = record.extra.get("seconds_of_parts", {})
                 asking = parts.get("questions", 0.0) + parts.get("solver", 0.0)
                 beside = f"; profiled, {in_words(asking)} were questions and solver" if parts else ""
-                return Outcome(f"{in_words(record.median_seconds)}{beside}", record.median_seconds <= most)
+                return f"{in_words(record.median_seconds)}{beside}", record.median_seconds <= most
         return None
 
     return judge
 
 
-def descent(records: Sequence[Record]) -> Outcome | None:
+def descent(records: Sequence[Record]) -> Outcome:
     """2000 steps in at most 20 ms."""
     for record in _of(records, "gpu_descent", "ours"):
         if record.dtype == "float32" and record.extra["steps"] == 2000:
-            return Outcome(in_words(record.median_seconds), record.median_seconds <= 20e-3)
+            return in_words(record.median_seconds), record.median_seconds <= 20e-3
     return None
 
 
-def host_fit(records: Sequence[Record]) -> Outcome | None:
+def host_fit(records: Sequence[Record]) -> Outcome:
     """The worst of the shapes: the fit's time over the faster way to copy X, timed in the same rounds."""
     worst: tuple[float, Record] | None = None
     fits = [r for r in _of(records, "gpu_host", "fit") if _bytes(r) >= 0.5 * GIGABYTE and r.shape[1] <= 100]
@@ -90,10 +82,10 @@ def host_fit(records: Sequence[Record]) -> Outcome | None:
     if worst is None:
         return None
     ratio, fit = worst
-    return Outcome(f"{ratio:.2f} ×, {in_words(fit.median_seconds)} at {_shape(fit)}", ratio <= 1.3)
+    return f"{ratio:.2f} ×, {in_words(fit.median_seconds)} at {_shape(fit)}", ratio <= 1.3
 
 
-def step_speed_up(records: Sequence[Record]) -> Outcome | None:
+def step_speed_up(records: Sequence[Record]) -> Outcome:
     """Seconds a step of the Python loop, over those of the GPU's one launch; float64, as in the demo."""
     in_float64 = [r for r in records if r.suite == "gpu_descent" and r.dtype == "float64"]
     loops = [record for record in in_float64 if record.engine == "python"]
@@ -101,9 +93,8 @@ def step_speed_up(records: Sequence[Record]) -> Outcome | None:
     if not loops or not ours:
         return None
     loop, gpu = (record.median_seconds / record.extra["steps"] for record in (loops[0], ours[0]))
-    return Outcome(
-        f"{loop / gpu:,.0f} × on {ours[0].problem}: {in_words(loop)} and {in_words(gpu)}", loop / gpu >= 1e4
-    )
+    words = f"{loop / gpu:,.0f} × on {ours[0].problem}: {in_words(loop)} and {in_words(gpu)}"
+    return words, loop / gpu >= 1e4
 
 
 TARGETS = (
@@ -120,10 +111,8 @@ def text(records: Sequence[Record]) -> str:
     """The table."""
     rows = []
     for target in TARGETS:
-        outcome = target.judge(records)
-        reached = "not measured in this run" if outcome is None else outcome.reached
-        verdict = "met" if outcome is not None and outcome.met else "not met"
-        rows.append((target.what, target.aim, reached, verdict))
+        reached, met = target.judge(records) or ("not measured in this run", False)
+        rows.append((target.what, target.aim, reached, "met" if met else "not met"))
     return "\n".join(plain_lines(Table("Targets on a GPU", ("", "aim", "reached", ""), tuple(rows))))
 
 

@@ -14,7 +14,8 @@ from accel_logreg.measure.page import render
 from accel_logreg.measure.pictures import speed_up, staircase
 from accel_logreg.measure.table import Table
 from accel_logreg.measure.words import significant
-from bench.report import peers as peers_file
+from bench.peers.results import read as read_peers
+from bench.report import peers as peers_plot
 from bench.report import plots
 from bench.report import table as words
 from bench.report.document import BenchDocument, by_reason
@@ -35,7 +36,7 @@ def write_report(document: BenchDocument, folder: Path, peers: Path | None = Non
 
     Raises
     ------
-    bench.report.peers.PeersError
+    BenchDocumentError
         ``peers`` is not a file that ``make peers`` wrote.
     OSError
         The folder cannot be written, or ``peers`` not read.
@@ -180,11 +181,11 @@ def _scaling(document: BenchDocument) -> Section:
 
 
 def _suboptimality(peers: Path) -> Section:
-    shapes = peers_file.read(peers)
+    shapes = map(peers_plot.shape_of, read_peers(peers))
     pictures = tuple(
         Picture(
             f"peers-{shape.name}",
-            peers_file.panel(shape),
+            peers_plot.panel(shape),
             f"Suboptimality against time on {shape.name}, both axes logarithmic, one line a solver",
             "Nearer to the lower left is better. Each point is one tolerance; its time is the median of its "
             "rounds, warm, and J* an independent optimum. Dashed: 1e-6, from where a peer is compared, and "

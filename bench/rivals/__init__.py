@@ -14,7 +14,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from bench.problems.dense import Float64
+from bench.problems.problem import Float64
 
 Fit = Callable[[float], Float64]
 Way = Callable[[Any, Any, float], Fit]
@@ -50,7 +50,7 @@ def way_of(name: str, xp: Any) -> tuple[Way, tuple[float, ...]]:
     return partial(_guarded, import_module(f"bench.rivals.{file}").load(name, xp)), tolerances
 
 
-def require_right(name: str, call: Callable[[], Any], check: Callable[[Any], object]) -> None:
+def require_right(call: Callable[[], Any], check: Callable[[Any], object]) -> None:
     """Try a rival once, so that one that fails or is wrong is left out and does not end the run.
 
     Raises
@@ -62,7 +62,7 @@ def require_right(name: str, call: Callable[[], Any], check: Callable[[Any], obj
         check(call())
     except Exception as error:
         said = " ".join(str(error).split())[:200]
-        raise RivalUnavailableError(f"{name} fails with {type(error).__name__}: {said}") from error
+        raise RivalUnavailableError(f"fails with {type(error).__name__}: {said}") from error
 
 
 def _guarded(way: Way, X: Any, y: Any, l2: float) -> Fit:

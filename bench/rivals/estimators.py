@@ -12,9 +12,8 @@ import sklearn
 from sklearn import config_context
 from sklearn.linear_model import LogisticRegression
 
-from bench.problems.dense import Float64
+from bench.problems.problem import Float64, to_host
 from bench.rivals import Fit, RivalUnavailableError, Way
-from bench.rivals.expressions import to_host
 
 
 def load(name: str, xp: Any) -> Way:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.problems.dense import Float64
+from bench.problems.problem import Float64, to_host
 from bench.rivals import Fit, Way
 
 MOST_STEPS = 50
@@ -19,11 +19,6 @@ MOST_STEPS = 50
 def load(_name: str, xp: Any) -> Way:
     """The only way there is, on arrays of ``xp``."""
     return partial(newton, xp)
-
-
-def to_host(array: Any) -> Any:
-    """A NumPy array; the caller has waited for the device then."""
-    return array.get() if hasattr(array, "get") else np.asarray(array)
 
 
 def loss_grad(xp: Any, X: Any, y: Any, W: Float64) -> tuple[float, Float64]:

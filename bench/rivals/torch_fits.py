@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.problems.dense import Float64
+from bench.problems.problem import Float64
 from bench.rivals import Fit, RivalUnavailableError, Way
 
 MOST_STEPS = 300

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from accel_logreg.interface.engine import Engine
-from bench.harness.questions import ask
+from bench.harness.questions import ask, made
 from bench.harness.work import Work
-from bench.judge.answers import close, close_gradient
-from bench.problems.sparse import SparseProblem, hessian_product, loss_grad, sparse_zipf
+from bench.judge.answers import close, close_gradient, hessian_product, loss_grad
+from bench.problems.problem import Problem
+from bench.problems.sparse import sparse_zipf
 
 # The loop takes about 80 ns a nonzero; it joins where that is a fraction of a second.
 FOR_THE_LOOP = "2000x500, 20000 nonzeros"
@@ -25,14 +26,14 @@ SHOWN = [pytest.param(size, marks=pytest.mark.full if SIZES[size][2] > 5_000_000
 DTYPES = pytest.mark.parametrize("dtype", ["float64", "float32"])
 
 
-def build(engine: Engine, size: str, dtype: str) -> SparseProblem:
+def build(engine: Engine, size: str, dtype: str) -> Problem:
     if engine.name == "python" and size != FOR_THE_LOOP:
         pytest.skip(f"the Python loop takes seconds a pass on {size}; it runs on {FOR_THE_LOOP}")
-    return sparse_zipf(*SIZES[size], dtype)
+    return made(sparse_zipf, *SIZES[size], dtype)
 
 
-def facts(problem: SparseProblem, flops_a_nonzero: int) -> dict[str, Any]:
-    nonzeros = problem.X.data.size
+def facts(problem: Problem, flops_a_nonzero: int) -> dict[str, Any]:
+    nonzeros = problem.n_stored
     return {"problem": "sparse Zipf", "nonzeros": nonzeros, "flops": flops_a_nonzero * nonzeros}
 
 
@@ -44,7 +45,7 @@ def gradient(engine: Engine, size: str, dtype: str) -> Work:
         engine,
         problem,
         lambda rows: rows.loss_grad(W),
-        close_gradient(*loss_grad(problem, W)),
+        close_gradient(loss_grad(problem)),
         f"sparse gradient {problem.shape} {dtype}",
         same=lambda answer: np.append(answer[1], answer[0]),
         **facts(problem, 4),
@@ -64,7 +65,7 @@ def product(engine: Engine, size: str, dtype: str) -> Work:
         engine,
         problem,
         lambda rows: rows.hessian_product(W, V),
-        close(hessian_product(problem, W, V)),
+        close(hessian_product(problem)),
         f"sparse Hessian product {problem.shape} {dtype}",
         same=lambda answer: answer,
         **facts(problem, 6),

@@ -11,9 +11,11 @@ import pytest
 from accel_logreg.interface.answers import Descent
 from accel_logreg.interface.engine import Engine
 from accel_logreg.profile.rows import flops
-from bench.harness.questions import ask
+from bench.harness.questions import ask, made
 from bench.harness.work import Work
-from bench.problems.dense import Float64, Problem, correlated, descend, pixels
+from bench.judge.score import descend
+from bench.problems.dense import correlated, pixels
+from bench.problems.problem import Float64, Problem
 from bench.problems.real import crops
 
 # Problem → learning rate. Crops are the demo's pictures; pixels have the same shape without photographs.
@@ -22,13 +24,12 @@ FOR_THE_LOOP = "crops 208x12288"
 QUICK_STEPS, FULL_STEPS = 10, 100
 
 
-@cache
 def build(name: str, dtype: str) -> Problem:
     kind, _, shape = name.partition(" ")
     n, d = map(int, shape.split("x"))
     if kind == "correlated":
-        return correlated(n, d, dtype)
-    return crops(n, dtype) if kind == "crops" else pixels(n, dtype)
+        return made(correlated, n, d, dtype)
+    return made(crops if kind == "crops" else pixels, n, dtype)
 
 
 @cache

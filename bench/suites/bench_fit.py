@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,18 +13,11 @@ import pytest
 from accel_logreg.interface.engine import Engine
 from bench.harness import questions
 from bench.harness.work import Work
-from bench.judge.answers import Judge
-from bench.problems.dense import (
-    Problem,
-    breast_cancer,
-    correlated,
-    ill_conditioned,
-    pixels,
-    rare_class,
-    sorted_rows,
-)
+from bench.judge.answers import best
+from bench.problems.dense import breast_cancer, correlated, ill_conditioned, pixels, rare_class, sorted_rows
+from bench.problems.problem import Problem
 from bench.problems.real import crops, digits
-from bench.problems.sparse import SparseProblem, sparse_zipf
+from bench.problems.sparse import sparse_zipf
 
 SOLVERS = ("auto", "newton", "newton-cg", "newton-gram", "lbfgs")
 FOR_THE_LOOP = "569x30"
@@ -37,7 +30,7 @@ class Case:
     """A problem to fit: what it stands for, and what makes it in a dtype."""
 
     kind: str
-    make: Callable[[str], Problem | SparseProblem]
+    make: Callable[[str], Problem]
     full: bool = False
     dtypes: tuple[str, ...] = ("float64",)
 
@@ -66,16 +59,6 @@ PARAMETERS = [
 ]
 
 
-@cache
-def build(name: str, dtype: str) -> Problem | SparseProblem:
-    return CASES[name].make(dtype)
-
-
-@cache
-def judge(name: str, dtype: str) -> Judge:
-    return Judge(build(name, dtype))
-
-
 def refused(engine: str, solver: str, name: str, full: bool) -> str:
     """Why a solver is left out; empty if it is not."""
     case = CASES[name]
@@ -96,14 +79,13 @@ def refused(engine: str, solver: str, name: str, full: bool) -> str:
 def fit(engine: Engine, solver: str, name: str, dtype: str, full: bool) -> Work:
     if reason := refused(engine.name, solver, name, full):
         pytest.skip(reason)
-    problem = build(name, dtype)
+    problem = questions.made(CASES[name].make, dtype)
     return questions.fit(
         engine,
         problem,
-        judge(name, dtype),
         f"fit {name} {dtype}",
         solver=solver,
-        reference_bound=judge(name, dtype).bound,
+        reference_bound=best(problem).bound,
         version=solver,
         positives=int(np.sum(problem.y)),
         problem=CASES[name].kind,

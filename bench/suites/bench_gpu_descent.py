@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 
 from accel_logreg.backends import load_backend
-from bench.harness.gpu_place import Place
+from bench.harness.gpu_place import Place, skipped_with_reason
+from bench.harness.questions import made
 from bench.harness.work import Work
-from bench.problems.dense import SEED, Problem, descend, pixels
-from bench.rivals import RivalUnavailableError, expressions, require_right
-
-pytest_plugins = ["bench.harness.gpu_fixture"]
+from bench.judge.score import descend
+from bench.problems.real import pictures
+from bench.rivals import expressions, require_right
 
 ROWS = 209
 RATE = 5e-4
@@ -31,28 +31,15 @@ FLOAT32_WITHIN = 1e-4  # of expressions, which add up float32 in float32
 
 
 @lru_cache(maxsize=2)
-def pictures(dtype: str, rows: int = ROWS) -> Problem:
-    """The demo's crops, or made pictures where they are not to be had; the name says which."""
-    try:
-        from accel_logreg.lesson.crops import make_crops
-
-        crops, _ = make_crops(rows + rows % 2, 2, dtype=dtype, random_state=SEED)
-    except (ImportError, FileNotFoundError):
-        return pixels(rows, dtype)
-    X: Any = np.ascontiguousarray(crops.X[:rows])
-    return Problem(f"crops {X.shape[0]}x{X.shape[1]}", X, crops.y[:rows])
-
-
-@lru_cache(maxsize=2)
 def expected(dtype: str, steps: int, rows: int) -> tuple[Any, Any]:
     """Weights and the cost before each step, by NumPy in float64, X widened once."""
-    problem = pictures(dtype, rows)
+    problem = made(pictures, rows, dtype)
     return descend(replace(problem, X=problem.X.astype(np.float64)), RATE, steps)
 
 
 def prepare(place: Place, rival: str, dtype: str, steps: int | None = None, rows: int = ROWS) -> Work:
     """The work of one of STEPS; ``steps`` and ``rows`` only for a trial."""
-    problem, count = pictures(dtype, rows), STEPS[rival] if steps is None else steps
+    problem, count = made(pictures, rows, dtype), STEPS[rival] if steps is None else steps
     most = max(STEPS.values()) if steps is None else steps
     W, costs = expected(dtype, most, rows)
     within = FLOAT32_WITHIN if rival == "CuPy expressions" and dtype == "float32" else WITHIN[rival]
@@ -65,13 +52,10 @@ def prepare(place: Place, rival: str, dtype: str, steps: int | None = None, rows
     engine, reads = place.engine, float(count)
     call: Callable[[], tuple[Any, Any]]
     if rival == "CuPy expressions":
-        X, y = place.xp.asarray(problem.X), place.xp.asarray(problem.y.astype(problem.X.dtype))
-
-        call = partial(expressions.descend, place.xp, X, y, RATE, count)
-        try:
-            require_right(rival, call, check)
-        except RivalUnavailableError as reason:
-            pytest.skip(str(reason))
+        there = replace(problem, X=place.xp.asarray(problem.X))
+        call = partial(expressions.descend, place.xp, there.X, there.labels_there(), RATE, count)
+        with skipped_with_reason(rival):
+            require_right(call, check)
         reads = 2.0 * count
     else:
         engine = place.engine if rival == "ours" else load_backend("python")

@@ -11,18 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from accel_logreg import LogisticRegression
-from bench.harness.gpu_place import Place, problem_at
+from bench.harness.gpu_place import Place, problem_at, skipped_with_reason
 from bench.harness.work import Work
-from bench.judge.gpu import Judge
-from bench.problems.gpu import GpuProblem
+from bench.judge.answers import suboptimality
+from bench.problems.problem import Problem
 from bench.rivals import WAYS, Fit, RivalUnavailableError, way_of
-
-pytest_plugins = ["bench.harness.gpu_fixture"]
 
 CASES = ("1000000x28-float32", "1000000x28-float64", "10000000x50-float32", "1000000x300-float32")
 OURS = "ours"
-TOL, RIVALS_WITHIN = 1e-8, 1e-6
+RIVALS_WITHIN = 1e-6
 
 
 def prepare(place: Place, rival: str, case: str) -> Work:
@@ -31,36 +28,25 @@ def prepare(place: Place, rival: str, case: str) -> Work:
     Skips where a rival is not here, or comes nowhere near the optimum, and says so.
     """
     shape, dtype = case.split("-")
-    problem, judge = problem_at(place, shape, dtype)
+    problem = problem_at(place, shape, dtype)
+    group = f"fit on the device {problem.shape} {dtype}"
     if rival == OURS:
-        return place.fit(problem, judge, place.give(problem.X), _group(problem, dtype), OURS)
-    try:
+        return place.fit(problem, place.give(problem.X), group, OURS)
+    with skipped_with_reason(rival):
         way, tolerances = way_of(rival, place.xp)
         fit = way(problem.X, problem.labels_there(), problem.l2)
-        tol, reached = loosest(fit, tolerances, problem, judge, _near(place, problem))
-    except RivalUnavailableError as reason:
-        pytest.skip(f"{rival}: {reason}")
-    near = _near(place, problem)
+        tol, reached = loosest(fit, tolerances, problem)
 
     def check(W: Any) -> dict[str, float]:
-        suboptimality = judge.suboptimality(W, near)
-        assert suboptimality <= max(RIVALS_WITHIN, 2.0 * reached), suboptimality
-        return {"suboptimality": suboptimality}
+        found = suboptimality(problem, W)
+        assert found <= max(RIVALS_WITHIN, 2.0 * reached), found
+        return {"suboptimality": found}
 
-    return Work(
-        lambda: fit(tol),
-        check,
-        place.engine,
-        problem.X,
-        _group(problem, dtype),
-        0.0,
-        info={"version": rival, "problem": problem.name, "solver": rival, "tol": tol},
-    )
+    info = {"version": rival, "problem": problem.name, "solver": rival, "tol": tol}
+    return Work(lambda: fit(tol), check, place.engine, problem.X, group, 0.0, info=info)
 
 
-def loosest(
-    fit: Fit, tolerances: tuple[float, ...], problem: GpuProblem, judge: Judge, near: Any
-) -> tuple[float, float]:
+def loosest(fit: Fit, tolerances: tuple[float, ...], problem: Problem) -> tuple[float, float]:
     """The first tolerance that comes within RIVALS_WITHIN, and how near it came.
 
     Raises
@@ -70,24 +56,14 @@ def loosest(
     """
     best = np.inf
     for tol in tolerances:
-        suboptimality = judge.suboptimality(fit(tol), near)
-        if suboptimality <= RIVALS_WITHIN:
-            return tol, suboptimality
-        best = np.nanmin([best, suboptimality])
+        found = suboptimality(problem, fit(tol))
+        if found <= RIVALS_WITHIN:
+            return tol, found
+        best = np.nanmin([best, found])
     raise RivalUnavailableError(
         f"comes within {best:.1e} of the optimum of {problem.name} at best, with tolerances down to "
         f"{tolerances[-1]:g}; {RIVALS_WITHIN:g} is asked for"
     )
-
-
-def _near(place: Place, problem: GpuProblem) -> Any:
-    """Where the evaluator starts to look for the optimum: our own fit. It ends where J does."""
-    model = LogisticRegression(backend=place.engine.name, tol=TOL).fit(place.give(problem.X), problem.y)
-    return np.append(model.coef_[0], model.intercept_)
-
-
-def _group(problem: GpuProblem, dtype: str) -> str:
-    return f"fit on the device {problem.shape} {dtype}"
 
 
 @pytest.mark.parametrize("case", CASES)

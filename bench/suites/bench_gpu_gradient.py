@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from bench.harness.gpu_place import Place, check_gradient, problem_at
+from bench.harness.gpu_place import Place, problem_at, skipped_with_reason
 from bench.harness.work import Work
-from bench.rivals import RivalUnavailableError, expressions, require_right
-
-pytest_plugins = ["bench.harness.gpu_fixture"]
+from bench.judge.answers import close_gradient, loss_grad
+from bench.rivals import expressions, require_right
 
 # 1 GB of X or more in float32, but for the first, which says what a launch costs.
 SHAPES = ("1000000x28", "10000000x28", "10000000x50", "1000000x300", "100000x3072", "25000x12288")
@@ -26,49 +25,29 @@ EXPRESSIONS_WITHIN = {"float32": 2e-3, "float64": 1e-9}  # they add up float32 i
 
 def prepare(place: Place, rival: str, shape: str, dtype: str) -> Work:
     """The work of one of RIVALS."""
-    problem, judge = problem_at(place, shape, dtype)
-    W = problem.weights
-    truth = judge.loss_grad(W)
+    problem = problem_at(place, shape, dtype)
+    W, group = problem.weights, f"gradient on the device {problem.shape} {dtype}"
+    within = OURS_WITHIN if rival == "ours" else EXPRESSIONS_WITHIN[dtype]
+    check = close_gradient(loss_grad(problem), within, within, within)
     info: dict[str, Any] = {"version": rival, "problem": problem.name}
-    if rival == "ours":
-        rows = place.rows(problem)
-        before = place.copy_bandwidth()
-        kernels = place.kernel_seconds(problem, lambda rows: rows.loss_grad(W))
-        copy = max(before, place.copy_bandwidth())
-        start = rows.reads
-        rows.loss_grad(W)
-        info |= {
-            "kernel_seconds": kernels,
-            "device_copy_bytes_per_second": copy,
-            "percent_of_copy": 100.0 * problem.X.nbytes / kernels / copy,
-        }
-        return Work(
-            lambda: rows.loss_grad(W),
-            lambda answer: check_gradient(answer, truth, OURS_WITHIN),
-            place.engine,
-            problem.X,
-            f"gradient on the device {problem.shape} {dtype}",
-            rows.reads - start,
-            info=info,
-        )
-    call = partial(expressions.loss_grad, place.xp, problem.X, problem.labels_there(), W)
-
-    def check(answer: Any) -> None:
-        check_gradient(answer, truth, EXPRESSIONS_WITHIN[dtype])
-
-    try:
-        require_right(rival, call, check)
-    except RivalUnavailableError as reason:
-        pytest.skip(str(reason))
-    return Work(
-        call,
-        check,
-        place.engine,
-        problem.X,
-        f"gradient on the device {problem.shape} {dtype}",
-        2,
-        info=info,
-    )
+    if rival != "ours":
+        call = partial(expressions.loss_grad, place.xp, problem.X, problem.labels_there(), W)
+        with skipped_with_reason(rival):
+            require_right(call, check)
+        return Work(call, check, place.engine, problem.X, group, 2, info=info)
+    rows = place.rows(problem)
+    before = place.copy_bandwidth()
+    kernels = place.kernel_seconds(problem, lambda rows: rows.loss_grad(W))
+    copy = max(before, place.copy_bandwidth())
+    start = rows.reads
+    rows.loss_grad(W)
+    info |= {
+        "kernel_seconds": kernels,
+        "device_copy_bytes_per_second": copy,
+        "percent_of_copy": 100.0 * problem.n_bytes / kernels / copy,
+    }
+    reads = rows.reads - start
+    return Work(lambda: rows.loss_grad(W), check, place.engine, problem.X, group, reads, info=info)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

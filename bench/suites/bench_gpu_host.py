@@ -15,31 +15,28 @@ import pytest
 from accel_logreg.backends.cupy_fused.device.staging import Packer, send_all
 from bench.harness.gpu_place import Place
 from bench.harness.work import Work
-from bench.judge.gpu import Judge
-from bench.problems.gpu import GpuProblem, correlated_on
-
-pytest_plugins = ["bench.harness.gpu_fixture"]
+from bench.problems.dense import correlated_on
+from bench.problems.problem import Problem
 
 CASES = ("5000000x28-float32", "3000000x50-float32", "1500000x100-float32")  # 0.56 to 0.6 GB
 MEMBERS = ("fit", "copy alone, pinned", "copy alone, plain")
 
 
 @lru_cache(maxsize=1)
-def host_problem(case: str) -> tuple[GpuProblem, Judge]:
-    """A problem in host memory, made there, and its evaluator."""
+def host_problem(case: str) -> Problem:
+    """A problem in host memory, made there."""
     shape, dtype = case.split("-")
     n, d = map(int, shape.split("x"))
-    problem = correlated_on(np, n, d, dtype)
-    return problem, Judge(problem)
+    return correlated_on(np, n, d, dtype)
 
 
 def prepare(place: Place, member: str, case: str) -> Work:
     """The work of one of MEMBERS."""
-    problem, judge = host_problem(case)
+    problem = host_problem(case)
     X, device = problem.X, place.engine._device  # type: ignore[attr-defined]
     group = f"from host memory {problem.shape} {problem.X.dtype}"
     if member == "fit":
-        return place.fit(problem, judge, X, group, member)
+        return place.fit(problem, X, group, member)
     some = np.random.default_rng(0).integers(0, len(X), 100)
 
     def same_rows(there: Any) -> None:

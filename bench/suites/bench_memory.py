@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,52 +13,38 @@ from accel_logreg.interface.engine import Engine
 from bench.harness import child, questions
 from bench.harness.memory import Peak
 from bench.harness.work import Work
-from bench.judge.answers import Judge
-from bench.problems.dense import Problem, correlated, pixels
+from bench.problems.dense import correlated, pixels
+from bench.problems.problem import Problem
 
 
 @dataclass(frozen=True)
 class Case:
-    """What the child builds, and what this process builds to judge its answer: the same."""
+    """What the child makes, and what this process makes to judge its answer: the same."""
 
-    task: tuple[str, tuple[Any, ...]]
+    make: Callable[..., Problem]
+    arguments: tuple[Any, ...]
     full: bool = False
-
-    def build(self) -> Problem:
-        name, arguments = self.task
-        makers: dict[str, Callable[..., Problem]] = {"correlated": correlated, "pixels": pixels}
-        return makers[name](*arguments)
 
 
 CASES = {
-    "100000x28 float64": Case(("correlated", (100_000, 28, "float64"))),
-    "100000x28 float32": Case(("correlated", (100_000, 28, "float32"))),
-    "208x12288 float64": Case(("pixels", (208, "float64")), full=True),
-    "1000000x28 float64": Case(("correlated", (1_000_000, 28, "float64")), full=True),
-    "20000x3072 float32": Case(("correlated", (20_000, 3_072, "float32")), full=True),
+    "100000x28 float64": Case(correlated, (100_000, 28, "float64")),
+    "100000x28 float32": Case(correlated, (100_000, 28, "float32")),
+    "208x12288 float64": Case(pixels, (208, "float64"), full=True),
+    "1000000x28 float64": Case(correlated, (1_000_000, 28, "float64"), full=True),
+    "20000x3072 float32": Case(correlated, (20_000, 3_072, "float32"), full=True),
 }
 PARAMETERS = [pytest.param(name, marks=pytest.mark.full if case.full else ()) for name, case in CASES.items()]
 
 
-@cache
-def build(name: str) -> Problem:
-    return CASES[name].build()
-
-
-@cache
-def judge(name: str) -> Judge:
-    return Judge(build(name))
-
-
 def fit(engine: Engine, name: str) -> Work:
-    function, arguments = CASES[name].task
-    task = child.Task("memory", engine.name, f"bench.problems.dense:{function}", arguments)
-    problem = build(name)
+    case = CASES[name]
+    task = child.Task("memory", engine.name, f"bench.problems.dense:{case.make.__name__}", case.arguments)
+    problem = questions.made(case.make, *case.arguments)
 
     def check(answer: dict[str, Any]) -> dict[str, Any]:
         facts = {key: answer[key] for key in ("peak_bytes", "solver", "gap", "gap_kind")}
         return facts | {
-            "suboptimality": questions.judged(judge(name), answer["coef"], answer["intercept"]),
+            "suboptimality": questions.judged(problem, answer["coef"], answer["intercept"]),
             "percent_of_X": 100.0 * answer["peak_bytes"] / problem.X.nbytes,
         }
 

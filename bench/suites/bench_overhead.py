@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,24 +12,21 @@ from accel_logreg.backends import load_backend
 from accel_logreg.interface.engine import Engine
 from bench.harness import child, questions
 from bench.harness.work import Work
-from bench.judge.answers import Judge
-from bench.problems.dense import Problem, breast_cancer, correlated
+from bench.problems.dense import breast_cancer, correlated
+from bench.problems.problem import Problem
 
-TINY = {"569x30": partial(breast_cancer, "float64"), "1000x20": partial(correlated, 1_000, 20, "float64")}
+TINY: dict[str, tuple[Any, ...]] = {
+    "569x30": (breast_cancer, "float64"),
+    "1000x20": (correlated, 1_000, 20, "float64"),
+}
 CACHES = {
     "compiled before": "first fit in a fresh process, compiled code on the disk",
     "nothing compiled": "first fit in a fresh process, nothing compiled",
 }
 
 
-@cache
 def build(name: str) -> Problem:
-    return TINY[name]()
-
-
-@cache
-def judge(name: str) -> Judge:
-    return Judge(build(name))
+    return questions.made(*TINY[name])
 
 
 def bench_import(contest: Any) -> None:
@@ -64,7 +61,7 @@ def first_fit(engine: Engine, state: str) -> Work:
         facts = {name: answer[name] for name in ("solver", "gap", "gap_kind", "second_seconds")}
         if state == "nothing compiled" and engine.name in ("numba", "cupy"):
             facts["compile_seconds"] = answer["seconds"] - answer["second_seconds"]
-        found = questions.judged(judge("569x30"), answer["coef"], answer["intercept"])
+        found = questions.judged(build("569x30"), answer["coef"], answer["intercept"])
         return facts | {"suboptimality": found}
 
     if state == "compiled before":
@@ -91,7 +88,7 @@ def bench_first_fit(contest: Any, engine: Engine, state: str) -> None:
 def tiny_fit(engine: Engine, name: str) -> Work:
     """Here what comes around the arithmetic takes longer than the arithmetic."""
     problem, group = build(name), f"tiny fit {name}, called again and again"
-    return questions.fit(engine, problem, judge(name), group, problem=problem.name.rpartition(" ")[0])
+    return questions.fit(engine, problem, group, problem=problem.name.rpartition(" ")[0])
 
 
 @pytest.mark.parametrize("name", TINY)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,12 @@ import pytest
 from accel_logreg.interface.engine import Engine
 from accel_logreg.interface.rows import Precision, Rows
 from accel_logreg.profile.rows import flops
-from bench.harness.questions import ask
+from bench.harness.questions import ask, made
 from bench.harness.work import Work
 from bench.judge import answers
-from bench.judge.answers import close, close_gradient
-from bench.problems.dense import Float64, Problem, correlated, loss_grad, pixels
+from bench.judge.answers import close, close_gradient, coordinates
+from bench.problems.dense import correlated, pixels
+from bench.problems.problem import Problem
 
 # The loop takes about 80 ns an entry; it joins where that is a fraction of a second.
 FOR_THE_LOOP = "2000x28"
@@ -32,45 +33,13 @@ LARGE = [pytest.param("200000x300", marks=pytest.mark.full)]
 DTYPES = pytest.mark.parametrize("dtype", ["float64", "float32"])
 
 
-@cache
 def build(shape: str, dtype: str) -> Problem:
     n, d = SHAPES[shape]
-    return pixels(n, dtype) if d == 12_288 else correlated(n, d, dtype)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _forget() -> Any:
-    yield
-    build.cache_clear()
-
-
-@cache
-def expected_gradient(shape: str, dtype: str) -> tuple[float, Float64]:
-    problem = build(shape, dtype)
-    return loss_grad(problem, problem.weights)
-
-
-@cache
-def expected_product(shape: str, dtype: str) -> Float64:
-    problem = build(shape, dtype)
-    return answers.hessian_product(problem, problem.weights, np.roll(problem.weights, 1))
-
-
-@cache
-def expected_hessian(shape: str, dtype: str) -> Float64:
-    problem = build(shape, dtype)
-    return answers.hessian(problem, problem.weights, *coordinates(problem))
-
-
-def coordinates(problem: Problem) -> tuple[Float64, Float64]:
-    """Centre and scale of every column, as a solver standardises."""
-    X = problem.X
-    return X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
+    return made(pixels, n, dtype) if d == 12_288 else made(correlated, n, d, dtype)
 
 
 def flops_of(question: str, problem: Problem) -> float:
-    n, d = problem.X.shape
-    return flops(question, n, d, {}, None)
+    return flops(question, problem.n, problem.d, {}, None)
 
 
 def skip_the_loop(engine: Engine, shape: str) -> None:
@@ -90,7 +59,7 @@ def gradient(engine: Engine, shape: str, dtype: str, cold: bool) -> Work:
         engine,
         problem,
         lambda rows: rows.loss_grad(problem.weights),
-        close_gradient(*expected_gradient(shape, dtype)),
+        close_gradient(answers.loss_grad(problem)),
         f"gradient {problem.shape} {dtype}{', cold' if cold else ''}",
         reads=due(engine),
         cold=cold,
@@ -120,7 +89,7 @@ def hessian_product(engine: Engine, shape: str, dtype: str) -> Work:
         engine,
         problem,
         lambda rows: rows.hessian_product(W, V),
-        close(expected_product(shape, dtype)),
+        close(answers.hessian_product(problem)),
         f"Hessian product {problem.shape} {dtype}",
         reads=due(engine),
         same=lambda product: product,
@@ -149,7 +118,7 @@ def hessian(engine: Engine, shape: str, dtype: str, precise: bool) -> Work:
         engine,
         problem,
         lambda rows: rows.hessian(problem.weights, centre, scale, precision=arithmetic),
-        close(expected_hessian(shape, dtype), 0.0, allowed),
+        close(answers.hessian(problem), 0.0, allowed),
         f"Hessian {problem.shape} {dtype}{', precise' if precise else ''}",
         problem="correlated",
         flops=flops_of("hessian", problem),
@@ -188,7 +157,7 @@ def hessian_by_way(engine: Engine, shape: str, dtype: str, way: str) -> Work:
         engine,
         problem,
         question,
-        close(expected_hessian(shape, dtype), 0.0, 2e-3 if few_bits else 1e-5),
+        close(answers.hessian(problem), 0.0, 2e-3 if few_bits else 1e-5),
         f"Hessian by way {problem.shape} {dtype}",
         problem="correlated",
         version=way,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import pytest
@@ -13,8 +11,8 @@ from accel_logreg.measure.machine import usable_cores
 from accel_logreg.profile.rows import flops
 from bench.harness import questions
 from bench.harness.work import Work
-from bench.judge.answers import Judge, close_gradient
-from bench.problems.dense import Float64, Problem, correlated, loss_grad
+from bench.judge.answers import close_gradient, loss_grad
+from bench.problems.dense import correlated
 
 LOOP = "the Python loop is as slow an entry at every size; bench_pass has it"
 QUICK_ROWS, FULL_ROWS = (1_000, 10_000, 100_000), (300, 3_000, 30_000, 300_000, 1_000_000)
@@ -37,49 +35,25 @@ def _threads() -> list[Any]:
     return [pytest.param(n, marks=() if n in quick else pytest.mark.full) for n in every]
 
 
-@cache
-def build(n: int, d: int) -> Problem:
-    return correlated(n, d, "float64")
-
-
-@cache
-def judge(n: int, d: int) -> Judge:
-    return Judge(build(n, d))
-
-
-@cache
-def expected(n: int, d: int) -> tuple[float, Float64]:
-    return loss_grad(build(n, d), build(n, d).weights)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _forget() -> Any:
-    yield
-    build.cache_clear()
-
-
 def gradient(engine: Engine, n: int, d: int, threads: int | None, group: str, version: str) -> Work:
-    problem, info = build(n, d), _info(engine, threads, version)
-    work = questions.ask(
+    problem = questions.made(correlated, n, d, "float64")
+    return questions.ask(
         engine,
         problem,
         lambda rows: rows.loss_grad(problem.weights),
-        close_gradient(*expected(n, d)),
+        close_gradient(loss_grad(problem)),
         f"gradient float64 {group}",
         reads=1,
         threads=threads,
+        problem="correlated",
+        version=version,
+        flops=flops("loss_grad", n, d, {}, None),
     )
-    return replace(work, info=info | {"flops": flops("loss_grad", n, d, {}, None)})
 
 
 def fit(engine: Engine, n: int, d: int, threads: int | None, group: str, version: str) -> Work:
-    work = questions.fit(engine, build(n, d), judge(n, d), f"fit float64 {group}", threads=threads)
-    return replace(work, info=_info(engine, threads, version))
-
-
-def _info(engine: Engine, threads: int | None, version: str) -> dict[str, Any]:
-    with engine.threads(threads):
-        return {"problem": "correlated", "version": version, "threads": engine.n_threads(threads)}
+    problem, group = questions.made(correlated, n, d, "float64"), f"fit float64 {group}"
+    return questions.fit(engine, problem, group, threads=threads, problem="correlated", version=version)
 
 
 WHAT = {"gradient": gradient, "fit": fit}

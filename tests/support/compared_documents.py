@@ -2,53 +2,10 @@
 
 from __future__ import annotations
 
-import math
-import statistics
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
+from support.bench_documents import document, record
 
-from bench.report.document import BenchDocument, Record
-
-MACHINE = {"cpu": "a processor", "usable_cores": 2, "python": "CPython 3.11", "packages": {"numpy": "2.4.6"}}
-
-
-def record(name: str, seconds: Sequence[float], **changed: Any) -> Record:
-    """One benchmark; its interval is left out, which a comparison does not look at and which takes time."""
-    return Record(
-        **{
-            "name": name,
-            "suite": "pass",
-            "group": "gradient 20x3 float64",
-            "engine": "numba",
-            "version": "",
-            "problem": "correlated",
-            "shape": (20, 3),
-            "dtype": "float64",
-            "threads": 2,
-            "seed": 1,
-            "seconds": tuple(map(float, seconds)),
-            "median_seconds": statistics.median(seconds),
-            "interval": (math.nan, math.nan),
-            **changed,
-        }
-    )
-
-
-def document(records: Sequence[Record], **changed: Any) -> BenchDocument:
-    return BenchDocument(
-        **{
-            "command": "make bench",
-            "mode": "quick",
-            "revision": "abc1234",
-            "machine": MACHINE,
-            "ceilings": {},
-            "noise": {"relative": 0.01, "load_average": 0.1, "warning": ""},
-            "records": tuple(records),
-            **changed,
-        }
-    )
+from bench.report.document import BenchDocument
 
 
 def in_turns(

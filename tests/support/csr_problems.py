@@ -7,7 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
-from support.interface_problems import assert_same_answers, assert_same_curvature, precision_of
+from support.interface_problems import (
+    assert_same_answers,
+    assert_same_curvature,
+    assert_same_descent,
+    precision_of,
+)
 
 from accel_logreg.interface.answers import RowSample
 from accel_logreg.interface.arrays import Csr, Float64, Matrix
@@ -58,9 +63,7 @@ def assert_same_rows(rows: Rows, loop: Rows, rng: np.random.Generator, rtol: flo
     W, V = rng.standard_normal((2, d + 1))
     assert_same_answers(rows, loop, W, V, rtol)
     result, expected = (which.descend(W, 0.2, 0.05, 4, True) for which in (rows, loop))
-    np.testing.assert_allclose(result.W, expected.W, rtol=rtol, atol=10 * rtol)
-    np.testing.assert_allclose(result.costs, expected.costs, rtol=10 * rtol)
-    np.testing.assert_allclose(result.gradient_norms, expected.gradient_norms, rtol=10 * rtol, atol=rtol)
+    assert_same_descent(result, expected, 10 * rtol)
     centre, scale, a = np.zeros(d), 0.5 + rng.random(d), rng.standard_normal(n)
     # A GPU rounds the factors of wide Hessians to TF32, 10 bits after the first, and may truncate sums.
     rough = 2.0**-10 + 1e-4 if d > 60 and type(rows).__name__ == "CupyCsrRows" else 1e-5

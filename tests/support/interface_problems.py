@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from accel_logreg.interface.answers import Descent
 from accel_logreg.interface.arrays import Float64, Matrix
 from accel_logreg.interface.rows import Precision, Rows
 
@@ -45,6 +46,12 @@ def assert_same_answers(rows: Rows, loop: Rows, W: Float64, V: Float64, rtol: fl
     product, expected = rows.hessian_product(W, V), loop.hessian_product(W, V)
     assert product.dtype == np.float64
     np.testing.assert_allclose(product, expected, rtol=rtol, atol=rtol * (np.abs(expected).max() + 1e-300))
+
+
+def assert_same_descent(found: Descent, expected: Descent, rtol: float = 1e-12) -> None:
+    np.testing.assert_allclose(found.W, expected.W, rtol=rtol, atol=rtol)
+    np.testing.assert_allclose(found.costs, expected.costs, rtol=rtol)
+    np.testing.assert_allclose(found.gradient_norms, expected.gradient_norms, rtol=rtol, atol=rtol)
 
 
 def assert_same_curvature(H: Float64, expected: Float64, rtol: float) -> None:

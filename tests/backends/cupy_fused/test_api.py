@@ -142,30 +142,17 @@ def signature_of(thing: Any) -> inspect.Signature | None:
     if written:
         # Cython's "int x=-1" and "size_t size" are no Python; the last word is the name.
         arguments = re.sub(r"\b[\w.]+ (?=\w+\s*(?:[,=]|$))", "", written["arguments"])
-        function = ast.parse(f"def f({arguments}): ...").body[0]
-        assert isinstance(function, ast.FunctionDef)
-        return _from_tree(function.args)
+        function, scope = ast.parse(f"def f({arguments}): ..."), dict[str, Any]()
+        for node in ast.walk(function):
+            if isinstance(node, ast.arguments):  # what a default is may need names that are not here
+                node.defaults = [ast.Constant(None) for _ in node.defaults]
+                node.kw_defaults = [given and ast.Constant(None) for given in node.kw_defaults]
+        exec(compile(ast.fix_missing_locations(function), "docstring", "exec"), scope)
+        return inspect.signature(scope["f"])
     try:
         return inspect.signature(thing)
     except (TypeError, ValueError):
         return None
-
-
-def _from_tree(arguments: ast.arguments) -> inspect.Signature:
-    kinds, parameters = inspect.Parameter, []
-    names = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)]
-    first_default = len(names) - len(arguments.defaults)
-    for k, name in enumerate(names):
-        default = None if k >= first_default else kinds.empty
-        parameters.append(kinds(name, kinds.POSITIONAL_OR_KEYWORD, default=default))
-    if arguments.vararg:
-        parameters.append(kinds(arguments.vararg.arg, kinds.VAR_POSITIONAL))
-    for argument, given in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        default = None if given is not None else kinds.empty
-        parameters.append(kinds(argument.arg, kinds.KEYWORD_ONLY, default=default))
-    if arguments.kwarg:
-        parameters.append(kinds(arguments.kwarg.arg, kinds.VAR_KEYWORD))
-    return inspect.Signature(parameters)
 
 
 def require_arguments(thing: Any, positional: int, keywords: tuple[str, ...], *, bound: bool) -> None:

@@ -1,15 +1,12 @@
-"""Sparse rows of the CuPy engine around their kernels: memory and limits, and the GPU's own tests."""
+"""Sparse rows of the CuPy engine around their kernels: their limits, and the GPU's own tests."""
 
 from __future__ import annotations
 
-import gc
-import weakref
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
-from support.csr_problems import sparse
 from support.cuda_host.host_device import NO_DRIVER, HostDevice
 from support.interface_problems import precision_of
 
@@ -21,30 +18,7 @@ from accel_logreg.interface.arrays import Csr
 from accel_logreg.interface.engine import Engine
 from accel_logreg.kernels.cupy_fused.dense.plan import Limits
 
-pytest_plugins = ["support.cuda_host.fixtures"]
-
 LIMITS = Limits(2, 100 << 10, 100 << 10)
-
-
-def test_rows_larger_than_the_device_are_refused_before_copying() -> None:
-    device = HostDevice(NO_DRIVER, LIMITS, memory=1000)
-    message = r"shape \(100, 10\) with 1000 nonzeros of dtype float64.*float32, fewer rows.*'numba'"
-    with pytest.raises(MemoryError, match=message):
-        upload_csr_rows(device, sparse(np.ones((100, 10))), np.ones(100), None)
-    with pytest.raises(MemoryError, match=r"Pass fewer rows"):
-        upload_csr_rows(device, sparse(np.ones((100, 10), np.float32)), np.ones(100), None)
-
-
-def test_answers_larger_than_the_device_are_refused(one_device: HostDevice) -> None:
-    rows = upload_csr_rows(one_device, sparse(np.eye(100, 10)), np.ones(100), None)
-    one_device.memory = 1000
-    with pytest.raises(MemoryError, match=r"Hessian of 11 parameters over 100 rows.*solver='newton-cg'"):
-        rows.hessian(np.zeros(11), np.zeros(10), np.ones(10))
-    with pytest.raises(MemoryError, match=r"Gram matrix of 100 rows.*fewer rows.*'numba'"):
-        rows.gram(np.zeros(10))
-    with pytest.raises(MemoryError, match=r"sample of 50 rows.*fewer rows.*'numba'"):
-        rows.sample(RowSample(np.arange(50), np.ones(50)))
-    assert rows.reads == 0
 
 
 def test_more_columns_than_32_bits_number_are_refused() -> None:
@@ -56,27 +30,6 @@ def test_more_columns_than_32_bits_number_are_refused() -> None:
         upload_csr_rows(device, X, np.ones(1), None)
     with pytest.raises(ValueError, match="at most 2147483647"):
         csr_logits(device, X, np.zeros(1))
-
-
-def test_rows_that_are_not_there_are_refused(one_device: HostDevice) -> None:
-    rows = upload_csr_rows(one_device, sparse(np.eye(10, 2)), np.ones(10), None)
-    picked = RowSample(np.array([0, 10]), np.ones(2))
-    with pytest.raises(IndexError, match="Rows 0 to 10 are picked"):
-        rows.sample(picked)
-    with pytest.raises(IndexError, match="Rows 0 to 10 are picked"):
-        rows.hessian(np.zeros(3), np.zeros(2), np.ones(2), sample=picked)
-
-
-def test_device_memory_is_given_back_without_the_garbage_collector(one_device: HostDevice) -> None:
-    rows = upload_csr_rows(one_device, sparse(np.eye(10, 2)), np.ones(10), None)
-    rows.loss_grad(np.zeros(3))
-    gone = weakref.ref(rows.data)
-    gc.disable()
-    try:
-        del rows
-        assert gone() is None
-    finally:
-        gc.enable()
 
 
 # ---- on the device itself ------------------------------------------------------------------------------

@@ -8,15 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.csr_problems import sparse
 from support.cuda_host.host_device import NO_DRIVER, HostDevice
 from support.interface_problems import precision_of
 
 from accel_logreg.backends import load_backend
+from accel_logreg.backends.cupy_fused.csr import upload_csr_rows
 from accel_logreg.backends.cupy_fused.dense import upload_rows
 from accel_logreg.interface.answers import RowSample
 from accel_logreg.interface.engine import Engine
-from accel_logreg.kernels.cupy_fused.dense.launch import Resident
 from accel_logreg.kernels.cupy_fused.dense.plan import Limits
+
+pytest_plugins = ["support.cuda_host.fixtures"]
 
 LIMITS = Limits(2, 100 << 10, 100 << 10)
 
@@ -24,19 +27,35 @@ LIMITS = Limits(2, 100 << 10, 100 << 10)
 # ---- memory ----------------------------------------------------------------------------------------
 
 
-def test_rows_larger_than_the_device_are_refused_before_copying() -> None:
+LAYOUTS: dict[str, Any] = {
+    "dense": upload_rows,
+    "csr": lambda device, X, y, s: upload_csr_rows(device, sparse(X), y, s),
+}
+each_layout = pytest.mark.parametrize("layout", LAYOUTS)
+
+
+@pytest.mark.parametrize(
+    ("layout", "message"),
+    [
+        ("dense", r"shape \(100, 10\).*float64.*float32 \(half the bytes\).*'numba'"),
+        ("csr", r"shape \(100, 10\) with 1000 nonzeros of dtype float64.*float32, fewer rows.*'numba'"),
+    ],
+)
+def test_rows_larger_than_the_device_are_refused_before_copying(layout: str, message: str) -> None:
     device = HostDevice(NO_DRIVER, LIMITS, memory=1000)
-    with pytest.raises(MemoryError, match=r"shape \(100, 10\).*float64.*float32 \(half the bytes\).*'numba'"):
-        upload_rows(device, np.ones((100, 10)), np.ones(100), None)
+    with pytest.raises(MemoryError, match=message):
+        LAYOUTS[layout](device, np.ones((100, 10)), np.ones(100), None)
     with pytest.raises(MemoryError, match=r"Pass fewer rows"):
-        upload_rows(device, np.ones((100, 10), np.float32), np.ones(100), None)
+        LAYOUTS[layout](device, np.ones((100, 10), np.float32), np.ones(100), None)
 
 
-def test_answers_larger_than_the_device_are_refused() -> None:
-    device = HostDevice(NO_DRIVER, LIMITS)
-    rows = upload_rows(device, np.ones((100, 10)), np.ones(100), None)
-    device.memory = 1000
-    with pytest.raises(MemoryError, match=r"Hessian of 11 parameters over 100 rows.*fewer features.*'numba'"):
+@pytest.mark.parametrize(
+    ("layout", "remedy"), [("dense", "fewer features.*'numba'"), ("csr", "solver='newton-cg'")]
+)
+def test_answers_larger_than_the_device_are_refused(one_device: HostDevice, layout: str, remedy: str) -> None:
+    rows = LAYOUTS[layout](one_device, np.eye(100, 10), np.ones(100), None)
+    one_device.memory = 1000
+    with pytest.raises(MemoryError, match=rf"Hessian of 11 parameters over 100 rows.*{remedy}"):
         rows.hessian(np.zeros(11), np.zeros(10), np.ones(10))
     with pytest.raises(MemoryError, match=r"Gram matrix of 100 rows.*fewer rows.*'numba'"):
         rows.gram(np.zeros(10))
@@ -45,6 +64,7 @@ def test_answers_larger_than_the_device_are_refused() -> None:
     assert rows.reads == 0
 
 
+@each_layout
 @pytest.mark.parametrize(
     ("rows", "factors", "error", "message"),
     [
@@ -55,9 +75,14 @@ def test_answers_larger_than_the_device_are_refused() -> None:
     ],
 )
 def test_rows_that_are_not_there_are_refused(
-    rows: list[int], factors: list[float], error: type[Exception], message: str
+    one_device: HostDevice,
+    layout: str,
+    rows: list[int],
+    factors: list[float],
+    error: type[Exception],
+    message: str,
 ) -> None:
-    resident = upload_rows(HostDevice(NO_DRIVER, LIMITS), np.ones((10, 2)), np.ones(10), None)
+    resident = LAYOUTS[layout](one_device, np.eye(10, 2), np.ones(10), None)
     picked = RowSample(np.array(rows, np.intp), np.array(factors))
     with pytest.raises(error, match=message):
         resident.sample(picked)
@@ -65,9 +90,13 @@ def test_rows_that_are_not_there_are_refused(
         resident.hessian(np.zeros(3), np.zeros(2), np.ones(2), sample=picked)
 
 
-def test_device_memory_is_given_back_without_the_garbage_collector() -> None:
-    rows = Resident.upload(HostDevice(NO_DRIVER, LIMITS), np.ones((4, 2)), np.ones(4), None)
-    gone = weakref.ref(rows)
+@each_layout
+def test_device_memory_is_given_back_without_the_garbage_collector(
+    one_device: HostDevice, layout: str
+) -> None:
+    rows = LAYOUTS[layout](one_device, np.eye(10, 2), np.ones(10), None)
+    rows.loss_grad(np.zeros(3))
+    gone = weakref.ref(rows.data)
     gc.disable()
     try:
         del rows

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -61,37 +62,89 @@ def test_no_device_here(cupy: Any) -> None:
     assert str(error).startswith("backend='cupy' cannot run here: ")
 
 
-@pytest.mark.usefixtures("fresh_probe")
-def test_cupy_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "cupy_distributions", list)
-    monkeypatch.setattr(probe, "find_spec", lambda _name: None)
-    error = refusal()
-    assert error.reason == "CuPy is not installed."
-    assert 'pip install "accel_logreg[cuda13]"' in error.remedy
-    assert 'pip install "accel_logreg[cuda12]"' in error.remedy
+def not_installed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(probe, "cupy_distributions", list)
+    patch.setattr(probe, "find_spec", lambda _name: None)
 
 
-@pytest.mark.usefixtures("fresh_probe")
-def test_two_cupys_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def two_of_them(patch: pytest.MonkeyPatch) -> None:
     def distribution(name: str) -> None:
         if name not in ("cupy", "cupy-cuda12x"):
             raise metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(metadata, "distribution", distribution)
-    assert probe.cupy_distributions() == ["cupy", "cupy-cuda12x"]
-    error = refusal()
-    assert "2 CuPy packages are installed" in error.reason
-    assert "pip uninstall -y cupy cupy-cuda12x." in error.remedy
+    patch.setattr(metadata, "distribution", distribution)
 
 
-@pytest.mark.usefixtures("fresh_probe")
-def test_cupy_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "cupy_distributions", lambda: ["cupy-cuda13x"])
-    monkeypatch.setattr(probe, "find_spec", lambda _name: object())
-    monkeypatch.setitem(sys.modules, "cupy", None)
+def not_to_be_imported(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(probe, "cupy_distributions", lambda: ["cupy-cuda13x"])
+    patch.setattr(probe, "find_spec", lambda _name: object())
+    patch.setitem(sys.modules, "cupy", None)
+
+
+def no_device(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("cupy.cuda.runtime.getDeviceCount", lambda: 0)
+
+
+def no_nvrtc(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(probe, "_driver", lambda: None)
+    missing = RuntimeError("CuPy failed to load libnvrtc.so.13: OSError")
+    patch.setattr("cupy_backends.cuda.libs.nvrtc.getVersion", raising(missing))
+
+
+def old_gpu(patch: pytest.MonkeyPatch, cuda: int, capability: str = "61") -> None:
+    for name in ("_driver", "_compiler", "_kernels"):
+        patch.setattr(probe, name, lambda: None)
+    patch.setattr("cupy.cuda.Device", lambda: SimpleNamespace(compute_capability=capability))
+    patch.setattr("cupy.cuda.runtime.runtimeGetVersion", lambda: cuda)
+    patch.setattr("cupy_backends.cuda.libs.nvrtc.getSupportedArchs", lambda: (75, 80, 90))
+
+
+def no_kernels(patch: pytest.MonkeyPatch, why: Exception) -> None:
+    for name in ("_driver", "_architecture"):
+        patch.setattr(probe, name, lambda: None)
+    patch.setattr(probe, "current_device", raising(why))
+
+
+def raising(error: Exception) -> Callable[[], None]:
+    def fails() -> None:
+        raise error
+
+    return fails
+
+
+NO_HEADERS = RuntimeError("cannot open source file cuda_fp16.h")
+ILLEGAL = RuntimeError("CUDA_ERROR_ILLEGAL_ADDRESS: an illegal memory access was encountered")
+
+
+@pytest.mark.usefixtures("fresh_probe", "cupy")
+@pytest.mark.parametrize(
+    ("obstruct", "reason", "remedy"),
+    [
+        (not_installed, r"^CuPy is not installed\.$", r'pip install "accel_logreg\[cuda13\].*\[cuda12\]"'),
+        (two_of_them, "2 CuPy packages are installed", r"pip uninstall -y cupy cupy-cuda12x\."),
+        (not_to_be_imported, "cannot be imported", "pip uninstall -y cupy-cuda13x"),
+        (no_device, "no CUDA device", "CUDA_VISIBLE_DEVICES"),
+        (no_nvrtc, r"NVRTC.*libnvrtc\.so\.13", r'pip install "accel_logreg\[cuda'),
+        (partial(old_gpu, cuda=13020), "capability 6.1.* for 7.5 and newer", r"\[cuda12\].*backend='numba'"),
+        (partial(old_gpu, cuda=12090), "capability 6.1.* for 7.5 and newer", "Choose a CPU engine"),
+        (partial(no_kernels, why=NO_HEADERS), r"(?=.*cuda_fp16\.h)(?=.*CUDA headers)", r"\[cuda"),
+        (partial(no_kernels, why=ILLEGAL), r"load the kernels \(RuntimeError: CUDA_ERROR_ILL", "nvidia-smi"),
+    ],
+)
+def test_an_obstacle_has_its_reason_and_its_remedy(
+    monkeypatch: pytest.MonkeyPatch, obstruct: Callable[[pytest.MonkeyPatch], None], reason: str, remedy: str
+) -> None:
+    obstruct(monkeypatch)
     error = refusal()
-    assert "cannot be imported" in error.reason
-    assert "pip uninstall -y cupy-cuda13x" in error.remedy
+    assert re.search(reason, error.reason)
+    assert re.search(remedy, error.remedy)
+    assert ("headers" in error.reason) == ("cuda_fp16" in error.reason)
+
+
+@pytest.mark.usefixtures("cupy")
+def test_a_gpu_that_is_new_enough_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
+    old_gpu(monkeypatch, 13020, capability="75")
+    assert probe._architecture() is None
 
 
 def test_the_driver_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,56 +154,6 @@ def test_the_driver_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 'pip uninstall -y cupy-cuda13x && pip install "accel_logreg[cuda12]"' in obstacle.remedy
 
 
-@pytest.mark.usefixtures("fresh_probe")
-def test_there_is_a_driver_but_no_device(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cupy.cuda.runtime, "getDeviceCount", lambda: 0)
-    error = refusal()
-    assert "no CUDA device" in error.reason
-    assert "CUDA_VISIBLE_DEVICES" in error.remedy
-
-
-@pytest.mark.usefixtures("fresh_probe", "cupy")
-def test_nvrtc_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cupy_backends.cuda.libs import nvrtc
-
-    def missing() -> None:
-        raise RuntimeError("CuPy failed to load libnvrtc.so.13: OSError")
-
-    monkeypatch.setattr(probe, "_driver", lambda: None)
-    monkeypatch.setattr(nvrtc, "getVersion", missing)
-    error = refusal()
-    assert "NVRTC" in error.reason
-    assert "libnvrtc.so.13" in error.reason
-    assert 'pip install "accel_logreg[cuda' in error.remedy
-
-
-@pytest.mark.usefixtures("fresh_probe", "cupy")
-def test_the_kernels_do_not_compile(monkeypatch: pytest.MonkeyPatch) -> None:
-    error = refusal_without_kernels(monkeypatch, RuntimeError("cannot open source file cuda_fp16.h"))
-    assert "cuda_fp16.h" in error.reason
-    assert "CUDA headers" in error.reason
-    assert 'pip install "accel_logreg[cuda' in error.remedy
-
-
-def refusal_without_kernels(monkeypatch: pytest.MonkeyPatch, why: Exception) -> BackendUnavailableError:
-    def no_kernels() -> None:
-        raise why
-
-    for name in ("_driver", "_architecture"):
-        monkeypatch.setattr(probe, name, lambda: None)
-    monkeypatch.setattr(probe, "current_device", no_kernels)
-    return refusal()
-
-
-@pytest.mark.usefixtures("fresh_probe", "cupy")
-def test_the_gpu_does_not_load_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
-    why = RuntimeError("CUDA_ERROR_ILLEGAL_ADDRESS: an illegal memory access was encountered")
-    error = refusal_without_kernels(monkeypatch, why)
-    assert "does not load the kernels (RuntimeError: CUDA_ERROR_ILLEGAL_ADDRESS" in error.reason
-    assert "headers" not in error.reason
-    assert "nvidia-smi" in error.remedy
-
-
 @pytest.mark.usefixtures("fresh_probe", "cupy")
 @pytest.mark.parametrize(
     "why", [MemoryError("none left"), RuntimeError("cudaErrorMemoryAllocation: out of memory")]
@@ -158,34 +161,13 @@ def test_the_gpu_does_not_load_the_kernels(monkeypatch: pytest.MonkeyPatch) -> N
 def test_no_memory_left_for_the_kernels_is_not_remembered(
     monkeypatch: pytest.MonkeyPatch, why: Exception
 ) -> None:
-    error = refusal_without_kernels(monkeypatch, why)
+    no_kernels(monkeypatch, why)
+    error = refusal()
     assert "no memory left to load the kernels" in error.reason
     assert "nvidia-smi" in error.remedy
     monkeypatch.setattr(probe, "current_device", lambda: "device")
     monkeypatch.setattr(engine, "current_device", lambda: "device")
     assert CupyEngine()._device == "device"
-
-
-@pytest.mark.usefixtures("fresh_probe")
-@pytest.mark.parametrize(
-    ("cuda", "remedy"), [(13020, r"accel_logreg\[cuda12\].*backend='numba'"), (12090, "Choose a CPU engine")]
-)
-def test_the_gpu_is_too_old(cupy: Any, monkeypatch: pytest.MonkeyPatch, cuda: int, remedy: str) -> None:
-    from cupy_backends.cuda.libs import nvrtc
-
-    gpu = SimpleNamespace(compute_capability="61")
-    monkeypatch.setattr(probe, "_driver", lambda: None)
-    monkeypatch.setattr(probe, "_compiler", lambda: None)
-    monkeypatch.setattr(probe, "_kernels", lambda: None)
-    monkeypatch.setattr(cupy.cuda, "Device", lambda: gpu)
-    monkeypatch.setattr(cupy.cuda.runtime, "runtimeGetVersion", lambda: cuda)
-    monkeypatch.setattr(nvrtc, "getSupportedArchs", lambda: (75, 80, 90))
-    error = refusal()
-    assert "compute capability 6.1" in error.reason
-    assert "for 7.5 and newer" in error.reason
-    assert re.search(remedy, error.remedy)
-    gpu.compute_capability = "75"
-    assert probe._architecture() is None
 
 
 @pytest.mark.usefixtures("fresh_probe")

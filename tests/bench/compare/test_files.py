@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.bench_documents import MACHINE, document, record
 from support.command_line import refused, run
-from support.compared_documents import MACHINE, document, record
 
 from bench.report.document import BenchDocument
 

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 import pytest
-from support.compared_documents import apart, document, in_turns, record
+from support.bench_documents import document, record
+from support.compared_documents import apart, in_turns
 
 from bench.compare.comparison import Selection, Thresholds, Verdict, compare, unsettled
 from bench.compare.significance import Apart, Paired, holm, rounds_needed, scatter_of_runs

@@ -14,6 +14,8 @@ from accel_logreg.kernels.cupy_fused.programs import ARCHITECTURES, Program
 from bench.kernels_report import use as kernel_use
 from bench.kernels_report.use import KernelUse, kernel_uses, read_report, use_table
 
+pytest_plugins = ["support.nvrtc"]
+
 LOG = """ptxas info    : 0 bytes gmem, 400 bytes cmem[3]
 ptxas info    : Compiling entry function 'spill' for 'sm_75'
 ptxas info    : Function properties for spill
@@ -92,20 +94,6 @@ def test_the_table_has_a_row_a_kernel() -> None:
 
 
 # ---- with NVRTC ---------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def nvrtc() -> Any:
-    module = pytest.importorskip(
-        "cupy_backends.cuda.libs.nvrtc",
-        reason='CuPy is not installed, so NVRTC cannot be reached; pip install "cupy-cuda13x[ctk]"',
-        exc_type=ImportError,
-    )
-    try:
-        module.getVersion()
-    except Exception as error:
-        pytest.skip(f"NVRTC does not load: {error}")
-    return module
 
 
 @pytest.mark.parametrize("architecture", [75, 90, 120])

@@ -9,12 +9,12 @@ import pytest
 from scipy.special import expit
 from support.peers_samples import KINDS, result_of, small
 
-from bench.judge import optimum, score
+from bench.judge import answers, optimum, score
 from bench.judge.optimum import Optimum
-from bench.judge.score import load
 from bench.peers import shapes
 from bench.peers.results import Run
 from bench.peers.station import Sampling, Station
+from bench.problems.problem import load
 
 
 @KINDS
@@ -31,22 +31,36 @@ def test_the_judge_knows_known_values(kind: str) -> None:
 
 
 @KINDS
-def test_the_judges_gradient_is_that_of_its_objective(kind: str) -> None:
+def test_the_judges_derivatives_are_those_of_its_objective(kind: str) -> None:
     data = small(kind)
-    W = np.linspace(-0.5, 0.7, data.d + 1)
-    step = 1e-6
-    for j, value in enumerate(score.gradient(data, W)):
-        up, down = W.copy(), W.copy()
-        up[j] += step
-        down[j] -= step
-        difference = score.objective(data, up) - score.objective(data, down)
-        assert difference / (2.0 * step) == pytest.approx(value, abs=1e-9)
+    W, step, penalty = np.linspace(-0.5, 0.7, data.d + 1), 1e-6, np.append(np.full(data.d, data.l2), 0.0)
+    loss, slopes = score.loss_grad(data, W)
+    assert loss + 0.5 * (penalty @ W**2) == pytest.approx(score.objective(data, W), rel=1e-15)
+    np.testing.assert_allclose(slopes + penalty * W, score.gradient(data, W), rtol=1e-14, atol=1e-17)
+    for direction in np.eye(data.d + 1):
+        up, down = W + step * direction, W - step * direction
+        slope = (score.objective(data, up) - score.objective(data, down)) / (2.0 * step)
+        assert slope == pytest.approx(score.gradient(data, W) @ direction, abs=1e-9)
+        curved = (score.gradient(data, up) - score.gradient(data, down)) / (2.0 * step)
+        product = score.hessian_product(data, W, direction)
+        np.testing.assert_allclose(curved, product + penalty * direction, atol=1e-9)
+        if not data.is_sparse:
+            np.testing.assert_allclose(score.hessian(data, W) @ direction, product, rtol=1e-11, atol=1e-14)
+
+
+def test_the_judges_hessian_in_other_coordinates() -> None:
+    data, W = small("float32"), np.linspace(-0.5, 0.7, 8)
+    centre, scale = np.linspace(-1.0, 2.0, 7), np.linspace(0.5, 3.0, 7)
+    moved = np.eye(8)  # (x, 1) → ((x − centre)/scale, 1)
+    moved[:7, :7], moved[7, :7] = np.diag(1.0 / scale), -centre / scale
+    expected = moved.T @ score.hessian(data, W) @ moved
+    np.testing.assert_allclose(score.hessian(data, W, centre, scale), expected, rtol=1e-11, atol=1e-15)
 
 
 def test_the_judge_reads_blocks_as_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     data, W = small("float32"), np.linspace(-1.0, 1.0, 8)
     whole = score.objective(data, W)
-    monkeypatch.setattr(score, "_BLOCK_NUMBERS", 70)
+    monkeypatch.setattr(score, "_BLOCK", 70)
     assert len(list(score.blocks(data))) == 30
     assert score.objective(data, W) == pytest.approx(whole, rel=1e-14)
 
@@ -66,6 +80,17 @@ def test_the_reference_optimum_is_one(kind: str, n: int, d: int) -> None:
     theirs = score.objective(data, np.append(model.coef_[0], model.intercept_))
     assert theirs == pytest.approx(found.value, rel=1e-9)
     assert theirs >= found.value * (1.0 - 1e-14)
+
+
+def test_a_fit_is_judged_by_an_optimum_that_is_known_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = small("float32")
+    W = optimum.newton(data, np.zeros(8))
+    assert abs(answers.suboptimality(data, W)) <= 1e-13
+    above = (score.objective(data, W + 1e-3) - answers.best(data).value) / answers.best(data).value
+    assert answers.suboptimality(data, W + 1e-3) == above > 1e-9
+    monkeypatch.setattr(optimum, "newton", lambda _data, W: W)
+    with pytest.raises(ArithmeticError, match="nothing can be judged by it"):
+        answers.best(small("float64"))
 
 
 def test_the_reference_may_start_near_the_end() -> None:

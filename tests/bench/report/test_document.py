@@ -9,36 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.bench_documents import document, record
 
 from accel_logreg.measure.intervals import median_interval, ratio_interval
 from bench.report import document as bench_document
-from bench.report.document import BenchDocument, BenchDocumentError, Record
+from bench.report.document import BenchDocumentError
 
-RECORD = Record(
-    name="bench_pass.py::bench_gradient[numba-20x3-float64]",
-    suite="pass",
-    group="gradient 20x3 float64",
-    engine="numba",
-    version="",
-    problem="correlated",
-    shape=(20, 3),
-    dtype="float64",
-    threads=2,
-    seed=1,
-    seconds=(1e-3, 2e-3),
-    median_seconds=1.5e-3,
-    interval=(float("nan"), float("nan")),
-    suboptimality=0.0,
-    extra={"sorted": True},
-)
-DOCUMENT = BenchDocument(
-    command="make bench",
-    mode="quick",
-    revision="abc1234",
-    machine={"cpu": "a processor"},
+RECORD = record("bench_pass.py::bench_gradient[numba-20x3]", suboptimality=0.0, extra={"sorted": True})
+DOCUMENT = document(
+    [RECORD, replace(RECORD, name="other", version="one thread", interval=(1e-3, 2e-3))],
     ceilings={"read bandwidth": 3e10},
-    noise={"relative": 0.01, "load_average": 0.1, "warning": ""},
-    records=(RECORD, replace(RECORD, name="other", version="one thread", interval=(1e-3, 2e-3))),
     skipped={"bench_dot.py::bench_dot[cupy]": "no device"},
 )
 

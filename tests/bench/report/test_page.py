@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -14,14 +13,18 @@ import pytest
 for _package in ("jinja2", "matplotlib", "PIL"):
     pytest.importorskip(_package, reason=f"{_package} is not installed")
 
-from support import bench_samples  # noqa: E402
 from support.bench_samples import NO_GPU, document, only  # noqa: E402
+from support.peers_samples import made_up  # noqa: E402
 
+from accel_logreg.measure.machine import describe  # noqa: E402
+from bench.peers import results  # noqa: E402
+from bench.peers.results import Run  # noqa: E402
+from bench.peers.solvers import DEFAULT  # noqa: E402
 from bench.report import document as bench_document  # noqa: E402
 from bench.report import page as bench_report  # noqa: E402
 from bench.report import peers as bench_peers  # noqa: E402
 from bench.report import plots as bench_plots  # noqa: E402
-from bench.report.document import BenchDocument, Record  # noqa: E402
+from bench.report.document import BenchDocument, BenchDocumentError  # noqa: E402
 from bench.report.page import sections  # noqa: E402
 from bench.report.table import facts, faster, suite_table, suites, verdict  # noqa: E402
 
@@ -55,7 +58,7 @@ def test_one_file_whole_from_a_document_that_went_through_a_file(
 def test_a_report_that_fails_leaves_the_old_one(sample: BenchDocument, tmp_path: Path) -> None:
     (tmp_path / "bench.html").write_text("old")
     (tmp_path / "peers.json").write_text("{}")
-    with pytest.raises(bench_peers.PeersError, match="its format is not 'accel_logreg peers'"):
+    with pytest.raises(BenchDocumentError, match="its format is not 'accel_logreg peers'"):
         bench_report.write_report(sample, tmp_path, tmp_path / "peers.json")
     assert (tmp_path / "bench.html").read_text() == "old"
 
@@ -162,45 +165,40 @@ def test_skipped_benchmarks_are_named_by_reason(sample: BenchDocument) -> None:
     assert "and 6 more" in section.tables[0].rows[0][2]
 
 
-def peers_file(folder: Path, **changes: Any) -> Path:
-    run = {"solver": "accel_logreg", "seconds": [0.01, 0.02], "suboptimality": 1e-9, "trouble": ""}
-    other = {**run, "solver": "another lbfgs", "seconds": [0.1], "suboptimality": 1e-7}
-    worse = {**other, "seconds": [0.2], "suboptimality": 1e-6}
-    failed = {**other, "suboptimality": None, "trouble": "did not finish"}
-    shape = {"name": "10x2", "divided_by": 1, "runs": [run, worse, other, failed]}
-    body = {"format": "accel_logreg peers", "version": 1, "shapes": [shape], **changes}
+def peers_file(folder: Path) -> Path:
+    found = made_up(
+        Run("accel_logreg", DEFAULT, seconds=[0.01, 0.02], suboptimality=1e-9),
+        Run("another lbfgs", {}, seconds=[0.2], suboptimality=1e-6),
+        Run("another lbfgs", {}, seconds=[0.1], suboptimality=1e-7),
+        Run("another lbfgs", {}, seconds=[0.1], trouble="did not finish"),
+    )
     path = folder / "peers.json"
-    path.write_text(json.dumps(body))
+    results.write(path, [found], describe())
     return path
 
 
 def test_suboptimality_against_time(sample: BenchDocument, tmp_path: Path) -> None:
-    (shape,) = bench_peers.read(peers_file(tmp_path))
+    shape = bench_peers.shape_of(*results.read(peers_file(tmp_path)))
     assert shape.lines == {"accel_logreg": [(0.015, 1e-9)], "another lbfgs": [(0.1, 1e-7)]}
     words = " ".join(ET.fromstring(bench_peers.panel(shape)).itertext())
-    assert "10x2: 6.67 times as fast as" in words
+    assert "tiny: 6.67 times as fast as" in words
     assert "Suboptimality against time, beside other libraries" in titles(sample, tmp_path / "peers.json")
     assert "Suboptimality against time, beside other libraries" not in titles(sample)
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
-    [({"format": "other"}, "its format is not"), ({"shapes": [{}]}, "is not a whole file of 'make peers'")],
+    ("text", "message"),
+    [
+        ("{", "is not JSON"),
+        ('{"format": "other"}', "its format is not 'accel_logreg peers'"),
+        ('{"format": "accel_logreg peers", "version": 0}', "of version 0; this one reads version 1"),
+        (
+            '{"format": "accel_logreg peers", "version": 1, "shapes": [{}]}',
+            "is not a whole file of 'make peers'",
+        ),
+    ],
 )
-def test_what_is_not_of_make_peers_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(bench_peers.PeersError, match=message):
-        bench_peers.read(peers_file(tmp_path, **changes))
-
-
-def test_what_is_not_json_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "peers.json").write_text("{")
-    with pytest.raises(bench_peers.PeersError, match="is not JSON"):
-        bench_peers.read(tmp_path / "peers.json")
-
-
-def test_the_sample_is_what_a_suite_could_write(sample: BenchDocument) -> None:
-    assert len({record.name for record in sample.records}) == len(sample.records)
-    assert all(
-        isinstance(record, Record) and len(record.seconds) == bench_samples.ROUNDS
-        for record in sample.records
-    )
+def test_what_is_not_of_make_peers_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "peers.json").write_text(text)
+    with pytest.raises(BenchDocumentError, match=message):
+        results.read(tmp_path / "peers.json")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from support.bench_documents import document
 
 from bench.harness.laboratory import Replay
 from bench.harness.noise import Noise
 from bench.report import table
-from bench.report.document import BenchDocument, record, thinned
+from bench.report.document import record, thinned
 
 CEILINGS = {"read bandwidth": 1e10, "float64 product": 1e11, "float32 product": 2e11, "device copy": 1e12}
 
@@ -81,17 +82,13 @@ def test_the_timer_of_pytest_benchmark_replays_our_samples() -> None:
 def test_the_table_says_what_a_reader_needs() -> None:
     fast = entry([1e-3] * 5, bytes_moved=5e6, cache="memory", suboptimality=3e-10, peak_bytes=2_000_000)
     slow = entry([2e-3] * 5, engine="numpy", solver="newton")
-    document = BenchDocument(
-        command="make bench",
-        mode="quick",
-        revision="",
-        machine={},
+    found = document(
+        [record(each, CEILINGS) for each in (slow, fast)],
         ceilings=CEILINGS,
         noise=Noise({"sum": [1.0, 1.5] * 6}).to_dict(),
-        records=tuple(record(each, CEILINGS) for each in (slow, fast)),
         skipped={"bench/suites/bench_pass.py::a": "no device", "bench/suites/bench_pass.py::b": "no device"},
     )
-    lines = table.text(document).splitlines()
+    lines = table.text(found).splitlines()
     assert lines[0] == "gradient (in turns)"
     assert lines[2].split()[:3] == ["numba", "1.00", "ms"]  # fastest first
     for words in ("2.00", "5.00", "50 %", "3.0e-10", "2.00 MB"):

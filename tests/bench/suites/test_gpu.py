@@ -17,16 +17,14 @@ import pytest
 from support.cuda_host.play_engine import PlayedCupyBackend
 from support.cuda_host.played_arrays import CupyLike
 
-from accel_logreg import LogisticRegression
 from accel_logreg.measure.clock import Clock
 from accel_logreg.profile.record import Watch
 from bench import rivals
-from bench.harness import gpu_fixture, gpu_place, laboratory, measuring
+from bench.harness import gpu_place, laboratory, measuring
 from bench.harness.gpu_place import Place
 from bench.harness.work import Outcome, Work
-from bench.judge.gpu import Judge
-from bench.problems.dense import Problem, correlated, descend, loss_grad
-from bench.problems.gpu import correlated_on
+from bench.judge.score import descend
+from bench.problems.dense import correlated, correlated_on
 from bench.report import gpu_targets
 from bench.report.document import record
 from bench.rivals import RivalUnavailableError, estimators, expressions, way_of
@@ -100,7 +98,7 @@ def test_fit_from_host_memory(place: Place, member: str) -> None:
 @pytest.mark.parametrize("rival", bench_gpu_descent.STEPS)
 def test_descent(place: Place, rival: str, dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     small = correlated(24, 6, np.dtype(dtype).name)
-    monkeypatch.setattr(bench_gpu_descent, "pictures", lambda _dtype, _rows: small)
+    monkeypatch.setattr(bench_gpu_descent, "pictures", lambda _rows, _dtype: small)
     bench_gpu_descent.expected.cache_clear()
     work = bench_gpu_descent.prepare(place, rival, np.dtype(dtype).name, steps=4, rows=24)
     done(work)
@@ -109,12 +107,12 @@ def test_descent(place: Place, rival: str, dtype: Any, monkeypatch: pytest.Monke
 
 
 def test_the_pictures_are_the_demos_where_they_are_to_be_had() -> None:
-    problem = bench_gpu_descent.pictures("float32")
+    problem = bench_gpu_descent.pictures(209, "float32")
     assert problem.X.shape == (209, 12_288)
     assert problem.name.startswith("crops" if find_spec("skimage") else "pixels")
 
 
-# ---- problems and their judge ------------------------------------------------------------------------------
+# ---- problems ----------------------------------------------------------------------------------------------
 
 
 def test_problems_are_seeded_and_do_not_depend_on_blocks_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,35 +121,11 @@ def test_problems_are_seeded_and_do_not_depend_on_blocks_alone(monkeypatch: pyte
     np.testing.assert_array_equal(first.y, again.y)
     assert first.X.dtype == np.float32
     assert 0.2 < first.y.mean() < 0.8
-    monkeypatch.setattr("bench.problems.gpu.BLOCK_ENTRIES", 400)
+    monkeypatch.setattr("bench.problems.dense.BLOCK_ENTRIES", 400)
     blocks = correlated_on(np, 50_000, 4, "float64")
     correlation = np.corrcoef(blocks.X, rowvar=False)
     np.testing.assert_allclose(np.diag(correlation, 1), 0.5, atol=0.1)
     np.testing.assert_allclose(blocks.X.std(axis=0), np.linspace(0.5, 2.0, 4), rtol=0.05)
-
-
-def test_the_judge_agrees_with_the_plain_evaluator(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.judge.gpu.BLOCK_ENTRIES", 100)
-    problem = correlated_on(np, 331, 4, "float32")
-    judge = Judge(problem)
-    plain = Problem("", problem.X, problem.y)
-    loss, gradient = judge.loss_grad(problem.weights)
-    true_loss, true_gradient = loss_grad(plain, problem.weights)
-    assert loss == pytest.approx(true_loss, rel=1e-13)
-    np.testing.assert_allclose(gradient, true_gradient, rtol=1e-12, atol=1e-14)
-    model = LogisticRegression(backend="numpy", tol=1e-12).fit(problem.X, problem.y)
-    W = np.append(model.coef_[0], model.intercept_)
-    assert judge.suboptimality(W, np.zeros(5)) <= 1e-11
-    best = judge.objective(W)
-    worse = (judge.objective(W + 1e-3) - best) / best
-    assert judge.suboptimality(W + 1e-3, W) == pytest.approx(worse, rel=1e-3)
-    assert np.isnan(judge.objective(W * np.inf))
-
-
-def test_a_judge_that_finds_no_optimum_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.judge.gpu.MOST_STEPS", 1)
-    with pytest.raises(ArithmeticError, match="nothing can be judged"):
-        Judge(correlated_on(np, 300, 3, "float64")).optimum(np.zeros(4))
 
 
 # ---- rivals ------------------------------------------------------------------------------------------------
@@ -167,13 +141,12 @@ def test_expressions_descend_as_the_plain_evaluator_does() -> None:
 
 def test_the_loosest_tolerance_that_is_near_enough_is_taken() -> None:
     problem = correlated_on(np, 300, 3, "float64")
-    judge = Judge(problem)
     fit = way_of("CuPy expressions, Newton", np)[0](problem.X, problem.y, problem.l2)
-    tol, reached = loosest(fit, (10.0, 1e-3, 1e-8), problem, judge, np.zeros(4))
+    tol, reached = loosest(fit, (10.0, 1e-3, 1e-8), problem)
     assert tol == 1e-3
     assert reached <= 1e-6
     with pytest.raises(RivalUnavailableError, match=r"comes within .* at best.*1e-06 is asked for"):
-        loosest(lambda _tol: np.zeros(4), (1.0, 0.1), problem, judge, fit(1e-10))
+        loosest(lambda _tol: np.zeros(4), (1.0, 0.1), problem)
 
 
 def test_a_rival_that_is_not_here_says_why() -> None:
@@ -201,7 +174,7 @@ def test_a_rival_that_fails_is_left_out_with_its_own_words(monkeypatch: pytest.M
 
 def test_a_rival_that_is_wrong_does_not_end_the_run(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(expressions, "loss_grad", lambda _xp, X, _y, _W: (0.5, np.zeros(X.shape[1] + 1)))
-    with pytest.raises(pytest.skip.Exception, match="CuPy expressions fails with AssertionError: Not equal"):
+    with pytest.raises(pytest.skip.Exception, match="CuPy expressions: fails with AssertionError: Not equal"):
         bench_gpu_gradient.prepare(place, "CuPy expressions", "300x5", "float64")
 
 
@@ -229,11 +202,11 @@ def test_cuml_is_asked_for_the_same_objective() -> None:
 def test_scikit_learn_dispatches_where_scipy_is_told_to() -> None:
     """SciPy reads its setting when it is imported: a process of its own."""
     code = (
-        "import numpy as np; from bench.problems.gpu import correlated_on; "
-        "from bench.judge.gpu import Judge; from bench.rivals import way_of; "
+        "import numpy as np; from bench.problems.dense import correlated_on; "
+        "from bench.judge.answers import suboptimality; from bench.rivals import way_of; "
         "p = correlated_on(np, 300, 3, 'float64'); "
         "way, tolerances = way_of('scikit-learn, array API, lbfgs', np); "
-        "print(Judge(p).suboptimality(way(p.X, p.y, p.l2)(tolerances[-1]), np.zeros(4)))"
+        "print(suboptimality(p, way(p.X, p.y, p.l2)(tolerances[-1])))"
     )
     environment = {**os.environ, "SCIPY_ARRAY_API": "1"}
     result = subprocess.run(
@@ -248,9 +221,8 @@ def test_torch_fits_and_gives_its_setting_back(name: str) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed", exc_type=ImportError)
     before = torch.get_float32_matmul_precision()
     problem = correlated_on(np, 300, 3, "float64")
-    judge = Judge(problem)
     way, tolerances = way_of(name, np)
-    _, reached = loosest(way(problem.X, problem.y, problem.l2), tolerances, problem, judge, np.zeros(4))
+    _, reached = loosest(way(problem.X, problem.y, problem.l2), tolerances, problem)
     assert reached <= 1e-6
     assert torch.get_float32_matmul_precision() == before
 
@@ -308,8 +280,8 @@ def test_the_place_on_a_device(played_engine: PlayedCupyBackend, monkeypatch: py
         get_default_memory_pool=lambda: SimpleNamespace(free_all_blocks=lambda: freed.append(1)),
     )
     monkeypatch.setitem(sys.modules, "cupy", cupy)  # type: ignore[arg-type]
-    with gpu_fixture.cuda_place(played_engine) as found:
+    with gpu_place.cuda_place(played_engine) as found:
         assert found.xp is cupy
-        assert found.copy_bandwidth() == pytest.approx(2 * gpu_fixture.COPY_BYTES / 2e-3)
-        assert set(copied) == {gpu_fixture.COPY_BYTES}
+        assert found.copy_bandwidth() == pytest.approx(2 * gpu_place.COPY_BYTES / 2e-3)
+        assert set(copied) == {gpu_place.COPY_BYTES}
     assert freed == [1]

@@ -19,23 +19,11 @@ from accel_logreg.kernels.cupy_fused.programs import (
 )
 from bench.kernels_report.use import CUPY_OPTIONS, VERBOSE, read_report
 
+pytest_plugins = ["support.nvrtc"]
+
 HOPPER = 90
 # The others are compiled to machine code as well, but without the optimisations, which take most of the time.
 QUICKLY = "--Ofast-compile=max"
-
-
-@pytest.fixture(scope="module")
-def nvrtc() -> Any:
-    module = pytest.importorskip(
-        "cupy_backends.cuda.libs.nvrtc",
-        reason='CuPy is not installed, so NVRTC cannot be reached; pip install "cupy-cuda13x[ctk]"',
-        exc_type=ImportError,
-    )
-    try:
-        module.getVersion()
-    except Exception as error:
-        pytest.skip(f"NVRTC does not load: {error}")
-    return module
 
 
 def compiled(nvrtc: Any, text: str, options: tuple[str, ...]) -> tuple[bytes, str]:

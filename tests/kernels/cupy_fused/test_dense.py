@@ -12,7 +12,7 @@ from support.cuda_host.host_device import (
     Driver,
     HostDevice,
 )
-from support.interface_problems import problem
+from support.interface_problems import assert_same_answers, assert_same_descent, problem
 
 from accel_logreg.backends.cupy_fused.dense import upload_rows
 from accel_logreg.backends.python_loop.dense import PythonRows
@@ -37,14 +37,7 @@ SHAPES = [  # n, d, and whether the rows have weights
 
 
 def compare(device: HostDevice, X: Any, y: Any, s: Any, W: Any, V: Any) -> None:
-    rows, reference = upload_rows(device, X, y, s), PythonRows(X, y, s)
-    loss, gradient = rows.loss_grad(W)
-    true_loss, true_gradient = reference.loss_grad(W)
-    size = max(1.0, float(np.abs(X).max()))
-    np.testing.assert_allclose(loss, true_loss, rtol=1e-13)
-    np.testing.assert_allclose(gradient, true_gradient, rtol=1e-12, atol=1e-14 * size)
-    product, true_product = rows.hessian_product(W, V), reference.hessian_product(W, V)
-    np.testing.assert_allclose(product, true_product, rtol=1e-11, atol=1e-14 * size * size)
+    assert_same_answers(upload_rows(device, X, y, s), PythonRows(X, y, s), W, V, 1e-13)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -113,10 +106,7 @@ def test_descent_launch_after_launch(
     W = rng.normal(size=8)
     rows = upload_rows(device, X, y, s)
     found = rows.descend(W, 0.3, 0.01, 4, fit_intercept)
-    true = PythonRows(X, y, s).descend(W, 0.3, 0.01, 4, fit_intercept)
-    np.testing.assert_allclose(found.W, true.W, rtol=1e-12)
-    np.testing.assert_allclose(found.costs, true.costs, rtol=1e-13)
-    np.testing.assert_allclose(found.gradient_norms, true.gradient_norms, rtol=1e-12)
+    assert_same_descent(found, PythonRows(X, y, s).descend(W, 0.3, 0.01, 4, fit_intercept), 1e-13)
     assert rows.reads == 4 * (1 if limits is NOT_COOPERATIVE else 2)
     assert device.launched.count("gradient_descent_step") == 4
 

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 from support.cuda_host.host_device import Driver, HostDevice
-from support.interface_problems import problem
+from support.interface_problems import assert_same_descent, problem
 
 from accel_logreg.backends.cupy_fused.dense import upload_rows
 from accel_logreg.backends.python_loop.dense import PythonRows
-from accel_logreg.interface.answers import Descent
 from accel_logreg.kernels.cupy_fused.dense.plan import Limits
 from accel_logreg.kernels.cupy_fused.descent import launch as cupy_fused_descent
 from accel_logreg.kernels.cupy_fused.descent import plan as cupy_fused_descent_plan
@@ -46,12 +45,6 @@ def plan_of(X: Any, limits: Limits) -> DescentPlan:
     return plan
 
 
-def assert_same(found: Descent, true: Descent) -> None:
-    np.testing.assert_allclose(found.W, true.W, rtol=1e-11, atol=1e-13)
-    np.testing.assert_allclose(found.costs, true.costs, rtol=1e-12)
-    np.testing.assert_allclose(found.gradient_norms, true.gradient_norms, rtol=1e-11)
-
-
 @pytest.mark.usefixtures("thin_slices")
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -71,7 +64,7 @@ def test_descent_in_one_launch(
     W = rng.normal(size=d + 1)
     rows = upload_rows(device, X, y, s)
     found = rows.descend(W, 0.3, 0.01, 4, fit_intercept)
-    assert_same(found, PythonRows(X, y, s).descend(W, 0.3, 0.01, 4, fit_intercept))
+    assert_same_descent(found, PythonRows(X, y, s).descend(W, 0.3, 0.01, 4, fit_intercept))
     assert fit_intercept or found.W[-1] == W[-1]
     assert device.launched == [f"descend_by_{'columns' if n <= d + 1 else 'rows'}_{np.dtype(dtype).name}"]
     assert rows.reads == 4
@@ -86,7 +79,7 @@ def test_slices_of_the_size_that_a_device_gets(
     X, y, s = problem(rng, n, d, dtype, weighted=True)
     W = rng.normal(size=d + 1) / np.sqrt(d)
     found = upload_rows(one_device, X, y, s).descend(W, 1.0 / d, 0.0, 2, True)
-    assert_same(found, PythonRows(X, y, s).descend(W, 1.0 / d, 0.0, 2, True))
+    assert_same_descent(found, PythonRows(X, y, s).descend(W, 1.0 / d, 0.0, 2, True))
 
 
 @pytest.mark.usefixtures("thin_slices")
@@ -100,7 +93,7 @@ def test_steps_and_launches(
     W = rng.normal(size=8)
     rows = upload_rows(one_device, X, y, s)
     found = rows.descend(W, 0.3, 0.01, steps, True)
-    assert_same(found, PythonRows(X, y, s).descend(W, 0.3, 0.01, steps, True))
+    assert_same_descent(found, PythonRows(X, y, s).descend(W, 0.3, 0.01, steps, True))
     assert found.costs.shape == found.gradient_norms.shape == (steps,)
     assert len(one_device.launched) == -(-steps // 5)
     assert rows.reads == steps
@@ -116,7 +109,7 @@ def test_logits_of_800(device: HostDevice, dtype: Any, by_columns: bool) -> None
     assert plan_of(X, FIVE).by_columns == by_columns
     y, W = np.array([1.0, 0.0, 0.0, 1.0, 1.0]), np.r_[1.0, np.zeros(X.shape[1])]
     found = upload_rows(device, X, y, None).descend(W, 1e-3, 0.0, 3, True)
-    assert_same(found, PythonRows(X, y, None).descend(W, 1e-3, 0.0, 3, True))
+    assert_same_descent(found, PythonRows(X, y, None).descend(W, 1e-3, 0.0, 3, True))
     assert found.costs[0] > 300.0
 
 

@@ -1,4 +1,4 @@
-"""The Hessian, the Gram matrix, combinations and samples, on the host, against the Python loop."""
+"""The Hessian, the Gram matrix, combinations and samples, on the host, against the loop and closed forms."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.cuda_host.host_device import NO_ROOM, ONE_MULTIPROCESSOR, Driver, HostDevice
-from support.interface_problems import assert_same_curvature, precision_of, problem
+from support.interface_problems import assert_same_answers, assert_same_curvature, precision_of, problem
 
 from accel_logreg.backends.cupy_fused.dense import upload_rows
 from accel_logreg.backends.python_loop.dense import PythonRows
@@ -20,50 +20,51 @@ pytest_plugins = ["support.cuda_host.fixtures"]
 
 SINGLE = 2e-6  # sums of products rounded to float32, relative to √(Hⱼⱼ Hₖₖ)
 DOUBLE = 1e-13
+# Factors u (1 + δ) with |δ| ≤ 2⁻¹¹: Σ|uv| (2δ + δ²) ≤ (2δ + δ²) √(Hⱼⱼ Hₖₖ) by Cauchy and Schwarz.
+TENSOR = 2.0**-10 + 2.0**-22 + SINGLE
+WITHIN = {"narrow": SINGLE, "wide": SINGLE, "tensor": TENSOR}
+TENSOR_CORES = Limits(1, 100 << 10, 100 << 10, tf32=True)
 PRECISE = pytest.mark.parametrize("precise", [False, True], ids=["rounded", "precise"])
-SHAPES = [  # n, d, whether the rows have weights, and how many are picked
-    (1, 1, True, 0),
-    (1, 31, False, 0),  # p = 32: one narrow tile, and 33: three
-    (67, 32, True, 0),
-    (150, 3, False, 200),  # more picked than there are
-    (21, 99, True, 5),  # p = 100: wide tiles where products are float32
-    (17, 128, False, 0),  # p = 129: one more than a wide tile
+# n, d, whether the rows have weights, how many are picked, and the tiles of rounded and of precise products
+SHAPES = [
+    (ONE_MULTIPROCESSOR, (1, 1, True, 0), "narrow", "narrow"),
+    (ONE_MULTIPROCESSOR, (1, 31, False, 0), "narrow", "narrow"),  # p = 32: one narrow tile, and 33: three
+    (ONE_MULTIPROCESSOR, (67, 32, True, 0), "narrow", "wide"),
+    (ONE_MULTIPROCESSOR, (150, 3, False, 200), "narrow", "narrow"),  # more picked than there are
+    (ONE_MULTIPROCESSOR, (21, 99, True, 5), "wide", "wide"),
+    (ONE_MULTIPROCESSOR, (17, 128, False, 0), "narrow", "wide"),  # p = 129: one more than a wide tile
+    (ONE_MULTIPROCESSOR, (9, 200, True, 0), "wide", "wide"),  # off the diagonal too
+    (TENSOR_CORES, (1, 70, False, 0), "tensor", "narrow"),
+    (TENSOR_CORES, (21, 99, True, 5), "tensor", "wide"),
+    (TENSOR_CORES, (17, 127, False, 0), "tensor", "wide"),
+    (TENSOR_CORES, (9, 200, True, 0), "tensor", "wide"),
 ]
 
 
-@PRECISE
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize(("limits", "shape", "rounded", "precise"), SHAPES)
 def test_hessian(
     device: HostDevice,
     dtype: Any,
     rng: np.random.Generator,
+    limits: Limits,
     shape: tuple[int, int, bool, int],
-    precise: bool,
+    rounded: str,
+    precise: str,
 ) -> None:
     n, d, weighted, m = shape
-    device.misaligned = n % 2
+    device.limits, device.misaligned = limits, n % 2
     X, y, s = problem(rng, n, d, dtype, weighted)
-    W, centre, scale = rng.normal(size=d + 1) / np.sqrt(d), rng.normal(size=d), 0.5 + rng.random(d)
+    at = rng.normal(size=d + 1) / np.sqrt(d), rng.normal(size=d), 0.5 + rng.random(d)
     picked = RowSample(rng.integers(0, n, m), 0.1 + rng.random(m)) if m else None
-    rows = upload_rows(device, X, y, s)
-    found = rows.hessian(W, centre, scale, sample=picked, precision=precision_of(precise))
-    expected = PythonRows(X, y, s).hessian(W, centre, scale, sample=picked)
-    assert_same_curvature(found, expected, DOUBLE if precise else SINGLE)
+    rows, name = upload_rows(device, X, y, s), np.dtype(dtype).name
+    expected = PythonRows(X, y, s).hessian(*at, sample=picked)
+    found = rows.hessian(*at, sample=picked)
+    assert_same_curvature(found, expected, WITHIN[rounded])
     assert rows.reads == pytest.approx(2 * (m or n) / n)
-    wide = d >= 32 if precise else d == 99
-    kernel = f"{'precise_' * precise}hessian_{'wide' if wide else 'narrow'}_{np.dtype(dtype).name}"
-    assert kernel in device.launched
-
-
-def test_float32_products_on_wide_tiles_off_the_diagonal(
-    device: HostDevice, dtype: Any, rng: np.random.Generator
-) -> None:
-    X, y, s = problem(rng, 9, 200, dtype, weighted=True)
-    W, centre, scale = rng.normal(size=201) / 14, rng.normal(size=200), 0.5 + rng.random(200)
-    plan = plan_hessian(201, 9, False, device.limits)
-    assert (plan.shape.name, plan.tiles) == ("wide", 3)
-    H = upload_rows(device, X, y, s).hessian(W, centre, scale)
-    assert_same_curvature(H, PythonRows(X, y, s).hessian(W, centre, scale), SINGLE)
+    if rounded == "tensor":  # it was rounded
+        assert np.abs(found - expected).max() > 1e-5 * np.diag(expected).max()
+    assert_same_curvature(rows.hessian(*at, sample=picked, precision="float64"), expected, DOUBLE)
+    assert {f"hessian_{rounded}_{name}", f"precise_hessian_{precise}_{name}"} <= set(device.launched)
 
 
 @PRECISE
@@ -85,14 +86,38 @@ def test_long_slices_are_summed_in_spans(
     assert_same_curvature(H, PythonRows(X, y, s).hessian(W, centre, scale), DOUBLE if precise else SINGLE)
 
 
+@pytest.mark.parametrize(("limits", "d"), [(ONE_MULTIPROCESSOR, 1), (TENSOR_CORES, 66)])
 def test_a_span_does_not_swallow_the_next(
-    one_device: HostDevice, dtype: Any, monkeypatch: pytest.MonkeyPatch
+    one_device: HostDevice, dtype: Any, limits: Limits, d: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """2²⁵ from the first 2048 rows, and ones after it: in one float32 sum each would be rounded away."""
     monkeypatch.setattr(cupy_fused_rank_plan, "LARGEST_TILES_BYTES", 0)
-    X = np.r_[np.full(2048, 128.0), np.ones(700)].reshape(-1, 1).astype(dtype)
-    H = upload_rows(one_device, X, np.ones(2748), None).hessian(np.zeros(2), np.zeros(1), np.ones(1))
-    assert H[0, 0] == pytest.approx(0.25 * (2**25 + 700) / 2748, rel=1e-14)
+    one_device.limits = limits
+    X = np.repeat(np.r_[np.full(2048, 128.0), np.ones(700)].reshape(-1, 1), d, axis=1).astype(dtype)
+    H = upload_rows(one_device, X, np.ones(2748), None).hessian(np.zeros(d + 1), np.zeros(d), np.ones(d))
+    np.testing.assert_allclose(H[:d, :d], 0.25 * (2**25 + 700) / 2748, rtol=1e-14)
+
+
+def test_tensor_cores_are_exact_on_small_integers(
+    device: HostDevice, dtype: Any, rng: np.random.Generator
+) -> None:
+    """Each entry another number: a fragment in the wrong place would show."""
+    device.limits = TENSOR_CORES
+    X = rng.integers(-30, 31, (37, 140)).astype(dtype)
+    H = upload_rows(device, X, np.ones(37), None).hessian(np.zeros(141), np.zeros(140), np.ones(140))
+    ones = np.hstack([X, np.ones((37, 1))]).astype(np.float64)
+    np.testing.assert_allclose(H, 0.25 * (ones.T @ ones) / 37, rtol=1e-15)
+
+
+def test_sums_of_tensor_cores_do_not_drift(one_device: HostDevice, rng: np.random.Generator) -> None:
+    """All products positive and exact: what is off is the sums', which tensor cores cut off."""
+    one_device.limits = TENSOR_CORES
+    n = 2048
+    assert plan_hessian(67, n, False, TENSOR_CORES).slices == 1
+    X = 1.0 + rng.integers(0, 2**10, (n, 66)) / 2**10
+    H = upload_rows(one_device, X, np.ones(n), None).hessian(np.zeros(67), np.zeros(66), np.ones(66))
+    ones = np.hstack([X, np.ones((n, 1))])
+    assert_same_curvature(H, 0.25 * (ones.T @ ones) / n, SINGLE)
 
 
 @PRECISE
@@ -214,13 +239,12 @@ def test_sample(
     np.testing.assert_array_equal(sample.data.y, y[picked.rows])
     W = rng.normal(size=d + 1) / np.sqrt(d)
     loop = PythonRows(X, y, s).sample(picked)
-    loss, gradient = sample.loss_grad(W)
-    true_loss, true_gradient = loop.loss_grad(W)
-    assert loss == pytest.approx(true_loss, rel=1e-13)
-    np.testing.assert_allclose(gradient, true_gradient, rtol=1e-12, atol=1e-14)
-    H = sample.hessian(W, np.zeros(d), np.ones(d), sample=RowSample(np.array([m - 1, 0]), np.ones(2)))
+    assert_same_answers(sample, loop, W, W[::-1], 1e-13)
     last_and_first = RowSample(np.array([m - 1, 0]), np.ones(2))
-    assert_same_curvature(H, loop.hessian(W, np.zeros(d), np.ones(d), sample=last_and_first), SINGLE)
+    H, expected = (
+        which.hessian(W, np.zeros(d), np.ones(d), sample=last_and_first) for which in (sample, loop)
+    )
+    assert_same_curvature(H, expected, SINGLE)
 
 
 def test_a_sample_takes_weights_only_where_it_needs_them(
@@ -236,13 +260,14 @@ def test_a_sample_takes_weights_only_where_it_needs_them(
     assert rows.reads == again.reads == pytest.approx(0.4)
 
 
-@PRECISE
-def test_order_of_threads_changes_no_bit(driver: Driver, rng: np.random.Generator, precise: bool) -> None:
-    X, y, s = problem(rng, 301, 33, np.float32, weighted=True)
-    W, centre, scale = rng.normal(size=34), rng.normal(size=33), 0.5 + rng.random(33)
+@pytest.mark.parametrize("limits", [ONE_MULTIPROCESSOR, TENSOR_CORES], ids=["", "tensor cores"])
+def test_order_of_threads_changes_no_bit(driver: Driver, rng: np.random.Generator, limits: Limits) -> None:
+    X, y, s = problem(rng, 61, 130, np.float32, weighted=True)
+    W, centre, scale = rng.normal(size=131) / 11, rng.normal(size=130), 0.5 + rng.random(130)
     answers = set()
     for descending in (False, True):
-        rows = upload_rows(HostDevice(driver, ONE_MULTIPROCESSOR, descending=descending), X, y, s)
-        H = rows.hessian(W, centre, scale, precision=precision_of(precise))
-        answers.add((H.tobytes(), rows.hessian_diagonal(W).tobytes(), rows.combination(y).tobytes()))
+        rows = upload_rows(HostDevice(driver, limits, descending=descending), X, y, s)
+        matrices = (rows.hessian(W, centre, scale, precision=precision_of(p)) for p in (False, True))
+        vectors = rows.hessian_diagonal(W), rows.combination(y)
+        answers.add(b"".join(array.tobytes() for array in (*matrices, *vectors)))
     assert len(answers) == 1

@@ -80,6 +80,19 @@ ROWS = (1, 2, 31, 209, 1_000, 99_999, 10**6, 10**10)
 COLUMNS = (1, 2, 3, 28, 31, 32, 33, 255, 256, 257, 1000, 3072, 8191, 12288, 14000, 20_000, 10**6)
 
 
+def check_tiles(cut: TilePlan, n: int, d: int, limits: Limits, threads: int) -> None:
+    """``threads`` : that the plan counts on, of a multiprocessor."""
+    per_multiprocessor = threads // cut.threads
+    assert (cut.blocks - 1) * cut.chunk_rows < n <= cut.blocks * cut.chunk_rows, (n, d, cut)
+    assert cut.shared_bytes <= limits.shared_per_block
+    assert per_multiprocessor * (cut.shared_bytes + 1024) <= limits.shared_per_multiprocessor
+    assert cut.blocks <= per_multiprocessor * limits.multiprocessors
+    assert 1 <= cut.tile_rows <= cut.chunk_rows
+    assert cut.tile_rows * d < 2**31  # offsets in a tile are 32-bit
+    assert cut.lanes & (cut.lanes - 1) == 0
+    assert cut.lanes <= cut.threads
+
+
 @DEVICES
 @ITEMS
 @pytest.mark.parametrize("dots", DOTS)
@@ -93,15 +106,7 @@ def test_every_plan_covers_the_rows_and_fits(limits: Limits, itemsize: int, dots
             assert columns.chunks == 1 or 8 * columns.chunks * d <= LARGEST_PARTIALS_BYTES
             assert columns.chunks <= 65535  # the grid's second dimension
             continue
-        assert (plan.blocks - 1) * plan.chunk_rows < n <= plan.blocks * plan.chunk_rows, (n, d, plan)
-        per_multiprocessor = 1024 // plan.threads
-        assert plan.shared_bytes <= limits.shared_per_block
-        assert per_multiprocessor * (plan.shared_bytes + 1024) <= limits.shared_per_multiprocessor
-        assert plan.blocks <= per_multiprocessor * limits.multiprocessors
-        assert 1 <= plan.tile_rows <= plan.chunk_rows
-        assert plan.tile_rows * d < 2**31  # offsets in a tile are 32-bit
-        assert plan.lanes & (plan.lanes - 1) == 0
-        assert plan.lanes <= plan.threads
+        check_tiles(plan, n, d, limits, 1024)
         assert plan.shared_bytes == shared_bytes(
             plan.threads, d, itemsize, dots, plan.tile_rows, plan.lanes, plan.stages
         )
@@ -464,15 +469,8 @@ def test_every_plan_covers_the_rows_and_columns_and_fits(limits: Limits, itemsiz
         assert [first for first, _ in passes] == [plan.kept * i for i in range(len(passes))]
         assert sum(columns for _, columns in passes) == K <= plan.padded < K + plan.width
         assert all(1 <= columns <= plan.kept for _, columns in passes)
-        assert (cut.blocks - 1) * cut.chunk_rows < n <= cut.blocks * cut.chunk_rows
-        per_multiprocessor = 512 // cut.threads
-        assert cut.shared_bytes <= limits.shared_per_block
-        assert per_multiprocessor * (cut.shared_bytes + 1024) <= limits.shared_per_multiprocessor
-        assert cut.blocks <= per_multiprocessor * limits.multiprocessors
-        assert 1 <= cut.tile_rows <= cut.chunk_rows
-        assert cut.tile_rows * d < 2**31
-        assert plan.width <= cut.lanes <= cut.threads
-        assert cut.lanes & (cut.lanes - 1) == 0
+        check_tiles(cut, n, d, limits, 512)
+        assert plan.width <= cut.lanes
         assert cut.threads // plan.width >= 32  # a warp of the link holds every column
         for columns in {columns for _, columns in passes}:
             args = (plan.width, columns, itemsize, dots, cut.tile_rows, cut.lanes, cut.stages)

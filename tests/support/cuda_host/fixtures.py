@@ -72,7 +72,12 @@ def played_engine(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> PlayedCupy
 
 
 @pytest.fixture
-def small_problem(rng: np.random.Generator, dtype: Any) -> tuple[Any, Any]:
-    """X (90, 4) and y of 0 and 1, not separable."""
-    X = rng.normal(size=(90, 4)).astype(dtype)
-    return X, (X[:, 0] + rng.normal(size=90) > 0).astype(np.int64)
+def X(rng: np.random.Generator, dtype: Any) -> Any:
+    """(90, 4)."""
+    return rng.normal(size=(90, 4)).astype(dtype)
+
+
+@pytest.fixture
+def y(rng: np.random.Generator, X: Any) -> Any:
+    """(90,) of 0 and 1, which X does not separate."""
+    return (X[:, 0] + rng.normal(size=90) > 0).astype(np.int64)

@@ -103,6 +103,10 @@ class QueueingDevice(HostDevice):
     def empty(self, size: int, dtype: Any = np.float64) -> NDArray[Any]:
         return self._account(super().empty(size, dtype))
 
+    def contiguous(self, array: NDArray[Any], dtype: Any) -> NDArray[Any]:
+        found = super().contiguous(array, dtype)
+        return found if found is array else self._account(found)
+
     def upload(self, array: NDArray[Any]) -> NDArray[Any]:
         with self.lock:
             self.kernels.run(self.kernels.added)

@@ -18,10 +18,7 @@ EVERY_SOLVER = ["auto", "newton", "newton-cg", "newton-gram", "lbfgs", "gradient
 @pytest.mark.usefixtures("played_engine")
 @pytest.mark.parametrize("solver", EVERY_SOLVER)
 @pytest.mark.parametrize(("value", "name"), [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")])
-def test_what_is_not_finite_is_named(
-    small_problem: tuple[Any, Any], solver: str, value: float, name: str
-) -> None:
-    X, y = small_problem
+def test_what_is_not_finite_is_named(X: Any, y: Any, solver: str, value: float, name: str) -> None:
     X[71, 2] = value
     model = LogisticRegression(solver=solver, max_iter=3)
     with pytest.raises(ValueError, match=f"Input X contains {name}"):
@@ -33,10 +30,7 @@ def test_what_is_not_finite_is_named(
 
 @pytest.mark.usefixtures("played_engine")
 @pytest.mark.parametrize(("value", "name"), [(np.nan, "NaN"), (np.inf, "infinity")])
-def test_what_is_not_finite_is_named_in_predictions(
-    small_problem: tuple[Any, Any], value: float, name: str
-) -> None:
-    X, y = small_problem
+def test_what_is_not_finite_is_named_in_predictions(X: Any, y: Any, value: float, name: str) -> None:
     model = LogisticRegression().fit(CupyLike(X), y)
     X[89, 0] = value
     for method in ("decision_function", "predict_proba", "predict"):
@@ -75,8 +69,7 @@ def test_bad_data_has_the_errors_of_the_host(X: Any, y: Any, message: str) -> No
 
 
 @pytest.mark.usefixtures("played_engine")
-def test_another_number_of_features(small_problem: tuple[Any, Any]) -> None:
-    X, y = small_problem
+def test_another_number_of_features(X: Any, y: Any) -> None:
     model = LogisticRegression().fit(CupyLike(X), y)
     with pytest.raises(ValueError, match="X has 3 features, but LogisticRegression is expecting 4"):
         model.predict(CupyLike(X[:, :3].copy()))
@@ -85,8 +78,7 @@ def test_another_number_of_features(small_problem: tuple[Any, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", ["python", "numpy", "numba"])
-def test_an_engine_of_the_cpu_refuses_x_on_a_gpu(small_problem: tuple[Any, Any], name: str) -> None:
-    X, y = small_problem
+def test_an_engine_of_the_cpu_refuses_x_on_a_gpu(X: Any, y: Any, name: str) -> None:
     message = (
         rf"TensorLike on a GPU, and backend='{name}' reads host memory.*'cupy'.*'auto'.*X\.cpu\(\)\.numpy\(\)"
     )
@@ -95,14 +87,13 @@ def test_an_engine_of_the_cpu_refuses_x_on_a_gpu(small_problem: tuple[Any, Any],
 
 
 def test_x_on_a_gpu_without_the_engine_says_what_is_missing(
-    small_problem: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+    X: Any, y: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing() -> Any:
         raise backends.BackendUnavailableError("cupy", "CuPy is not installed.", "Install it.")
 
     monkeypatch.delitem(backends._loaded, "cupy", raising=False)
     monkeypatch.setitem(backends._LOADERS, "cupy", missing)
-    X, y = small_problem
     with pytest.raises(backends.BackendUnavailableError, match="CuPy is not installed"):
         LogisticRegression().fit(TensorLike(X), y)
     fitted = LogisticRegression(backend="numpy").fit(X, TensorLike(y))  # y alone needs no CuPy

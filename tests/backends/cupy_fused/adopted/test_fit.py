@@ -19,8 +19,7 @@ EVERY_SOLVER = ["newton", "newton-cg", "newton-gram", "lbfgs", "gradient-descent
 
 @pytest.mark.usefixtures("played_engine")
 @pytest.mark.parametrize("solver", EVERY_SOLVER)
-def test_the_answer_is_that_of_x_on_the_host_to_the_bit(small_problem: tuple[Any, Any], solver: str) -> None:
-    X, y = small_problem
+def test_the_answer_is_that_of_x_on_the_host_to_the_bit(X: Any, y: Any, solver: str) -> None:
     parameters = {"solver": solver, "max_iter": 5 if solver == "gradient-descent" else None}
     s = np.where(y, 2.0, 0.5)
     on_host = LogisticRegression(backend="cupy", **parameters).fit(X, y, s)
@@ -33,12 +32,8 @@ def test_the_answer_is_that_of_x_on_the_host_to_the_bit(small_problem: tuple[Any
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_array_is_read_in_place(
-    played_engine: PlayedCupyBackend,
-    small_problem: tuple[Any, Any],
-    kind: type[PlayedArray],
-    monkeypatch: pytest.MonkeyPatch,
+    played_engine: PlayedCupyBackend, X: Any, y: Any, kind: type[PlayedArray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    X, y = small_problem
     rows = played_engine.place(kind(X), y.astype(np.float64), None)
     assert np.shares_memory(rows.data.X, X)
     assert np.shares_memory(played_engine.adopt(kind(X))._array, X)
@@ -55,8 +50,7 @@ def test_every_kind_of_array_is_read_in_place(
 
 
 @pytest.mark.usefixtures("played_engine")
-def test_x_is_never_written(small_problem: tuple[Any, Any]) -> None:
-    X, y = small_problem
+def test_x_is_never_written(X: Any, y: Any) -> None:
     X.flags.writeable = False
     before = X.copy()
     model = LogisticRegression().fit(NumbaLike(X), y)
@@ -65,8 +59,7 @@ def test_x_is_never_written(small_problem: tuple[Any, Any]) -> None:
 
 
 @pytest.mark.usefixtures("played_engine")
-def test_a_tensor_that_requires_grad_is_read_detached(small_problem: tuple[Any, Any]) -> None:
-    X, y = small_problem
+def test_a_tensor_that_requires_grad_is_read_detached(X: Any, y: Any) -> None:
     tensor = TensorLike(X, requires_grad=True)
     model = LogisticRegression().fit(tensor, y)
     assert same_fit(model, LogisticRegression().fit(CupyLike(X), y))
@@ -76,8 +69,7 @@ def test_a_tensor_that_requires_grad_is_read_detached(small_problem: tuple[Any, 
 
 @pytest.mark.usefixtures("played_engine")
 @pytest.mark.parametrize("kind", [CupyLike, TensorLike, NumbaLike])
-def test_strided_x_is_copied_on_its_device(small_problem: tuple[Any, Any], kind: type[PlayedArray]) -> None:
-    X, y = small_problem
+def test_strided_x_is_copied_on_its_device(X: Any, y: Any, kind: type[PlayedArray]) -> None:
     expected = LogisticRegression().fit(CupyLike(X), y)
     wider = np.empty((90, 9), X.dtype)
     wider[:, 1::2] = X
@@ -112,8 +104,7 @@ def test_sparse_x_on_a_gpu_is_refused_by_name() -> None:
 
 @pytest.mark.usefixtures("played_engine")
 @pytest.mark.parametrize("labels", [["no", "yes"], [False, True], [-1.0, 1.0], [3, 5]], ids=str)
-def test_labels_and_weights_from_anywhere(small_problem: tuple[Any, Any], labels: list[Any]) -> None:
-    X, y = small_problem
+def test_labels_and_weights_from_anywhere(X: Any, y: Any, labels: list[Any]) -> None:
     named, s = np.array(labels)[y], np.linspace(0.5, 2.0, len(y))
     expected = LogisticRegression(backend="cupy").fit(X, named, s)
     assert same_fit(LogisticRegression().fit(CupyLike(X), named.tolist(), s.tolist()), expected)
@@ -124,8 +115,7 @@ def test_labels_and_weights_from_anywhere(small_problem: tuple[Any, Any], labels
         assert same_fit(LogisticRegression(backend="numpy").fit(X, CupyLike(named), CupyLike(s)), host)
 
 
-def test_the_device_is_that_of_x(played_engine: PlayedCupyBackend, small_problem: tuple[Any, Any]) -> None:
-    X, y = small_problem
+def test_the_device_is_that_of_x(played_engine: PlayedCupyBackend, X: Any, y: Any) -> None:
     model = LogisticRegression().fit(CupyLike(X, ordinal=1), y)
     z = model.decision_function(TensorLike(X, ordinal=1))
     first, second = played_engine._played
@@ -135,8 +125,7 @@ def test_the_device_is_that_of_x(played_engine: PlayedCupyBackend, small_problem
 
 
 @pytest.mark.usefixtures("played_engine")
-def test_no_names_of_features_are_left_from_an_earlier_fit(small_problem: tuple[Any, Any]) -> None:
-    X, y = small_problem
+def test_no_names_of_features_are_left_from_an_earlier_fit(X: Any, y: Any) -> None:
     model = LogisticRegression(backend="numpy").fit(X, y)
     model.feature_names_in_ = np.array(list("abcd"), dtype=object)  # as from a data frame
     with pytest.warns(UserWarning, match="X does not have valid feature names"):
@@ -145,7 +134,6 @@ def test_no_names_of_features_are_left_from_an_earlier_fit(small_problem: tuple[
 
 
 @pytest.mark.usefixtures("played_engine")
-def test_check_gradient_brings_x_to_the_host(small_problem: tuple[Any, Any]) -> None:
-    X, y = small_problem
+def test_check_gradient_brings_x_to_the_host(X: Any, y: Any) -> None:
     found = check_gradient(CupyLike(X), CupyLike(y), backend="numpy", verbose=False)
     assert found == check_gradient(X, y, backend="numpy", verbose=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,7 @@ pytest_plugins = ["support.cuda_host.fixtures"]
 EVERY_SOLVER = ["newton", "newton-cg", "newton-gram", "lbfgs", "gradient-descent"]
 
 
-def test_memory_is_estimated_first(played_engine: PlayedCupyBackend, small_problem: tuple[Any, Any]) -> None:
-    X, y = small_problem
+def test_memory_is_estimated_first(played_engine: PlayedCupyBackend, X: Any, y: Any) -> None:
     played_engine._device.memory = 100
     with pytest.raises(MemoryError, match=r"A fit of X of shape \(90, 4\).*beside X itself.*fewer rows"):
         LogisticRegression().fit(CupyLike(X), y)
@@ -39,49 +39,24 @@ def test_x_itself_is_not_counted(played_engine: PlayedCupyBackend, rng: np.rando
     assert isinstance(played_engine.place(X, np.arange(500) % 2, None), StreamedRows)
 
 
-class Watch:
-    """Every array that a device makes, without keeping it."""
-
-    def __init__(self, played_engine: PlayedCupyBackend, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.made: list[weakref.ref[Any]] = []
-        self.given_back = 0
-        for name in ("empty", "upload", "contiguous"):
-            monkeypatch.setattr(
-                played_engine._device, name, self._watched(getattr(played_engine._device, name))
-            )
-        monkeypatch.setattr(played_engine._device, "after_fit", self._after_fit)
-
-    def _watched(self, make: Any) -> Any:
-        def made(*args: Any) -> Any:
-            array = make(*args)
-            self.made.append(weakref.ref(array))
-            return array
-
-        return made
-
-    @property
-    def alive(self) -> int:
-        return sum(array() is not None for array in self.made)
-
-    def _after_fit(self) -> None:
-        assert self.alive == 0
-        self.given_back += 1
+@pytest.fixture
+def held(played_engine: PlayedCupyBackend, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Bytes in use whenever a fit gives memory back; the garbage collector has no part in that."""
+    device, seen = played_engine._device, []
+    monkeypatch.setattr(device, "after_fit", lambda: seen.append(device.used))
+    gc.disable()
+    yield seen
+    gc.enable()
 
 
 def test_a_fit_leaves_nothing_on_the_device(
-    played_engine: PlayedCupyBackend, small_problem: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+    played_engine: PlayedCupyBackend, X: Any, y: Any, held: list[int]
 ) -> None:
-    X, y = small_problem
-    watch = Watch(played_engine, monkeypatch)
-    gc.disable()
-    try:
-        for solver in EVERY_SOLVER:
-            model = LogisticRegression(solver=solver, max_iter=3, tol=1.0).fit(CupyLike(X[:, ::-1]), y)
-            assert watch.made
-            assert watch.alive == 0
-    finally:
-        gc.enable()
-    assert watch.given_back == len(EVERY_SOLVER)
+    for solver in EVERY_SOLVER:
+        model = LogisticRegression(solver=solver, max_iter=3, tol=1.0).fit(CupyLike(X[:, ::-1]), y)
+        assert played_engine._device.used == 0
+    assert played_engine._device.most > X.nbytes
+    assert held == [0] * len(EVERY_SOLVER)
     given = weakref.ref(played_engine.adopt(CupyLike(X)))
     assert given() is None
     assert model.coef_.shape == (1, 4)
@@ -90,13 +65,13 @@ def test_a_fit_leaves_nothing_on_the_device(
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, FloatingPointError])
 def test_a_fit_that_fails_leaves_nothing_on_the_device(
     played_engine: PlayedCupyBackend,
-    small_problem: tuple[Any, Any],
+    X: Any,
+    y: Any,
+    held: list[int],
     monkeypatch: pytest.MonkeyPatch,
     error: type[BaseException],
 ) -> None:
     """Also while the exception is at hand, as the last one is in a notebook."""
-    X, y = small_problem
-    watch = Watch(played_engine, monkeypatch)
     launch, left = played_engine._device.launch, iter(range(9))
 
     def fails(*args: Any) -> None:
@@ -106,16 +81,11 @@ def test_a_fit_that_fails_leaves_nothing_on_the_device(
         launch(*args)
 
     monkeypatch.setattr(played_engine._device, "launch", fails)
-    gc.disable()
-    try:
-        with pytest.raises((error, ValueError)) as caught:
-            LogisticRegression(solver="newton").fit(CupyLike(X[:, ::-1]), y)
-        assert watch.made
-        assert watch.alive == 0
-    finally:
-        gc.enable()
+    with pytest.raises((error, ValueError)) as caught:
+        LogisticRegression(solver="newton").fit(CupyLike(X[:, ::-1]), y)
+    assert played_engine._device.used == 0 < X.nbytes < played_engine._device.most
     assert caught.value.__traceback__ is not None
-    assert watch.given_back == 1
+    assert held == [0]
 
 
 def test_release_memory(played_engine: PlayedCupyBackend, monkeypatch: pytest.MonkeyPatch) -> None:

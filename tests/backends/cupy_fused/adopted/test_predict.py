@@ -22,10 +22,7 @@ pytest_plugins = ["support.cuda_host.fixtures"]
 @pytest.mark.usefixtures("played_engine")
 @pytest.mark.parametrize("fitted_by", ["cupy", "numpy"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_predictions_live_where_x_lives(
-    small_problem: tuple[Any, Any], kind: type[PlayedArray], fitted_by: str
-) -> None:
-    X, y = small_problem
+def test_predictions_live_where_x_lives(X: Any, y: Any, kind: type[PlayedArray], fitted_by: str) -> None:
     model = LogisticRegression(backend=fitted_by).fit(X, y)
     for method in ("decision_function", "predict_proba", "predict_log_proba", "predict"):
         there, here = getattr(model, method)(kind(X)), getattr(model, method)(X)
@@ -36,8 +33,7 @@ def test_predictions_live_where_x_lives(
 
 
 @pytest.mark.usefixtures("played_engine")
-def test_labels_that_a_device_does_not_know_come_to_the_host(small_problem: tuple[Any, Any]) -> None:
-    X, y = small_problem
+def test_labels_that_a_device_does_not_know_come_to_the_host(X: Any, y: Any) -> None:
     for labels in (np.array(["no", "yes"]), np.array(["no", "yes"], object)):
         model = LogisticRegression().fit(CupyLike(X), labels[y])
         predicted = model.predict(CupyLike(X))
@@ -46,8 +42,7 @@ def test_labels_that_a_device_does_not_know_come_to_the_host(small_problem: tupl
 
 
 @pytest.mark.usefixtures("played_engine")
-def test_score(small_problem: tuple[Any, Any]) -> None:
-    X, y = small_problem
+def test_score(X: Any, y: Any) -> None:
     for labels in (np.array(["no", "yes"]), np.array([0, 1])):
         model, s = LogisticRegression().fit(CupyLike(X), labels[y]), np.linspace(0.0, 1.0, len(y))
         assert model.score(CupyLike(X), labels[y]) == model.score(X, labels[y])
@@ -59,10 +54,7 @@ def test_score(small_problem: tuple[Any, Any]) -> None:
 
 
 @pytest.mark.usefixtures("played_engine")
-def test_a_fitted_estimator_pickles_without_arrays_of_a_device(
-    small_problem: tuple[Any, Any], tmp_path: Path
-) -> None:
-    X, y = small_problem
+def test_a_fitted_estimator_pickles_without_arrays_of_a_device(X: Any, y: Any, tmp_path: Path) -> None:
     model = LogisticRegression(warm_start=True).fit(CupyLike(X), y)
     assert not any(isinstance(value, PlayedArray) for value in vars(model).values())
     text = pickle.dumps(model)
@@ -94,8 +86,7 @@ def test_no_array_api_is_promised() -> None:
 
 
 @pytest.mark.usefixtures("played_engine")
-def test_warm_start_goes_on_from_the_host_and_from_the_device(small_problem: tuple[Any, Any]) -> None:
-    X, y = small_problem
+def test_warm_start_goes_on_from_the_host_and_from_the_device(X: Any, y: Any) -> None:
     model = LogisticRegression(backend="cupy", warm_start=True).fit(X, y)
     again = model.fit(CupyLike(X), y)
     assert again.n_iter_[0] <= 1

@@ -193,52 +193,6 @@ def test_pieces_give_the_bits_of_the_whole(
     assert device.made[1:] == []  # no queue for an X that goes at once
 
 
-def test_the_check_notices_a_missing_wait_for_logits(
-    driver: Driver, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The other two of ``Slots`` are made up for here, as every z comes back."""
-    X, W = matrix_and_weights(rng, 96, 4, np.float64)
-    monkeypatch.setattr(cupy_fused_slots, "LOGITS_PIECE_BYTES", X.nbytes // 6)
-    monkeypatch.setattr(PlayedCopies, "before_kernels", lambda *_: None)
-    z = logits(QueueingDevice(driver, ONE_MULTIPROCESSOR), X, W)
-    assert not np.allclose(z, PythonEngine().logits(X, W))
-
-
-def test_a_piece_is_sent_before_the_one_before_is_worked_on(
-    driver: Driver, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    X, W = matrix_and_weights(rng, 95, 4, np.float64)
-    monkeypatch.setattr(cupy_fused_slots, "LOGITS_PIECE_BYTES", 19 * 4 * 8)
-    device = QueueingDevice(driver, ONE_MULTIPROCESSOR)
-    sent: list[int] = []
-    launch = device.launch
-
-    def launched(*args: Any) -> None:
-        sent.append(device.made[0].queue.added // 2)  # a copy is two pieces of work: wait, then copy
-        launch(*args)
-
-    device.launch = launched  # type: ignore[method-assign]
-    logits(device, X, W)
-    assert sent == [2, 3, 4, 5, 5]
-
-
-def test_an_exception_leaves_no_copy_of_logits_under_way(
-    driver: Driver, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    X, W = matrix_and_weights(rng, 95, 4, np.float64)
-    monkeypatch.setattr(cupy_fused_slots, "LOGITS_PIECE_BYTES", 19 * 4 * 8)
-    device = QueueingDevice(driver, ONE_MULTIPROCESSOR)
-
-    def interrupted(_array: Any) -> Any:
-        raise KeyboardInterrupt
-
-    device.download = interrupted  # type: ignore[method-assign]
-    with pytest.raises(KeyboardInterrupt):
-        logits(device, X, W)
-    assert device.idle
-    assert device.used == 0
-
-
 def test_pieces_fit_into_half_of_what_is_free() -> None:
     assert piece_rows(112, 1 << 40) == (32 << 20) // 112
     rows = piece_rows(112, 100_000)

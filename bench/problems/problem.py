@@ -1,0 +1,112 @@
+"""A problem as every benchmark has it: y, and X that is dense, sparse, or on a GPU; and how large it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from accel_logreg.interface.arrays import Csr
+
+SEED = 20261123
+C = 1.0
+
+Float64 = NDArray[np.float64]
+Matrix = Any  # (n, d): an ndarray in rows of NumPy or of CuPy, or a scipy.sparse.csr_matrix
+
+
+def is_sparse(X: Matrix) -> bool:
+    """scipy.sparse.issparse would tell type checkers what Matrix, for brevity, does not."""
+    return bool(sparse.issparse(X))
+
+
+def to_host(array: Any) -> Any:
+    """A NumPy array; the caller has waited for the device then."""
+    return array.get() if hasattr(array, "get") else np.asarray(array)
+
+
+def point(d: int, length: float) -> Float64:
+    """Weights (d + 1,) away from zero, with logits of about 1 where a row's squares add up to length²."""
+    W: Float64 = np.random.default_rng(SEED + 1).standard_normal(d + 1) / length
+    return W
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """X (n, d) float32 or float64; y (n,) float64 of 0.0 and 1.0, on the host wherever X lies."""
+
+    name: str
+    X: Matrix
+    y: Float64
+
+    @property
+    def n(self) -> int:
+        return int(self.X.shape[0])
+
+    @property
+    def d(self) -> int:
+        return int(self.X.shape[1])
+
+    @property
+    def l2(self) -> float:
+        """λ = 1/(C n)."""
+        return 1.0 / (C * self.n)
+
+    @property
+    def is_sparse(self) -> bool:
+        return is_sparse(self.X)
+
+    @property
+    def n_stored(self) -> int:
+        """Numbers that are stored: all of them, or the nonzeros."""
+        return int(self.X.nnz) if self.is_sparse else self.n * self.d
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of X."""
+        return int(self.matrix.nbytes)
+
+    @property
+    def shape(self) -> str:
+        return f"{self.n}x{self.d}" + (f", {self.n_stored} nonzeros" if self.is_sparse else "")
+
+    @property
+    def weights(self) -> Float64:
+        """A point (d + 1,) away from zero."""
+        return point(self.d, (self.n_stored / self.n) ** 0.5)
+
+    @property
+    def matrix(self) -> Any:
+        """X as engines take it: dense, or Csr."""
+        X = self.X
+        return Csr(X.data, X.indices, X.indptr, X.shape) if self.is_sparse else X
+
+    @property
+    def xp(self) -> Any:
+        """The module whose array X is: NumPy, or CuPy."""
+        return np if self.is_sparse else import_module(type(self.X).__module__.partition(".")[0])
+
+    def labels_there(self) -> Any:
+        """y where X lies, in X's dtype, for rivals."""
+        return self.xp.asarray(self.y.astype(self.X.dtype))
+
+    def save(self, folder: Path) -> None:
+        """For ``load`` in another process."""
+        np.save(folder / "y.npy", self.y)
+        if self.is_sparse:
+            sparse.save_npz(folder / "X.npz", self.X, compressed=False)
+        else:
+            np.save(folder / "X.npy", self.X)
+
+
+def load(folder: Path) -> Problem:
+    """Into memory of this process's own: a memory map would be shared, read-only, and not counted."""
+    y = np.load(folder / "y.npy")
+    if (folder / "X.npz").exists():
+        return Problem("", sparse.csr_matrix(sparse.load_npz(folder / "X.npz")), y)
+    return Problem("", np.load(folder / "X.npy"), y)
