@@ -1,0 +1,1 @@
+"""Whether every claimed gap is true: drawn problems and real data, judged in extended precision."""
