@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from accel_logreg.backends import available_backends, backend_status, release_memory
-    from accel_logreg.estimator import LogisticRegression
+    from accel_logreg.certify import certified_gap
+    from accel_logreg.estimator import LogisticRegression, SeparationWarning
     from accel_logreg.files.model import ModelFileError, load_model, save_model
     from accel_logreg.gradient_check import check_gradient
     from accel_logreg.interface.engine import BackendUnavailableError
@@ -20,8 +21,10 @@ __all__ = [
     "DivergenceError",
     "LogisticRegression",
     "ModelFileError",
+    "SeparationWarning",
     "available_backends",
     "backend_status",
+    "certified_gap",
     "check_gradient",
     "load_model",
     "release_memory",
@@ -34,8 +37,10 @@ _HOME = {
     "DivergenceError": "solvers.problem",
     "LogisticRegression": "estimator",
     "ModelFileError": "files.model",
+    "SeparationWarning": "estimator",
     "available_backends": "backends",
     "backend_status": "backends",
+    "certified_gap": "certify",
     "check_gradient": "gradient_check",
     "load_model": "files.model",
     "release_memory": "backends",

@@ -16,10 +16,53 @@ from accel_logreg.backends import resolve
 from accel_logreg.fitting import Fit
 from accel_logreg.inputs.parameters import check_parameters
 from accel_logreg.inputs.training import check_training_data
+from accel_logreg.interface.answers import Separation
 from accel_logreg.interface.arrays import Float64
 from accel_logreg.interface.engine import Engine
 from accel_logreg.prediction import LinearPrediction
 from accel_logreg.solvers.problem import Solution
+
+_NAMED = 10  # columns, in a warning
+
+
+class SeparationWarning(ConvergenceWarning):
+    """C=inf, and no finite optimum: a direction separates the classes, perfectly or in part.
+
+    Along it no row's loss grows and some rows' losses fall towards 0 for ever (Albert and Anderson 1984).
+    What does not take part in the direction is at its optimum.
+
+    Attributes
+    ----------
+    direction : (d + 1,) float64
+        The intercept last.
+    columns : list of int
+        The columns that the direction is made of.
+    perfect : bool
+        Whether it moves every row; else some stay, and the cost has a limit above 0.
+    """
+
+    def __init__(self, found: Separation | str, names: Any = None) -> None:
+        if isinstance(found, str):  # a copy, from a pickle
+            super().__init__(found)
+            return
+        self.direction, self.perfect = found.W, found.perfect
+        self.columns: list[int] = found.columns.tolist()
+        shown = [repr(names[j]) if names is not None else str(j) for j in self.columns[:_NAMED]]
+        some = ", ".join(shown) + (f" and {len(self.columns) - _NAMED} more" * (len(self.columns) > _NAMED))
+        named = f"column{'s' * (len(self.columns) != 1)} {some}" if self.columns else "the intercept"
+        if self.perfect:
+            what = (
+                "the classes are perfectly separated and C=inf: the cost falls towards 0 as the coefficients "
+                f"of {named} grow, so no finite optimum exists. Use a finite C, for example C=1.0"
+            )
+        else:
+            what = (
+                f"the classes are separated in part (quasi-separation) and C=inf: {named} move "
+                f"{found.n_apart} of {found.n_rows} rows to their own side for ever, so no finite optimum "
+                "exists for them; the other coefficients are at theirs. Use a finite C, for example C=1.0, "
+                "or drop the columns"
+            )
+        super().__init__(what)
 
 
 class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
@@ -52,7 +95,9 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
     l1_ratio : float, default 0.0
         Only 0.0 (pure L2) is available.
     tol : float, default 1e-8
-        Bound on the relative suboptimality (J − J*)/J*. See ``gap_``.
+        Bound on the relative suboptimality (J − J*)/J*, see ``gap_``. It is of the cost, whose minimum is
+        flat: coefficients then are right to about its root, 1e-8 to four digits or five. For coefficients to
+        eight digits, as ``tol=1e-8`` may be meant elsewhere, pass ``tol=1e-16``: a step or two more.
     max_iter : int or None, default None
         Iterations; None is 200 for the Newton solvers, 10,000 for lbfgs and 1,000 for gradient-descent.
     fit_intercept : bool, default True
@@ -87,14 +132,25 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
     backend_, solver_ : str
         What ran.
     gap_ : float
-        Relative suboptimality (J − J*)/J* reached.
+        Relative suboptimality (J − J*)/J* reached; inf where there is no optimum.
     gap_kind_ : {"certified", "estimated"}
-        "certified": ``gap_`` is an upper bound, by strong convexity (needs finite C).
-        "estimated": half the squared Newton decrement, with a margin for what it was made of.
+        "certified": ``gap_`` is an upper bound, by the exact Hessian or by strong convexity, rounding
+        included (docs/certificates.md). Always so for up to about a hundred features, and wherever it costs
+        little. "estimated": half the squared Newton decrement, with a margin for what it was made of.
     history_ : dict of (steps,) arrays
         "cost" (J in nats), "gradient_norm" (‖∇J‖₂), "seconds" (since the solver began) and "reads"
         (reads of X so far, a pass over a tenth of the rows being a tenth of a read), one entry a step
         or iteration over all rows.
+
+    Warns
+    -----
+    SeparationWarning
+        C=inf, and a direction separates the classes, perfectly or in part: no finite optimum exists. The
+        warning names the columns. Collinear and constant columns are no reason: they get the shortest
+        coefficients.
+    ConvergenceWarning
+        ``gap_`` is above ``tol``; the message gives both and a remedy. Gradient descent makes the steps that it is
+        asked for, and says so wherever they end above.
 
     Raises
     ------
@@ -189,7 +245,10 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         self.gap_ = solution.gap
         self.gap_kind_ = str(solution.gap_kind)
         self.history_ = solution.history.arrays()
-        if solution.trouble:
+        if solution.separation is not None:
+            names = getattr(self, "feature_names_in_", None)
+            warnings.warn(SeparationWarning(solution.separation, names), stacklevel=2)
+        elif solution.trouble:
             warnings.warn(solution.trouble, ConvergenceWarning, stacklevel=2)
         return self
 

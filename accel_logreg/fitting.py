@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from accel_logreg.inputs.memory_size import memory_bytes
 from accel_logreg.inputs.training import TrainingData
-from accel_logreg.interface.arrays import Float64
+from accel_logreg.interface.arrays import Csr, Float64
 from accel_logreg.interface.engine import Engine
 from accel_logreg.interface.rows import Rows
 from accel_logreg.problem.coordinates import standardised
@@ -23,9 +25,20 @@ from accel_logreg.solvers.gram.newton import gram_newton
 from accel_logreg.solvers.lbfgs import lbfgs
 from accel_logreg.solvers.newton import newton
 from accel_logreg.solvers.newton_cg import newton_cg
-from accel_logreg.solvers.problem import Budget, GapKind, History, Report, Solution, relative_gap
+from accel_logreg.solvers.parts.proof import affordable, prove
+from accel_logreg.solvers.problem import (
+    Budget,
+    GapKind,
+    History,
+    Report,
+    Solution,
+    relative_gap,
+    shortfall,
+)
 
 _MAX_ITER = {"gradient-descent": 1_000, "lbfgs": 10_000}
+_REFERENCE = 1e-9  # relative suboptimality to which the optimum is found that others are measured by
+_LARGEST_L2 = 1e300  # beyond which w is 0 in float64 anyway
 _STANDARDISED = {"newton": newton, "newton-cg": newton_cg, "lbfgs": lbfgs}
 
 
@@ -40,18 +53,35 @@ class Fit:
         start: Float64 | None,
         report: Report,
     ) -> None:
-        self.engine, self.parameters, self.start, self.report = engine, parameters, start, report
+        self.engine, self.parameters, self.report = engine, parameters, report
         bound = memory_bytes(parameters["max_memory"])
-        self.rows = rows = engine.place(data.X, data.y, data.sample_weight, max_memory=bound)
-        C = parameters["C"]
-        self.objective = Objective(
-            rows,
-            l2=0.0 if math.isinf(C) else 1.0 / (C * rows.weight_sum),
-            fit_intercept=bool(parameters["fit_intercept"]),
-            smallest_weight=rows.targets.smallest_weight,
-        )
+        self.shift: Float64 | None = None
+
+        def placed(X: Any) -> Objective:
+            rows = engine.place(X, data.y, data.sample_weight, max_memory=bound)
+            return Objective(
+                rows,
+                l2=_l2(float(parameters["C"]), data.weight_unit, rows.weight_sum),
+                fit_intercept=bool(parameters["fit_intercept"]),
+                smallest_weight=rows.targets.smallest_weight,
+            )
+
+        self.objective = placed(data.X)
+        if isinstance(data.X, Csr) and parameters["fit_intercept"]:
+            self.shift = data.X.far_columns()
+            if self.shift is not None:
+                report(f"{np.count_nonzero(self.shift)} sparse columns lie far from zero: moved in a copy")
+                self.objective = placed(data.X.shifted(self.shift))
+        self.rows = self.objective.rows
+        self.start = None if start is None else self._moved(start, 1.0)
         self.tol = float(parameters["tol"])
-        self.costs = costs_of(rows)
+        self.costs = costs_of(self.rows)
+
+    def _moved(self, W: Float64, sign: float) -> Float64:
+        """W for the columns as they are held, or (−1) as they were given: b takes their shift up."""
+        if self.shift is None:
+            return W
+        return np.append(W[:-1], W[-1] + sign * float(self.shift @ W[:-1]))
 
     def solve(self) -> tuple[Solution, str]:
         """The solution and the name of the solver that found it."""
@@ -59,7 +89,7 @@ class Fit:
         others: tuple[str, ...] = ()
         why = " as asked"
         if solver == "auto":
-            penalised = self.objective.l2 > 0.0
+            penalised = self.objective.penalised
             choice = choose(rows.n_rows, self.costs, sparse=rows.sparse, penalised=penalised, tol=self.tol)
             solver, others, why = choice.solver, choice.others, f": {choice.why}"
         if self.parameters["verbose"]:  # a dtype's name alone takes 3 us
@@ -71,22 +101,78 @@ class Fit:
             solution = self._small_fit(_max_iter(solver, limit))
         if solution is None:
             with self.engine.threads(self.parameters["n_threads"]):
-                solution = self._run(solver, limit)
+                solution = self._judged(self._run(solver, limit), solver)
                 # "auto" means the user does not care how: where rounding stops one solver short of
                 # tol, as it may on extreme data, another goes on from there.
                 for other in others if limit is None else ():
-                    if not solution.trouble or solution.separated:
+                    if not solution.trouble or solution.separation is not None:
                         break
                     report(f"{solution.trouble}; {other} goes on")
                     self.start = solution.W
-                    further = self._run(other, limit)
-                    if further.gap < solution.gap:
+                    further = self._judged(self._run(other, limit), other)
+                    if further.gap < solution.gap or further.separation is not None:
                         solution, solver = further, other
         report(
             f"{solver}: {solution.n_iter} iterations, relative gap {solution.gap:.2g} ({solution.gap_kind}), "
             f"{solution.history.reads[-1]:.2f} reads of X, {solution.history.elapsed():.3g} s"
         )
-        return solution, solver
+        return self._as_given(solution), solver
+
+    def _as_given(self, solution: Solution) -> Solution:
+        """For the columns as they were given: what rounding of b may then do is added to the gap."""
+        if self.shift is None:
+            return solution
+        W = self._moved(solution.W, -1.0)
+        rounding = float(np.finfo(np.float64).eps) * (abs(W[-1]) + float(np.abs(self.shift * W[:-1]).sum()))
+        value = self.objective.value_grad(solution.W)[0]
+        gap = (math.sqrt(solution.gap) + rounding * math.sqrt(min(0.25, value) / value)) ** 2
+        trouble = solution.trouble
+        if solution.gap <= self.tol < gap:
+            trouble = (
+                f"columns of X lie so far from zero that rounding of the intercept costs a relative "
+                f"suboptimality of {gap:.2g}, above tol={self.tol:g}: subtract their means first"
+            )
+        return replace(solution, W=W, gap=gap, trouble=trouble)
+
+    def gap_of(self, W: Float64) -> float:
+        """An upper bound on (J − J*)/J* at anybody's W (p,), for the columns as they were given."""
+        given = Solution(self._moved(W, 1.0), 0, math.inf, GapKind.ESTIMATED, History())
+        judged = self._judged(given, "the given model")
+        return self._as_given(judged).gap
+
+    def _judged(self, solution: Solution, solver: str) -> Solution:
+        """With a gap that is proven, where the solver had none and a proof can be afforded.
+
+        Far from the optimum no formula says how far: the optimum itself does, found from there on.
+        """
+        objective, tol = self.objective, self.tol
+        if solution.separation is not None or solution.gap_kind is GapKind.CERTIFIED:
+            return solution
+        problem = standardised(objective)
+        U = problem.coordinates(solution.W)
+        value, gradient = problem.value_grad(U)
+        if not gradient.any():
+            return replace(solution, gap=0.0, gap_kind=GapKind.CERTIFIED)
+        proof = prove(problem, U, value, gradient, tol, self.costs) if solver != "newton" else None
+        if proof is not None and proof.gap(value) < math.inf:
+            solution = replace(solution, gap=proof.gap(value), gap_kind=GapKind.CERTIFIED)
+        elif solution.gap > tol or (not problem.penalised and solver in ("lbfgs", "gradient-descent")):
+            began = objective.reads
+            budget = replace(self._budget("newton", None), tol=max(tol, _REFERENCE))
+            self.report(f"{solver}: the optimum, to say how far it is")
+            best = (newton if affordable(problem, self.costs) else newton_cg)(problem, U, budget)
+            if best.separation is not None:
+                return replace(solution, separation=best.separation, gap=math.inf, gap_kind=GapKind.CERTIFIED)
+            lowest = best.history.cost[-1] / (1.0 + best.gap)
+            gap = (value - lowest) / lowest if lowest > 0.0 else math.inf
+            solution = replace(solution, gap=max(gap, 0.0), gap_kind=best.gap_kind)
+            reads = objective.reads - began
+            self.report(f"{solver}: {solution.gap:.3g} above it, after {reads:.1f} reads more")
+        if solution.gap <= tol:
+            return replace(solution, trouble="")
+        limit = _max_iter(solver, self.parameters["max_iter"])
+        trouble = shortfall(solver, solution.n_iter, solution.gap, solution.gap_kind, tol, limit)
+        return replace(solution, trouble=trouble)
 
     def _budget(self, solver: str, limit: int | None) -> Budget:
         rate, seed = self.parameters["learning_rate"], self.parameters["random_state"]
@@ -122,13 +208,20 @@ class Fit:
         if run is None:
             return None
         value = float(run.costs[-1])
-        gap, kind = relative_gap(run.bound, value), GapKind.CERTIFIED
-        if gap > self.tol:
-            gap, kind = relative_gap(run.decrement, value), GapKind.ESTIMATED
-        if objective.separates(value) or gap > self.tol:
+        if objective.separates(value):
             return None
+        gap = relative_gap(run.bound, value)
         history = History.of_run(run.costs, run.gradient_norms, time.perf_counter() - began, self.rows.reads)
-        return Solution(run.W, len(run.costs) - 1, gap, kind, history)
+        return Solution(run.W, len(run.costs) - 1, gap, GapKind.CERTIFIED, history)
+
+
+def _l2(C: float, weight_unit: float, weight_sum: float) -> float:
+    """λ = 1/(C S), within what float64 holds; 0 for C = inf alone."""
+    if math.isinf(C):
+        return 0.0
+    with np.errstate(over="ignore", under="ignore"):
+        l2 = float(np.float64(1.0) / C / weight_unit / weight_sum)
+    return min(max(l2, 1.0 / _LARGEST_L2), _LARGEST_L2)
 
 
 def costs_of(rows: Rows) -> Costs:

@@ -24,11 +24,17 @@ _CPU = [
 _GPU = [LogisticRegression(backend="cupy", solver=name) for name in ("auto", "lbfgs", "gradient-descent")]
 
 
+# Gradient descent makes its steps and says how far they led.
+_FAR = pytest.mark.filterwarnings("ignore:gradient-descent stopped:sklearn.exceptions.ConvergenceWarning")
+
+
+@_FAR
 @parametrize_with_checks(_CPU)
 def test_scikit_learn_check(estimator: LogisticRegression, check: Any) -> None:
     check(estimator)
 
 
+@_FAR
 @pytest.mark.gpu
 @pytest.mark.usefixtures("gpu")
 @parametrize_with_checks(_GPU)

@@ -20,6 +20,7 @@ from accel_logreg.interface.arrays import Csr, Float64, Labels, Matrix, on_gpu, 
 from accel_logreg.interface.device_matrix import DeviceMatrix
 from accel_logreg.interface.engine import Engine
 
+_EXPONENTS = 32
 _SMALL = 1_000_000  # entries of X up to which a look at all of them costs nothing that matters
 
 
@@ -27,6 +28,7 @@ _SMALL = 1_000_000  # entries of X up to which a look at all of them costs nothi
 class TrainingData:
     """X (n, d) float32 or float64, C-contiguous, CSR or on a GPU; y (n,) 0 or 1; weights (n,) or None.
 
+    The weights were divided by ``weight_unit``, a power of 2 by which the largest is of moderate size.
     ``finite`` is False where X has not been looked at: NaN and infinity reach the first pass over it,
     whose answer they turn into NaN or infinity, and ``check_finite`` then names them. Looking first
     would cost as much as that pass.
@@ -37,6 +39,7 @@ class TrainingData:
     sample_weight: Float64 | None
     classes: NDArray[Any]
     finite: bool = True
+    weight_unit: float = 1.0
 
     def check_finite(self) -> None:
         """Raise scikit-learn's ValueError if X has a NaN or an infinity."""
@@ -98,7 +101,8 @@ def check_training_data(
             X = _canonical(X)
     classes, codes = encode(y)
     s = _weights(codes, sample_weight, class_weight, classes)
-    return TrainingData(X, codes, s, classes, finite)
+    unit = 1.0 if s is None else _unit_of(s)
+    return TrainingData(X, codes, s if s is None or unit == 1.0 else s / unit, classes, finite, unit)
 
 
 def _is_plain(X: Any, y: Any) -> bool:
@@ -162,6 +166,12 @@ def _weights(
             "float64 holds; divide them by their largest and multiply C by it"
         )
     return s
+
+
+def _unit_of(s: Float64) -> float:
+    """1, or the power of 2 at the largest weight where that is far from 1: float32 has to hold it."""
+    exponent = int(np.frexp(s.max())[1])
+    return 1.0 if abs(exponent) <= _EXPONENTS else float(np.ldexp(1.0, exponent))
 
 
 def _class_weights(class_weight: Any, classes: NDArray[Any], codes: Labels, s: Float64) -> Float64:

@@ -62,16 +62,14 @@ class SmallFit:
     """What ``Engine.small_fit`` returns.
 
     W : (p,) float64
+    bound : a certified bound on J(W) − min J in nats
     costs, gradient_norms : (steps + 1,) float64, J and ‖∇J‖₂ at the start and after each step
-    decrement : an upper estimate of J(W) − min J in nats
-    bound : a certified bound on the same, infinite where λ = 0
     """
 
     W: Float64
+    bound: float
     costs: Float64
     gradient_norms: Float64
-    decrement: float
-    bound: float
 
 
 @dataclass(frozen=True)
@@ -92,3 +90,26 @@ class ColumnMoments:
 
     means: Float64
     deviations: Float64
+
+
+@dataclass(frozen=True)
+class Separation:
+    """A direction along which every loss falls or stays, so that without a penalty there is no finite
+    optimum.
+
+    W : (p,) float64, the direction
+    columns : (k,) intp, those that it is made of, but for hundredths
+    n_apart, n_rows : rows that it moves to their own side for ever, of so many with weight
+    least : the margin that nearly all of them gain along W
+    """
+
+    W: Float64
+    columns: NDArray[np.intp]
+    n_apart: int
+    n_rows: int
+    least: float
+
+    @property
+    def perfect(self) -> bool:
+        """Whether it separates the classes, all rows; else in part (quasi-separation)."""
+        return self.n_apart == self.n_rows

@@ -7,6 +7,7 @@ say where an array lies: DLPack (https://dmlc.github.io/dlpack) and the CUDA arr
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,9 @@ Float64 = NDArray[np.float64]
 Matrix = NDArray[np.float32] | NDArray[np.float64]
 Labels = NDArray[np.int8] | Float64
 
+_LOOKS = 16  # rows that rule out most columns
+_FAR = 1e3  # deviations
+_ENTRIES_AT_A_TIME = 1 << 20
 _CUDA_DEVICES = (2, 13)  # kDLCUDA and kDLCUDAManaged in dlpack.h
 
 
@@ -41,6 +45,53 @@ class Csr:
     @property
     def nbytes(self) -> int:
         return self.data.nbytes + self.indices.nbytes + self.indptr.nbytes
+
+    def far_columns(self) -> Float64 | None:
+        """By how much columns are to be moved that lie far from zero, (d,), 0 for the others; None where none
+        does.
+
+        Far is a mean of more than a thousand deviations, in a column that every row stores: an id or a date.
+        There sums of squares lose the deviation, and moving it fills no zero. The numbers are of X's dtype,
+        so that differences are exact.
+        """
+        n = len(self.indptr) - 1
+        everywhere: NDArray[Any] | None = None
+        for i in np.linspace(0, n - 1, min(n, _LOOKS)).astype(int):
+            row = self.indices[self.indptr[i] : self.indptr[i + 1]]
+            everywhere = row if everywhere is None else np.intersect1d(everywhere, row, assume_unique=True)
+            if len(everywhere) == 0:
+                return None
+        assert everywhere is not None
+        shift = np.zeros(self.shape[1])
+        for column in everywhere:
+            values = self.data[self.indices == column].astype(np.float64)
+            if len(values) == n:
+                middle = float(self.dtype.type(values.mean()))
+                if abs(middle) > _FAR * (float(np.sqrt(np.square(values - middle).mean())) or math.inf):
+                    shift[column] = middle
+        return shift if shift.any() else None
+
+    def shifted(self, shift: Float64) -> Csr:
+        """A copy whose stored values are less by ``shift`` (d,)."""
+        by: Any = shift.astype(self.dtype)
+        return Csr(self.data - by[self.indices], self.indices, self.indptr, self.shape)
+
+    def longest_row(self, s: Float64, centre: Float64, scale: Float64) -> float:
+        """max ‖((xᵢ − centre)/scale, 1)‖ of the rows whose weight s (n,), or (0,) for ones, is above 0."""
+        zeros, longest = float(np.square(centre / scale).sum()) + 1.0, 0.0
+        lengths = np.diff(self.indptr)
+        step = max(1, _ENTRIES_AT_A_TIME * len(lengths) // max(1, len(self.data)))
+        for first in range(0, len(lengths), step):
+            some = np.flatnonzero(lengths[first : first + step]) + first
+            if len(some) == 0:
+                continue
+            part = slice(int(self.indptr[some[0]]), int(self.indptr[some[-1] + 1]))
+            x, columns = self.data[part].astype(np.float64), self.indices[part]
+            x *= (x - 2.0 * centre[columns]) / np.square(scale[columns])
+            squares = np.add.reduceat(x, self.indptr[some] - self.indptr[some[0]])
+            with_weight = s[some] > 0.0 if len(s) else True
+            longest = max(longest, float(squares.max(where=with_weight, initial=0.0)))
+        return float(np.sqrt(zeros + longest))
 
 
 def on_gpu(X: Any) -> bool:

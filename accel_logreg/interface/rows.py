@@ -15,6 +15,7 @@ No penalty (except inside ``descend``), tolerance or solver name crosses this li
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any, Literal
 
@@ -194,6 +195,14 @@ class Rows(ABC):
     @abstractmethod
     def _largest_entry(self) -> float:
         """As ``largest_entry``, and counted."""
+
+    def longest_row(self, centre: Float64, scale: Float64) -> float:
+        """An upper bound on maxᵢ ‖((xᵢ − centre)/scale, 1)‖; at most one read. centre and scale are (d,).
+
+        Here from the largest entry; engines that look at every row say how long the longest with weight is.
+        """
+        entries = (self.largest_entry() + np.abs(centre)) / scale
+        return math.sqrt(float(entries @ entries) + 1.0)
 
     @abstractmethod
     def logits(self, W: Float64) -> Float64:

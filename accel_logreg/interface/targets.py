@@ -44,12 +44,16 @@ class Targets:
         """The smallest positive weight."""
         return 1.0 if self.s is None else float(self.s[self.s > 0].min())
 
-    def label_share(self) -> Any:
-        """The share of the weight whose label is 1, a float; or every column's, (K,)."""
-        y, s = self.y, self.s
-        if y.ndim == 1:
-            return float(np.count_nonzero(y) / len(y) if s is None else s @ y / s.sum())
-        return np.einsum("ik,ik->k", y, self.weights_of_every_column()) / self.weight_sum
+    def label_shares(self) -> Any:
+        """The shares of the weight with label 0 and with label 1, (2,), or (2, K): each its own sum, for one
+        of 1e-17 is not the difference of the other from 1.
+        """
+        y = self.y
+        if self.s is None:
+            ones = np.count_nonzero(y, axis=0)
+            return np.array([len(y) - ones, ones]) / len(y)
+        s = self.s if self.s.shape == y.shape else self.s[:, np.newaxis]
+        return np.array([(s * (y == label)).sum(axis=0) for label in (0, 1)]) / self.weight_sum
 
     def shares(self) -> Float64:
         """Each row's share of the weight, (n,); for K columns, of all columns' together."""

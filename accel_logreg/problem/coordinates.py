@@ -13,18 +13,27 @@ there is nothing to take μ up: it is 0, and the mean square stands for the vari
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from accel_logreg.interface.answers import LowPrecisionHessian, RowSample
+from accel_logreg.interface.answers import LowPrecisionHessian, RowSample, Separation
 from accel_logreg.interface.arrays import Float64
 from accel_logreg.interface.rows import Precision
+from accel_logreg.problem.certificate import NOISE, Certificate, rounding_of
 from accel_logreg.problem.objective import Objective
 from accel_logreg.problem.quantised import QuantisedObjective
 
+_NOISE = 1e-12  # of a direction's largest coordinate: zero but for rounding
+_SAME = 1e-13  # of J: no change but for rounding
+_SEPARATES = 1e-7  # of the largest margin along a direction: zero but for rounding
+_SLOWEST = 0.05  # of the largest margin: rows that gain less are left to further steps
+_NAMED = 0.01  # of the largest coordinate of a direction: columns above this share are named
+
 
 def standardised(objective: Objective) -> Coordinates:
-    """J in coordinates of about equal curvature: at most one read of X, to find them."""
-    return Coordinates(objective, *(_curvature_scales if objective.sparse else column_scales)(objective))
+    """J in coordinates of about equal curvature: at most two reads of X, to find them."""
+    return Coordinates(objective, *(_sparse_scales if objective.sparse else column_scales)(objective))
 
 
 def column_scales(objective: Objective) -> tuple[Float64, Float64]:
@@ -36,14 +45,23 @@ def column_scales(objective: Objective) -> tuple[Float64, Float64]:
     return mean, np.where(scale > 0.0, scale, 1.0)
 
 
-def _curvature_scales(objective: Objective) -> tuple[Float64, Float64]:
-    """μ = 0 and σⱼ² = 4 ∂²J/∂wⱼ² at the trivial W, for sparse rows, which a mean would fill. One read of X.
+def _sparse_scales(objective: Objective) -> tuple[Float64, Float64]:
+    """μ and σ as above, of all rows, without touching a zero: two reads of X, one without an intercept.
 
-    At z = 0 that is the column's mean square plus 4λ: the same convention as above.
+    At the trivial W every row has the same curvature, so that ∂²J/∂wⱼ² gives the columns' mean squares, and
+    ∂²J/∂wⱼ∂b their means.
     """
-    curvature = objective.rows.hessian_diagonal(objective.trivial()[0])[:-1] + objective.l2
-    scale = 2.0 * np.sqrt(curvature)
-    return np.zeros(len(scale)), np.where(scale > 0.0, scale, 1.0)
+    W = objective.trivial()[0]
+    squares = objective.rows.hessian_diagonal(W)
+    mean = np.zeros(objective.size - 1)
+    if objective.fit_intercept:
+        last = np.zeros(objective.size)
+        last[-1] = 1.0
+        mean = objective.rows.hessian_product(W, last)[:-1] / squares[-1]
+    variance = squares[:-1] / squares[-1] - mean * mean
+    variance[variance <= 1e-14 * mean * mean] = 0.0  # a constant column, but for rounding
+    scale = np.sqrt(variance + 4.0 * objective.l2)
+    return mean, np.where(scale > 0.0, scale, 1.0)
 
 
 class Coordinates:
@@ -56,7 +74,7 @@ class Coordinates:
         self.size = objective.size
         self.n_rows = objective.n_rows
         self.sparse = objective.sparse
-        self.separation = objective.separation
+        self.penalised = objective.l2 > 0.0
 
     @property
     def reads(self) -> float:
@@ -98,7 +116,56 @@ class Coordinates:
         self, U: Float64, *, sample: RowSample | None = None, precision: Precision = "float32"
     ) -> Float64:
         W = self.original(U)
-        return self._objective.hessian(W, self._mean, self._scale, sample=sample, precision=precision)
+        if not self.sparse:
+            return self._objective.hessian(W, self._mean, self._scale, sample=sample, precision=precision)
+        centre = np.zeros_like(self._mean)
+        H = self._objective.hessian(W, centre, self._scale, sample=sample, precision=precision)
+        return _centred(H, self._mean / self._scale)
+
+    def certificate(self, U: Float64) -> Certificate:
+        """The Hessian over all rows at U, factorised: from float32 products where these are enough."""
+        floor = self._objective.l2 / float(self._scale.max()) / float(self._scale.max())
+        precisions: tuple[Precision, ...] = ("float32", "float64")
+        for precision in precisions:
+            H = np.asarray(self.hessian(U, precision=precision), dtype=np.float64)
+            noise = NOISE[precision] * float(np.trace(H))
+            if self.sparse:
+                noise *= 1.0 + float(np.square(self._mean / self._scale).max(initial=0.0))
+            radius = self._objective.rows.longest_row(self._mean, self._scale)
+            found = Certificate(H, U, radius, noise, floor, last=precision == "float64")
+            if found.certain:
+                break
+        return found
+
+    def rounding(self, U: Float64, value: float) -> tuple[float, Float64]:
+        """What rounding may do to the gradient, see ``rounding_of``."""
+        return rounding_of(U, self._mean, self._scale, value)
+
+    def convex_gap(self, U: Float64, value: float, gradient: Float64) -> float:
+        """The bound by strong convexity (``Objective.certified_gap``), in nats; inf if λ = 0."""
+        logits, entries = rounding_of(U, self._mean, self._scale, value)
+        entries += math.sqrt(min(0.25, value)) * logits
+        W, g = self.original(U), self._original_gradient(gradient)
+        rounding = float(entries[-1]), entries[:-1] * self._scale
+        return self._objective.certified_gap(W, g, self._mean, rounding)
+
+    def residual_gap(self, residual: Float64) -> float:
+        """‖r‖²/(2λ) in the coordinates of X: what a gradient like this is worth by strong convexity."""
+        if not self.penalised:
+            return math.inf
+        r = residual[:-1] * self._scale
+        return float(r @ r) / (2.0 * self._objective.l2)
+
+    def separating(self, V: Float64) -> Separation | None:
+        """V as a direction along which no row's loss grows and some fall for ever, if it is one. One read."""
+        margins = self._objective.margins(self.original(V))
+        largest = float(np.abs(margins).max())
+        if not (largest > 0.0 and margins.min() >= -_SEPARATES * largest):
+            return None
+        apart = margins > _SEPARATES * largest
+        columns = np.flatnonzero(np.abs(V[:-1]) >= _NAMED * np.abs(V).max())
+        least = max(float(margins[apart].min()), _SLOWEST * largest)
+        return Separation(self.original(V), columns, int(np.count_nonzero(apart)), len(margins), least)
 
     def low_precision_hessian(
         self, U: Float64, *, sample: RowSample | None = None
@@ -111,8 +178,18 @@ class Coordinates:
     def separates(self, value: float) -> bool:
         return self._objective.separates(value)
 
-    def certified_gap(self, U: Float64, gradient: Float64) -> float:
-        return self._objective.certified_gap(self.original(U), self._original_gradient(gradient))
+    def least_norm(self, U: Float64, flat: Float64, value: float) -> Float64:
+        """The shortest w with the logits of U, along the directions flat (p, k) that do not change them.
+
+        One read, for J is ``value`` at U and has to be that there.
+        """
+        flat = np.where(np.abs(flat) > _NOISE * np.abs(flat).max(axis=0), flat, 0.0)
+        directions = flat[:-1] / self._scale[:, np.newaxis]
+        size = np.linalg.norm(directions, axis=0)
+        size[size == 0.0] = 1.0
+        steps = np.linalg.lstsq(directions / size, U[:-1] / self._scale, rcond=1e-10)[0]
+        moved: Float64 = U - flat @ (steps / size)
+        return moved if self.value_grad(moved)[0] <= value * (1.0 + _SAME) else U
 
     def _pulled_back(self, gradient: Float64) -> Float64:
         last = gradient[-1]
@@ -121,3 +198,12 @@ class Coordinates:
     def _original_gradient(self, gradient: Float64) -> Float64:
         last = gradient[-1]
         return np.append(gradient[:-1] * self._scale + self._mean * last, last)
+
+
+def _centred(H: Float64, shift: Float64) -> Float64:
+    """The Hessian in x̂ − (shift, 0) from the one in x̂, whose last row and column are sums of h x̂: (p, p)."""
+    last = H[:-1, -1] - H[-1, -1] * shift
+    H = H.copy()
+    H[:-1, :-1] -= np.outer(shift, last) + np.outer(H[:-1, -1], shift)
+    H[:-1, -1] = H[-1, :-1] = last
+    return H

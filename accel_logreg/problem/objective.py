@@ -19,11 +19,6 @@ from accel_logreg.interface.answers import Descent, LowPrecisionHessian, RowSamp
 from accel_logreg.interface.arrays import Float64
 from accel_logreg.interface.rows import Precision, Rows
 
-_SEPARATION = (
-    "the classes are perfectly separated and C=inf: the cost falls towards 0 as the coefficients grow, so "
-    "no finite optimum exists. Use a finite C, for example C=1.0"
-)
-
 
 class Objective:
     """J over one engine's rows: what a solver may ask, see solvers/problem.py.
@@ -38,8 +33,6 @@ class Objective:
         The smallest positive sample weight, for ``separates``.
     """
 
-    separation = _SEPARATION  # what to say where ``separates`` is true
-
     def __init__(
         self, rows: Rows, *, l2: float = 0.0, fit_intercept: bool = True, smallest_weight: float = 1.0
     ) -> None:
@@ -49,7 +42,9 @@ class Objective:
         self.size = rows.n_features + 1
         self.n_rows = rows.n_rows
         self.sparse = rows.sparse
+        self.penalised = l2 > 0.0
         self._smallest_weight = smallest_weight
+        self._radius: tuple[Float64, float] | None = None
         self._log2_of_one_row = math.log(2.0) * smallest_weight / rows.weight_sum
 
     @property
@@ -62,9 +57,9 @@ class Objective:
         W = np.zeros(self.size)
         if not self.fit_intercept:
             return W, math.log(2.0)
-        a = self.rows.targets.label_share()
-        W[-1] = math.log(a / (1.0 - a))
-        return W, -(a * math.log(a) + (1.0 - a) * math.log1p(-a))
+        shares = self.rows.targets.label_shares()
+        W[-1] = math.log(shares[1] / shares[0])
+        return W, -sum(share * math.log(share) for share in shares)
 
     def pick(self, size: int, random: np.random.RandomState) -> RowSample:
         """About ``size`` rows that stand for all."""
@@ -178,8 +173,16 @@ class Objective:
         """
         return self.l2 == 0.0 and value < self._log2_of_one_row
 
-    def certified_gap(self, W: Float64, gradient: Float64) -> float:
-        """An upper bound on J(W) − min J in nats that holds for certain (up to rounding); inf if λ = 0.
+    def margins(self, V: Float64) -> Float64:
+        """±x̃ᵢᵀV of the rows that have weight, positive where V moves a row to its own side. One read."""
+        targets = self.rows.targets
+        margins = (2.0 * targets.y - 1.0) * self.rows.logits(V)
+        return margins if targets.s is None else margins[targets.s > 0.0]
+
+    def certified_gap(
+        self, W: Float64, gradient: Float64, centre: Float64, rounding: tuple[float, Float64]
+    ) -> float:
+        """An upper bound on J(W) − min J in nats that holds for certain; inf if λ = 0.
 
         φ(w) = min over b of J(w, b) is λ-strongly convex, so φ(w) − φ* ≤ ‖∇φ(w)‖²/(2λ). Without an
         intercept ∇φ is the gradient at hand. With one, two more terms account for b not being at
@@ -187,22 +190,31 @@ class Objective:
         τ = −log(1 − |g_b|/H_b). Since h(z + t) ≥ h(z) e^−|t|, |b* − b| ≤ τ and
 
             J(w, b) − φ(w) ≤ |g_b| τ,
-            ‖∇φ(w)‖ ≤ ‖g_w − H_wb g_b / H_b‖ + 2 R H_b (e^τ − 1 − τ),   R ≥ max ‖xᵢ‖.
+            ‖∇φ(w)‖ ≤ ‖g_w − H_wb g_b / H_b‖ + R H_b (e^τ − 1 − τ),   R ≥ max ‖xᵢ − H_wb/H_b‖.
 
-        Costs one read of X when there is an intercept.
+        Costs one read of X when there is an intercept, and one more the first time.
+
+        centre : (d,), what the rows' lengths are counted from
+        rounding : what it may have done to ∂J/∂b, and to ∇J along w, (d,)
         """
         if self.l2 == 0.0:
             return math.inf
+        hidden = float(np.linalg.norm(rounding[1]))
         if not self.fit_intercept:
-            return float(gradient @ gradient) / (2.0 * self.l2)
+            return (float(np.linalg.norm(gradient[:-1])) + hidden) ** 2 / (2.0 * self.l2)
         last = np.zeros(self.size)
         last[-1] = 1.0
         column = self.rows.hessian_product(W, last)
-        curvature, slope = float(column[-1]), float(gradient[-1])
-        if abs(slope) >= curvature:
+        curvature, slope = float(column[-1]), abs(float(gradient[-1])) + rounding[0]
+        if not slope < curvature:
             return math.inf
-        tau = -math.log1p(-abs(slope) / curvature)
-        radius = self.rows.largest_entry() * math.sqrt(self.size - 1)
-        second_order = 2.0 * radius * curvature * (math.expm1(tau) - tau)
-        norm = float(np.linalg.norm(gradient[:-1] - column[:-1] * (slope / curvature))) + second_order
-        return abs(slope) * tau + norm * norm / (2.0 * self.l2)
+        tau = -math.log1p(-slope / curvature)
+        mean = column[:-1] / curvature
+        norm = float(np.linalg.norm(gradient[:-1] - mean * gradient[-1])) + hidden
+        second_order = curvature * (math.expm1(tau) - tau)
+        if second_order > 0.0:
+            if self._radius is None or self._radius[0] is not centre:
+                self._radius = centre, self.rows.longest_row(centre, np.ones(self.size - 1))
+            radius = self._radius[1] + float(np.linalg.norm(mean - centre))
+            norm += radius * (rounding[0] + second_order)
+        return slope * tau + norm * norm / (2.0 * self.l2)

@@ -27,6 +27,7 @@ _FLOPS_AN_ENTRY = {
     "combination": 2,
     "logits": 2,
     "largest_entry": 1,
+    "longest_row": 3,
 }
 
 

@@ -12,7 +12,6 @@ from typing import Protocol
 import numpy as np
 
 from accel_logreg.interface.arrays import Float64
-from accel_logreg.solvers.parts.newton_decrement import estimated_gap
 from accel_logreg.solvers.problem import (
     Budget,
     DivergenceError,
@@ -20,12 +19,10 @@ from accel_logreg.solvers.problem import (
     History,
     PlainProblem,
     Solution,
-    relative_gap,
 )
 
 _SECONDS_PER_CHUNK = 0.25
 _HOPELESS = 100.0  # times the cost at the start
-_PRODUCTS_FOR_GAP = 20
 
 
 class Steps(Protocol):
@@ -57,6 +54,8 @@ def gradient_descent(
     problem: PlainProblem, start: Float64 | None, budget: Budget, *, by: Steps | None = None
 ) -> Solution:
     """``budget.max_iter`` steps from ``start``, or zero, made by the engine or as ``by`` makes them.
+
+    The gap is left open (inf): nothing in the steps says what it is.
 
     Raises
     ------
@@ -94,7 +93,7 @@ def gradient_descent(
         report(f"gradient-descent: step {done}/{max_iter}, cost {cost:.6g}")
         chunk = max(1, min(4 * chunk, int(steps * _SECONDS_PER_CHUNK / max(seconds, 1e-9))))
     W = by.point()
-    value, gradient = problem.value_grad(W)
+    value, _ = problem.value_grad(W)
     history.reads[-1] = problem.reads
     # In a warm start at the minimum, rounding alone may raise the cost.
     risen = not value <= history.cost[0] * (1.0 + 1e-12)
@@ -103,11 +102,7 @@ def gradient_descent(
         # Below 2/L the cost cannot rise, except by rounding.
         if risen or alpha > 2.0 / L:
             raise _divergence(alpha, L, history, value)
-    gap, kind = relative_gap(problem.certified_gap(W, gradient), value), GapKind.CERTIFIED
-    if math.isinf(gap):
-        decrement = estimated_gap(problem, W, gradient, min(_PRODUCTS_FOR_GAP, max_iter))
-        gap, kind = relative_gap(decrement, value), GapKind.ESTIMATED
-    return Solution(W, max_iter, gap, kind, history)
+    return Solution(W, max_iter, math.inf, GapKind.ESTIMATED, history)
 
 
 def _oscillates(costs: list[float]) -> bool:

@@ -2,8 +2,7 @@
 
 SciPy stops on a small change of f or a small gradient entry; neither bounds the distance to the
 minimum. Here both are off. After each iteration a free screen from the curvature pairs
-at hand, ½ gᵀBg with B the L-BFGS inverse Hessian, says whether a real bound is worth its reads of X:
-the certificate when λ > 0, otherwise, or when that is too loose, the Newton decrement.
+at hand, ½ gᵀBg with B the L-BFGS inverse Hessian, says whether a proof is worth its reads of X.
 """
 
 from __future__ import annotations
@@ -14,13 +13,15 @@ from collections import deque
 import numpy as np
 from scipy.optimize import LbfgsInvHessProduct, OptimizeResult, minimize
 
+from accel_logreg.interface.answers import Separation
 from accel_logreg.interface.arrays import Float64
 from accel_logreg.solvers.parts.newton_decrement import estimated_gap
+from accel_logreg.solvers.parts.proof import judged
 from accel_logreg.solvers.problem import (
     Budget,
     GapKind,
     History,
-    Problem,
+    ProvableProblem,
     Solution,
     relative_gap,
     require_finite,
@@ -34,20 +35,19 @@ _RESTARTS = 10
 class _Watch:
     """Follows SciPy's iterations and decides when to stop."""
 
-    def __init__(self, problem: Problem, W: Float64, budget: Budget) -> None:
-        self.problem, self.report = problem, budget.report
+    def __init__(self, problem: ProvableProblem, W: Float64, budget: Budget) -> None:
+        self.problem, self.report, self.costs = problem, budget.report, budget.costs
         self.tol, self.max_iter = budget.tol, budget.max_iter
         self.history = History()
         self.W = W
         self.value, self.gradient = problem.value_grad(W)
-        require_finite(self.value, self.gradient)
         self.history.append(self.value, problem.gradient_norm(self.gradient), problem.reads)
         self.pairs: deque[tuple[Float64, Float64]] = deque(maxlen=_PAIRS)
         self.evaluated: dict[bytes, tuple[float, Float64]] = {W.tobytes(): (self.value, self.gradient)}
         self.n_iter = 0
         self.gap, self.gap_kind = math.inf, GapKind.ESTIMATED
         self.finished = False
-        self.trouble = ""
+        self.separation: Separation | None = None
         self._next_screen = math.inf
 
     def evaluate(self, W: Float64) -> tuple[float, Float64]:
@@ -71,8 +71,7 @@ class _Watch:
         self.history.append(value, norm, self.problem.reads)
         self.report(f"lbfgs: iteration {self.n_iter}, cost {value:.9g}, |gradient| {norm:.3g}")
         if self.problem.separates(value):
-            self.finished, self.gap, self.gap_kind = True, math.inf, GapKind.CERTIFIED
-            self.trouble = self.problem.separation
+            self.finished, self.separation = True, self.problem.separating(W)
         elif self._near_enough():
             self.measure_gap()
             self.finished = self.gap <= self.tol
@@ -95,24 +94,25 @@ class _Watch:
         return True
 
     def measure_gap(self) -> None:
-        """The certificate if it suffices; otherwise the smaller of it and the decrement."""
-        certified = relative_gap(self.problem.certified_gap(self.W, self.gradient), self.value)
-        self.gap, self.gap_kind = certified, GapKind.CERTIFIED
-        if certified > self.tol:
+        """By a proof where one can be afforded, else by conjugate gradients."""
+        found = judged(self.problem, self.W, self.value, self.gradient, self.tol, self.costs)
+        if found is None:
             decrement = estimated_gap(self.problem, self.W, self.gradient, _PRODUCTS_FOR_GAP)
-            estimated = relative_gap(decrement, self.value)
-            if estimated < certified:
-                self.gap, self.gap_kind = estimated, GapKind.ESTIMATED
+            found = relative_gap(decrement, self.value), GapKind.ESTIMATED
+        self.gap, self.gap_kind = found
 
 
-def lbfgs(problem: Problem, start: Float64 | None, budget: Budget) -> Solution:
+def lbfgs(problem: ProvableProblem, start: Float64 | None, budget: Budget) -> Solution:
     """Minimise from ``start``, or zero, until the relative suboptimality is at most ``budget.tol``.
 
-    A line search that fails near the limits of rounding, or on a badly scaled problem, is restarted
-    with an empty memory for as long as that still lowers the cost.
+    A line search that fails near the limits of rounding, or on a badly scaled problem, is restarted with an
+    empty memory for as long as that still lowers the cost. A start above the trivial point's J is none.
     """
     tol, max_iter = budget.tol, budget.max_iter
     watch = _Watch(problem, np.zeros(problem.size) if start is None else start, budget)
+    if start is not None and not watch.value <= problem.trivial()[1]:
+        watch = _Watch(problem, problem.trivial()[0], budget)
+    require_finite(watch.value, watch.gradient)
     if not watch.gradient.any():
         watch.finished, watch.gap, watch.gap_kind = True, 0.0, GapKind.CERTIFIED
     for _ in range(_RESTARTS):
@@ -137,15 +137,19 @@ def lbfgs(problem: Problem, start: Float64 | None, budget: Budget) -> Solution:
         )
         if not watch.value < before:
             break
-    if watch.gap > tol and not watch.trouble:
+    if watch.gap > tol and watch.separation is None:
         watch.measure_gap()
     watch.history.reads[-1] = problem.reads
-    if watch.gap > tol and not watch.trouble:
+    trouble = ""
+    if watch.separation is not None:
+        watch.gap, watch.gap_kind = math.inf, GapKind.CERTIFIED
+    elif watch.gap > tol:
         limit = watch.n_iter >= max_iter
         remedy = f"raise max_iter above {max_iter}" if limit else "lower C or drop redundant columns"
-        watch.trouble = (
+        trouble = (
             f"lbfgs stopped after {watch.n_iter} iterations at a relative suboptimality of "
             f"{watch.gap:.2g} ({watch.gap_kind}), above tol={tol:g}: {remedy}"
         )
-    separated = problem.separates(watch.value)
-    return Solution(watch.W, watch.n_iter, watch.gap, watch.gap_kind, watch.history, watch.trouble, separated)
+    return Solution(
+        watch.W, watch.n_iter, watch.gap, watch.gap_kind, watch.history, trouble, watch.separation
+    )

@@ -19,11 +19,13 @@ import numpy as np
 
 from accel_logreg.interface.arrays import Float64
 from accel_logreg.solvers.costs import Costs, passes, sampling_rate
-from accel_logreg.solvers.parts.factor import Factor, factorise, low_precision_factor
+from accel_logreg.solvers.parts.factor import factorise, low_precision_factor
 from accel_logreg.solvers.parts.line_search import search
-from accel_logreg.solvers.parts.memory import Memory
+from accel_logreg.solvers.parts.memory import Inverse, Memory
+from accel_logreg.solvers.parts.proof import MARGIN, POLISHED, affordable, far_along, prove
 from accel_logreg.solvers.problem import (
     Budget,
+    Certificate,
     GapKind,
     History,
     NewtonProblem,
@@ -38,6 +40,8 @@ _GROWTH = 8
 _LARGEST_COPY = 0.03  # share of X that samples may occupy
 _STATISTICAL = 0.05  # a sample's optimum is p/(2m) nats off: a tenth of that is near enough
 _ITERATIONS_ON_SAMPLE = 30
+_WORTH_A_READ = 2048  # rows from which a read that is spared is worth a J that is reckoned, not read
+_NEAR = 1e-5  # gap over J from which an exact Hessian that is made in any case is made at once
 _NO_PROGRESS = 0.5  # decrement now over decrement before
 _WORTH = 0.8  # of the predicted price, from which another factor is made: rates are known to a third or so
 _SHORT = 0.3  # of the slope left after a step that should have levelled it
@@ -47,7 +51,7 @@ _SHORT = 0.3  # of the slope left after a step that should have levelled it
 class _MadeFactor:
     """A factor, how many rows it was made of, and where; ``rate``: the gap's expected factor a gradient."""
 
-    inverse: Factor
+    inverse: Inverse
     rows: int
     rate: float
     U: Float64
@@ -86,6 +90,9 @@ class _Descent:
         self.stale = False  # the factor is of another place: the last step was much too short for it
         self.stuck = False
         self.low_precision = True  # try products of few bits first
+        # Where the exact Hessian is made in the end, it is the one that steps are made with.
+        self.exact = random is not None and affordable(problem, costs)
+        self.certificate: Certificate | None = None  # the last exact Hessian
         self.least = 0  # rows of a factor: fewer have been seen to be too few
 
     def choose_factor(self, target: float) -> float:
@@ -109,7 +116,9 @@ class _Descent:
         assert self.factor is not None
         # A factor that is a step old and shrank the gap by ``rate`` is off by about its root.
         old = 1.0 + 2.0 * math.sqrt(self.rate) if math.isfinite(self.rate) else 1.0
-        return self.decrement * max(old, self.factor.overshoot(self.problem.size, self.problem.n_rows))
+        return self.decrement * max(
+            MARGIN, old, self.factor.overshoot(self.problem.size, self.problem.n_rows)
+        )
 
     def _set_direction(self) -> None:
         assert self.factor is not None
@@ -139,6 +148,9 @@ class _Descent:
             return price * passes(far, rate)
 
         options = [n]
+        near = self.factor is not None and self.decrement <= _NEAR * self.value
+        if self.exact and self.certificate is None and near:
+            return n  # the exact Hessian is a proof as well, and it may be the last question
         if self.random is not None:
             options += [n // 2**k for k in range(1, 24) if n // 2**k >= max(4 * p, self.least)]
         predicted = {
@@ -154,6 +166,9 @@ class _Descent:
         return best if predicted[best] < _WORTH * keep else None
 
     def _make_factor(self, rows: int) -> _MadeFactor:
+        if self.exact and rows == self.problem.n_rows:
+            self.certificate = self.problem.certificate(self.U)
+            return _MadeFactor(self.certificate, rows, self._rate_of(rows), self.U)
         picked = None
         if rows < self.problem.n_rows:
             assert self.random is not None
@@ -167,6 +182,30 @@ class _Descent:
                 lambda precision: self.problem.hessian(self.U, sample=picked, precision=precision)
             )
         return _MadeFactor(factor, rows, self._rate_of(rows), self.U)
+
+    def unread_step(self, tol: float) -> bool:
+        """Take Newton's step with the exact Hessian at hand if that is certain to reach ``tol``."""
+        found = self.certificate
+        if found is None or found.U0 is not self.U or self.problem.n_rows < _WORTH_A_READ:
+            return False
+        there, bound = found.step(self.U, self.gradient, self.problem.rounding(self.U, self.value))
+        # What a step gains is the decrement, but for a share of it that vanishes with it: J is known as well.
+        lowest = self.value - found.decrement(self.gradient)
+        if not relative_gap(bound, lowest) <= tol:
+            return False
+        self.U, self.value, self.bound, self.slope = there, lowest, bound, math.sqrt(2.0 * bound)
+        return True
+
+    def step_by(self, certificate: Certificate) -> None:
+        """One line search along Newton's step with an exact Hessian."""
+        self.exact, self.certificate = True, certificate
+        self.factor = _MadeFactor(
+            certificate, self.problem.n_rows, self._rate_of(self.problem.n_rows), self.U
+        )
+        self.memory.clear()
+        self.decrement = math.inf
+        self._set_direction()
+        self.step()
 
     def step(self) -> None:
         """One line search along the direction."""
@@ -188,8 +227,12 @@ class _Descent:
 def newton(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> Solution:
     """Minimise until the relative suboptimality is at most ``budget.tol``.
 
-    From ``start`` where given. Otherwise from the trivial point by way of the samples: their optimum is not
-    taken where J, over all rows, is above what it is there.
+    From ``start`` where given. Otherwise from the trivial point by way of the samples. Neither is taken where
+    J, over all rows, is above what it is at the trivial point.
+
+    Where the estimate says that it is done, a proof is asked for (parts/proof.py); where that fails and can
+    be afforded, further steps with the exact Hessian lead to one, or to a direction along which J falls for
+    ever.
     """
     costs, tol, max_iter, report = budget.costs, budget.tol, budget.max_iter, budget.report
     random = budget.random
@@ -200,18 +243,20 @@ def newton(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> Sol
         for rows in _sample_sizes(problem.n_rows, problem.size):
             U = _solve_sample(problem, U, rows, random, budget, expected)
             expected = problem.size / rows
-    descent = _Descent(problem, costs, random, U, expected)
-    if descent.value > ceiling and start is None and U is not trivial:
-        report(f"newton: J = {descent.value:.6g} at the sample's optimum, above {ceiling:.6g} at the start")
-        descent = _Descent(problem, costs, random, trivial)
+    descent = _started(problem, costs, random, U, expected)
+    if not descent.value <= ceiling and U is not trivial:
+        report(
+            f"newton: J = {descent.value:.6g} where it was to start, above {ceiling:.6g} at the trivial point"
+        )
+        descent = _started(problem, costs, random, trivial, None)
     history.append(descent.value, problem.gradient_norm(descent.gradient), problem.reads)
-    n_iter, gap, kind, trouble = 0, math.inf, GapKind.ESTIMATED, ""
+    n_iter, gap, kind, separation, polishing = 0, math.inf, GapKind.ESTIMATED, None, False
     while True:
         if not descent.gradient.any():
             gap, kind = 0.0, GapKind.CERTIFIED
             break
         if problem.separates(descent.value):
-            gap, kind, trouble = math.inf, GapKind.CERTIFIED, problem.separation
+            separation = problem.separating(descent.U)
             break
         absolute = descent.choose_factor(0.5 * tol * descent.value)
         gap = relative_gap(absolute, descent.value)
@@ -220,15 +265,64 @@ def newton(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> Sol
             f"newton: iteration {n_iter}, cost {descent.value:.9g}, gap {gap:.2g}, factor of {made_of} "
             f"rows, {problem.reads:.2f} reads"
         )
-        if gap <= tol or descent.stuck or n_iter >= max_iter:
+        ended = descent.stuck or n_iter >= max_iter
+        if n_iter < max_iter and descent.unread_step(tol):
+            # Newton's step leads to where a bound is known beforehand: X need not be read there.
+            n_iter += 1
+            gap, kind = relative_gap(descent.bound, descent.value), GapKind.CERTIFIED
+            history.append(descent.value, descent.slope, problem.reads)
             break
-        descent.step()
+        if polishing and (ended or gap <= POLISHED):
+            break
+        # The trivial point is near enough under a large penalty, but says nothing of the order of
+        # predictions.
+        if ended or (gap <= tol and not polishing and (n_iter > 0 or start is not None)):
+            proof = prove(
+                problem, descent.U, descent.value, descent.gradient, tol, costs, descent.certificate
+            )
+            descent.certificate = proof.certificate
+            if proof.gap(descent.value) <= tol:
+                gap, kind = proof.gap(descent.value), GapKind.CERTIFIED
+                break
+            if ended or proof.certificate is None:
+                break
+            if not problem.penalised:
+                direction = -proof.certificate.solve(descent.gradient)
+                separation = problem.separating(direction)
+                if separation is not None:
+                    polishing = True
+                    descent = _started(
+                        problem, costs, random, descent.U + far_along(separation) * direction, None
+                    )
+                    continue
+            descent.step_by(proof.certificate)
+        else:
+            descent.step()
         n_iter += 1
         history.append(descent.value, problem.gradient_norm(descent.gradient), problem.reads)
-    if gap > tol and not trouble:
+    trouble = ""
+    if separation is not None:
+        gap, kind = math.inf, GapKind.CERTIFIED
+    elif gap > tol:
         trouble = shortfall("newton", n_iter, gap, kind, tol, max_iter)
-    separated = problem.separates(descent.value)
-    return Solution(descent.U, n_iter, gap, kind, history, trouble, separated)
+    U = descent.U
+    if descent.certificate is not None and descent.certificate.flat is not None and separation is None:
+        U = problem.least_norm(U, descent.certificate.flat, descent.value)
+    return Solution(U, n_iter, gap, kind, history, trouble, separation)
+
+
+def _started(
+    problem: NewtonProblem,
+    costs: Costs,
+    random: np.random.RandomState | None,
+    U: Float64,
+    expected: float | None,
+) -> _Descent:
+    """The descent from U, or from the trivial point where J is not finite there."""
+    try:
+        return _Descent(problem, costs, random, U, expected)
+    except FloatingPointError:
+        return _Descent(problem, costs, random, problem.trivial()[0])
 
 
 def _sample_sizes(n: int, p: int) -> list[int]:

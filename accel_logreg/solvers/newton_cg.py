@@ -1,10 +1,13 @@
 """Newton's method by preconditioned conjugate gradients, for p too large for a matrix of p².
 
-Each step solves H x = −∇J only as far as the step is worth it (Dembo, Eisenstat and Steihaug 1982).
-What a solve learns about H is kept: its directions and their products become L-BFGS pairs, and the
-inverse Hessian they make preconditions the next solve (Morales and Nocedal 2000), which then starts
-where the last one left off. The solve also measures the gap: its partial sums grow towards the
-Newton decrement ½ gᵀH⁻¹g, so the last one is the stopping test and no product is spent on that alone.
+Each step solves H x = −∇J only as far as the step is worth it (Dembo, Eisenstat and Steihaug 1982). What a
+solve learns about H is kept: its directions and their products become L-BFGS pairs, and the inverse Hessian
+they make preconditions the next solve (Morales and Nocedal 2000), which then starts where the last one left
+off. The solve also measures the gap: its partial sums grow towards the Newton decrement ½ gᵀH⁻¹g, and what is
+left is at most what the residual is worth along the axis of least curvature that the solve has met, its
+smallest Ritz value. Axes that it has not met are why an estimate is not believed where a proof can be had
+(parts/proof.py): by the exact Hessian, or, under a penalty, by solving until strong convexity alone bounds
+the gap.
 
 Where the engine has a model of J that is cheap to ask (problem/quantised.py), it is minimised first, and
 every Hessian product is the model's: what is exact is J and its gradient, of which three do. A model that
@@ -20,12 +23,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from accel_logreg.interface.arrays import Float64
-from accel_logreg.solvers.costs import Costs
 from accel_logreg.solvers.parts.factor import factorise, low_precision_factor
 from accel_logreg.solvers.parts.line_search import search
 from accel_logreg.solvers.parts.memory import Inverse, Memory
+from accel_logreg.solvers.parts.newton_decrement import Lanczos
+from accel_logreg.solvers.parts.proof import MARGIN, POLISHED, far_along, prove
 from accel_logreg.solvers.problem import (
     Budget,
+    Certificate,
     GapKind,
     History,
     NewtonProblem,
@@ -38,6 +43,12 @@ from accel_logreg.solvers.problem import (
 )
 
 _SETTLED = 0.1  # what the residual may still add to the decrement, relative, for it to be believed
+_PROVEN = (
+    0.2  # of the target: what a residual may be worth by strong convexity after a solve that is to prove
+)
+_PROVING = 2.0  # of the reads before, and so many more, that a proof may take
+_PROVING_READS = 100
+_CERTIFICATES = 60
 _PRODUCTS = 250  # in one solve
 _ROWS_AN_UNKNOWN = 8  # in the Hessian that preconditions
 _PASSES_A_FACTOR = 10  # at most, that a factor may cost
@@ -64,9 +75,11 @@ def newton_cg(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> 
     From ``start`` where given, else from the trivial point.
     """
     tol, max_iter, report = budget.tol, budget.max_iter, budget.report
-    U = problem.trivial()[0] if start is None else start
+    trivial, ceiling = problem.trivial()
+    U = trivial
+    if start is not None and problem.value_grad(start)[0] <= ceiling:
+        U = start
     preconditioner = _preconditioner(problem, U, budget)
-    factor = _factor_of_all(problem, budget.costs)
     model = problem.quantised()
     history = History()
     memory = Memory(_PAIRS)
@@ -75,18 +88,26 @@ def newton_cg(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> 
         U = _minimise_model(model, U, memory, preconditioner, max(tol, _MODEL_TOL), report)
         products = model
     value, gradient = problem.value_grad(U)
+    if not value <= ceiling and U is not trivial:
+        report(f"newton-cg: J = {value:.6g} where it was to start, above {ceiling:.6g} at the trivial point")
+        U, products = trivial, problem
+        memory.clear()
+        value, gradient = problem.value_grad(U)
     require_finite(value, gradient)
     history.append(value, problem.gradient_norm(gradient), problem.reads)
-    n_iter, gap, kind, trouble = 0, math.inf, GapKind.ESTIMATED, ""
-    before = math.inf
+    n_iter, gap, kind, separation, polishing = 0, math.inf, GapKind.ESTIMATED, None, False
+    before, until, attempts = math.inf, math.inf, 0  # until: reads that a proof by strong convexity may take
+    certificate: Certificate | None = None
     while True:
         if not gradient.any():
             gap, kind = 0.0, GapKind.CERTIFIED
             break
         if problem.separates(value):
-            gap, kind, trouble = math.inf, GapKind.CERTIFIED, problem.separation
+            separation = problem.separating(U)
             break
-        solve = _solve(products, U, gradient, memory, preconditioner, 0.5 * tol * value, value)
+        target = tol * value
+        worth = problem.residual_gap if math.isfinite(until) and products is problem else None
+        solve = _solve(products, U, gradient, memory, preconditioner, 0.5 * target, value, worth)
         decrement = solve.decrement + solve.left
         contraction, before = math.sqrt(decrement / before), decrement
         if products is not problem and contraction > _USELESS:
@@ -94,23 +115,53 @@ def newton_cg(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> 
             products, before = problem, math.inf
             memory.clear()
             continue
-        gap = relative_gap(decrement * _margin(contraction, products is problem), value)
+        gap = relative_gap(decrement * MARGIN * _margin(contraction, products is problem), value)
         report(
             f"newton-cg: iteration {n_iter}, cost {value:.9g}, gap {gap:.2g}, {solve.products} products, "
             f"{problem.reads:.1f} reads"
         )
-        if gap <= tol and factor is not None:
-            # Conjugate gradients come to directions of little curvature last, and these may hold most of
-            # what is left: a factor at this point, once, has the last word, and conditions what follows.
-            preconditioner, factor = factor(U), None
-            products, before = problem, math.inf
-            memory.clear()
-            continue
-        if gap <= tol or n_iter >= max_iter:
+        if polishing and (gap <= POLISHED or n_iter >= max_iter):
             break
+        ended = n_iter >= max_iter
+        if ended or (gap <= tol and not polishing and (n_iter > 0 or start is not None)):
+            proof = prove(problem, U, value, gradient, tol, budget.costs, certificate)
+            certificate = proof.certificate
+            if proof.gap(value) <= tol:
+                gap, kind = proof.gap(value), GapKind.CERTIFIED
+                break
+            attempts += 1
+            if ended or attempts > _CERTIFICATES:
+                break
+            products, before = problem, math.inf
+            if certificate is not None:
+                # Conjugate gradients come to directions of little curvature last, and these may hold most of
+                # what is left: the exact Hessian has the last word, and conditions what follows.
+                preconditioner = certificate
+                memory.clear()
+            if not problem.penalised:
+                direction = -certificate.solve(gradient) if certificate is not None else solve.x
+                separation = problem.separating(direction)
+                if separation is not None:
+                    polishing = True
+                    U = U + far_along(separation) * direction
+                    value, gradient = problem.value_grad(U)
+                    memory.clear()
+                    continue
+                if certificate is None:
+                    break
+            elif certificate is None:
+                if math.isinf(until):
+                    until = problem.reads + _PROVING * problem.reads + _PROVING_READS
+                elif problem.reads > until:
+                    break
+            if certificate is not None:
+                solve = _solve(products, U, gradient, memory, preconditioner, 0.5 * target, value, None)
         found = search(problem, U, value, gradient, solve.x)
         if found is None:
             if products is problem:
+                proof = prove(problem, U, value, gradient, tol, budget.costs, certificate)
+                if proof.gap(value) <= tol:
+                    gap, kind = proof.gap(value), GapKind.CERTIFIED
                 break
             products, before = problem, math.inf
             memory.clear()
@@ -120,9 +171,14 @@ def newton_cg(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> 
         n_iter += 1
         history.append(value, problem.gradient_norm(gradient), problem.reads)
     history.reads[-1] = problem.reads
-    if gap > tol and not trouble:
+    trouble = ""
+    if separation is not None:
+        gap, kind = math.inf, GapKind.CERTIFIED
+    elif gap > tol:
         trouble = shortfall("newton-cg", n_iter, gap, kind, tol, max_iter)
-    return Solution(U, n_iter, gap, kind, history, trouble, problem.separates(value))
+    if certificate is not None and certificate.flat is not None and separation is None:
+        U = problem.least_norm(U, certificate.flat, value)
+    return Solution(U, n_iter, gap, kind, history, trouble, separation)
 
 
 class _ScaledIdentity:
@@ -142,14 +198,6 @@ def _preconditioner(problem: NewtonProblem, U: Float64, budget: Budget) -> Inver
     return low_precision_factor(problem.low_precision_hessian(U, sample=picked)) or factorise(
         lambda precision: problem.hessian(U, sample=picked, precision=precision)
     )
-
-
-def _factor_of_all(problem: NewtonProblem, costs: Costs) -> Callable[[Float64], Inverse] | None:
-    """What makes the factor of a Hessian of all rows, where that costs a few passes."""
-    n = problem.n_rows
-    if problem.sparse or costs.hessian(n) + costs.factor() > _PASSES_A_FACTOR * costs.gradient(n):
-        return None
-    return lambda U: factorise(lambda precision: problem.hessian(U, precision=precision))
 
 
 def _minimise_model(
@@ -189,15 +237,18 @@ def _solve(
     preconditioner: Inverse,
     enough: float,
     value: float,
+    worth: Callable[[Float64], float] | None = None,
 ) -> _Solve:
     """Conjugate gradients on H x = −g, until the rest is worth less than what Newton's step leaves.
 
-    The error of a full Newton step is about δ²/J for a decrement δ: solving further than that, or
-    than ``enough`` nats, is not worth a read.
+    The error of a full Newton step is about δ²/J for a decrement δ: solving further than that, or than
+    ``enough`` nats, is not worth a read. With ``worth``, what a residual may be worth at most, the solve goes
+    on until that is well below ``enough``.
     """
     x = np.zeros_like(gradient)
     residual = -gradient
-    pairs = []
+    pairs: list[tuple[Float64, Float64]] = []
+    lanczos = Lanczos()
     z = memory.solve(preconditioner, residual)
     direction = z.copy()
     rho = float(residual @ z)
@@ -208,6 +259,7 @@ def _solve(
         if curvature <= _FLAT * value * float(direction @ direction):
             break
         alpha = rho / curvature
+        lanczos.step(alpha)
         x += alpha * direction
         residual -= alpha * product
         decrement += 0.5 * alpha * rho
@@ -217,8 +269,12 @@ def _solve(
         left = 0.5 * alpha * rho  # the last step length stands for the curvature that is left
         newton_error = decrement * min(0.1, decrement / value)
         if left <= _SETTLED * decrement and left <= max(enough * 0.2, newton_error):
-            break
+            left = 0.5 * rho / lanczos.smallest()
+            settled = left <= _SETTLED * decrement and left <= max(enough * 0.2, newton_error)
+            if settled and (worth is None or worth(residual) <= _PROVEN * enough):
+                break
+        lanczos.turn(alpha, rho / before)
         direction = z + (rho / before) * direction
-    for direction, product in pairs:
+    for direction, product in pairs[-_PAIRS:]:
         memory.append(direction, product)
     return _Solve(x, decrement, left, products)

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from accel_logreg.interface.answers import Descent, LowPrecisionHessian, RowSample
+from accel_logreg.interface.answers import Descent, LowPrecisionHessian, RowSample, Separation
 from accel_logreg.interface.arrays import Float64
 from accel_logreg.interface.rows import Precision, Rows
 from accel_logreg.solvers.costs import Costs
@@ -35,7 +35,7 @@ class Problem(Smooth, Protocol):
     size: int  # p
     n_rows: int
     sparse: bool
-    separation: str  # what to say where ``separates`` is true
+    penalised: bool  # λ > 0
 
     @property
     def reads(self) -> float: ...
@@ -44,10 +44,34 @@ class Problem(Smooth, Protocol):
 
     def gradient_norm(self, gradient: Float64) -> float: ...
     def separates(self, value: float) -> bool: ...
-    def certified_gap(self, W: Float64, gradient: Float64) -> float: ...
 
 
-class NewtonProblem(Problem, Protocol):
+class Certificate(Protocol):
+    """The exact Hessian at a point, factorised (problem/certificate.py)."""
+
+    U0: Float64
+    flat: Float64 | None
+
+    def solve(self, g: Float64) -> Float64: ...
+    def decrement(self, g: Float64) -> float: ...
+    def bound(self, U: Float64, gradient: Float64, rounding: tuple[float, Float64]) -> float: ...
+    def step(
+        self, U: Float64, gradient: Float64, rounding: tuple[float, Float64]
+    ) -> tuple[Float64, float]: ...
+
+
+class ProvableProblem(Problem, Protocol):
+    """One that knows bounds on its gap, in coordinates of about equal curvature."""
+
+    def certificate(self, U: Float64) -> Certificate: ...
+    def rounding(self, U: Float64, value: float) -> tuple[float, Float64]: ...
+    def convex_gap(self, U: Float64, value: float, gradient: Float64) -> float: ...
+    def residual_gap(self, residual: Float64) -> float: ...
+    def separating(self, V: Float64) -> Separation | None: ...
+    def least_norm(self, U: Float64, flat: Float64, value: float) -> Float64: ...
+
+
+class NewtonProblem(ProvableProblem, Protocol):
     """One that knows its Hessian, models of itself, and itself over some of its rows."""
 
     def hessian(
@@ -156,7 +180,7 @@ class Solution:
     n_iter : steps or iterations done
     gap : bound on, or estimate of, the relative suboptimality (J − J*)/J*
     trouble : why it stopped short, with a remedy; empty if it did what was asked
-    separated : whether that is because there is no finite optimum
+    separation : the direction in which J falls for ever, where there is no finite optimum
     """
 
     W: Float64
@@ -165,7 +189,7 @@ class Solution:
     gap_kind: GapKind
     history: History
     trouble: str = ""
-    separated: bool = False
+    separation: Separation | None = None
 
 
 def require_finite(value: float, gradient: Float64) -> None:

@@ -25,8 +25,10 @@ from accel_logreg.kernels.numba_jit.tuning import PICKED_AHEAD, PICKED_SHORT, RO
 
 
 @jit()
-def _fill_tile(X: Any, s: Any, picked: Any, W: Any, standard: Any, first: int, m: int, tile: Any) -> float:
-    """tile[i] = √(s h) ((x − centre) ∘ inverse, 1) for m rows from ``first``; returns their Σ s.
+def _fill_tile(
+    X: Any, s: Any, picked: Any, W: Any, standard: Any, first: int, m: int, tile: Any
+) -> tuple[float, float]:
+    """tile[i] = √(s h) ((x − centre) ∘ inverse, 1) for m rows from ``first``; returns their Σ s and max ‖x̂‖².
 
     picked is (rows, factors) and standard (centre, inverse).
     """
@@ -35,6 +37,7 @@ def _fill_tile(X: Any, s: Any, picked: Any, W: Any, standard: Any, first: int, m
     d = X.shape[1]
     line = d * X.itemsize
     total = 0.0
+    longest = 0.0
     for i in range(m):
         if rows.size > 0 and line <= PICKED_SHORT and first + i + PICKED_AHEAD < rows.size:
             # Short rows all over X: no hardware foresees them.
@@ -51,10 +54,15 @@ def _fill_tile(X: Any, s: Any, picked: Any, W: Any, standard: Any, first: int, m
             weight *= s[row]
         total += weight
         root = np.sqrt(weight) * root_curvature(z)
+        length = 1.0
         for j in range(d):
-            tile[i, j] = (X[row, j] - centre[j]) * inverse[j] * root
+            entry = (X[row, j] - centre[j]) * inverse[j]
+            length += entry * entry
+            tile[i, j] = entry * root
         tile[i, d] = root
-    return total
+        if weight > 0.0 and not length <= longest:
+            longest = length
+    return total, longest
 
 
 @jit(parallel=True)
@@ -81,7 +89,7 @@ def _mirror(H: Any, totals: Any) -> None:
 def hessian(
     X: Any, s: Any, rows: Any, factors: Any, W: Any, centre: Any, scale: Any, syrk: int, tiles: Any
 ) -> Any:
-    """(1/S) Σ s h x̂ x̂ᵀ, x̂ = ((x − centre)/scale, 1), (p, p) float64.
+    """(1/S) Σ s h x̂ x̂ᵀ, x̂ = ((x − centre)/scale, 1), (p, p) float64; and max ‖x̂‖ of rows with weight.
 
     X (n, d) float32 or float64; s (n,) or (0,) for weights of one; rows (m,) intp and factors (m,), or
     (0,) both for all rows; W (p,); centre and scale (d,); tiles (chunks, rows a tile, p or more) of
@@ -91,6 +99,7 @@ def hessian(
     chunks, step, width = tiles.shape
     sums = np.empty((chunks, width, width), dtype=tiles.dtype)
     totals = np.zeros(chunks)
+    longest = np.zeros(chunks)
     p = W.size
     H = np.zeros((p, p))
     picked, standard = (rows, factors), (centre, 1.0 / scale)
@@ -103,19 +112,23 @@ def hessian(
             end = start + (chunk + 1) * (stop - start) // chunks
             sums[chunk] = 0
             total = 0.0
+            most = longest[chunk]
             while first < end:
                 m = min(step, end - first)
-                total += _fill_tile(X, s, picked, W, standard, first, m, tiles[chunk])
+                weight, length = _fill_tile(X, s, picked, W, standard, first, m, tiles[chunk])
+                total += weight
+                most = max(most, length)
                 if syrk == 0:
                     add_outer_products_small(tiles[chunk], m, p, sums[chunk])
                 else:
                     add_outer_products(syrk, tiles[chunk], m, sums[chunk])
                 first += m
             totals[chunk] += total
+            longest[chunk] = most
         _add_round(sums, H)
         start = stop
     _mirror(H, totals)
-    return H
+    return H, np.sqrt(longest.max())
 
 
 @jit(parallel=True)

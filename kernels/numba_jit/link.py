@@ -58,25 +58,20 @@ def log1p_over_2v(q: float) -> float:
     return p * q + 1.0
 
 
-@jit(IN_ORDER)
-def hinge(z: float, label: float) -> float:
-    """max(z, 0) − y z: exactly 0 on the right side, because no sum is rearranged here."""
-    return (z if z > 0.0 else 0.0) - label * z
-
-
 @jit()
 def link(z: float, e: float, y: Any) -> tuple[float, float, float]:
     """(ℓ, a − y, 1/(1 + e)) for a row of label y, 0 or 1, where e is e^(−|z|).
 
-    max(z, 0) − y z is a number of its own (hinge): no rearrangement of the sum can let max(z, 0) drown
-    log(1 + e).
+    Both from m = (1 − 2y) z, minus the margin: ℓ = max(m, 0) + log(1 + e) and a − y = ±σ(m), of which neither
+    is a difference, so that a loss or a residual of 1e-18 keeps its digits.
     """
     inverse = 1.0 / ((1.0 + e) * (2.0 + e))  # one division serves all quotients
     v = e * (1.0 + e) * inverse
     larger = (2.0 + e) * inverse  # the larger of a and 1 − a
-    label = np.float64(y)
-    loss = hinge(z, label) + 2.0 * v * log1p_over_2v(v * v)
-    return loss, (1.0 if z >= 0.0 else e) * larger - label, larger
+    sign = 1.0 - 2.0 * np.float64(y)
+    m = sign * z
+    loss = max(m, 0.0) + 2.0 * v * log1p_over_2v(v * v)
+    return loss, sign * ((1.0 if m >= 0.0 else e) * larger), larger
 
 
 @jit()

@@ -7,7 +7,8 @@ the Hessian, steps with a line search, a new factor when the last one stops payi
 
 X is copied once, standardised, in float64 with a column of ones, rows padded to whole vectors. One
 pass gives J, its gradient and the rows times √(s h) in float32, from which the Hessian is made; it
-conditions the steps, where they end is decided by the float64 gradient.
+conditions the steps. Where they end is decided by the float64 gradient and a certificate: the bound of
+problem/certificate.py, or of Objective.certified_gap, whichever is tighter.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ _FAR = 0.01  # decrement over J
 _NEAR = 1e-3  # decrement over J below which Newton's full step is the right one
 _MARGIN = 4.0
 _ROUNDING = 1e-13
+_EPSILON = 2.220446049250313e-16
+_SINGLE_NOISE, _DOUBLE_NOISE = 2e-6, 4e-15  # of a Hessian's trace: what rounding may add to an eigenvalue
+_CERTIFICATES = 4  # attempts at one, each after another step
 _LOOKS = 8  # along a direction
 
 REACHED, UNFINISHED, FAILED = 0, 1, 2
@@ -242,9 +246,18 @@ def _decrement(L: Any, p: int, g: Any, direction: Any) -> float:
 
 @jit()
 def _factor(
-    rows: Any, work: Any, penalty: Any, weight_sum: float, roots: Any, curvature: float, stride: int
-) -> bool:
-    """L = factor of Σ s h ẑ ẑᵀ/S + penalty; in float64 where float32 leaves a tiny pivot.
+    rows: Any,
+    work: Any,
+    penalty: Any,
+    weight_sum: float,
+    roots: Any,
+    curvature: float,
+    stride: int,
+    precise: bool,
+) -> tuple[bool, float]:
+    """L = factor of Σ s h ẑ ẑᵀ/S + penalty; in float64 if ``precise`` or where float32 leaves a tiny pivot.
+
+    Returns whether there is one, and by how much rounding may have moved an eigenvalue.
 
     From every ``stride``-th row, scaled up to the curvature Σ s h / S of all. rows: ẑ in float64 and float32;
     work: memory for the picked rows, their outer products, and L.
@@ -252,24 +265,27 @@ def _factor(
     use_wide_vectors()
     (Z, Z32), (T, C, L) = rows, work
     p = L.shape[0]
-    m = (roots.size + stride - 1) // stride
-    picked = 0.0
-    for i in range(m):
-        x = Z32[np.uintp(stride * i)]
-        row = T[np.uintp(i)]
-        root = np.float32(roots[stride * i])
-        picked += roots[stride * i] * roots[stride * i]
-        for j in range(x.size):
-            row[j] = root * x[j]
-    C[:] = 0.0
-    add_outer_products_small(T, m, p, C)
-    factor = curvature / picked if stride > 1 and picked > 0.0 else 1.0 / weight_sum
-    for i in range(p):
-        for j in range(i, p):
-            L[i, j] = C[i, j] * factor
-        L[i, i] += penalty[i]
-    if _cholesky(L, p) >= _ENOUGH_FOR_FLOAT32:
-        return True
+    if not precise:
+        m = (roots.size + stride - 1) // stride
+        picked = 0.0
+        for i in range(m):
+            x = Z32[np.uintp(stride * i)]
+            row = T[np.uintp(i)]
+            root = np.float32(roots[stride * i])
+            picked += roots[stride * i] * roots[stride * i]
+            for j in range(x.size):
+                row[j] = root * x[j]
+        C[:] = 0.0
+        add_outer_products_small(T, m, p, C)
+        factor = curvature / picked if stride > 1 and picked > 0.0 else 1.0 / weight_sum
+        trace = 0.0
+        for i in range(p):
+            for j in range(i, p):
+                L[i, j] = C[i, j] * factor
+            trace += L[i, i]
+            L[i, i] += penalty[i]
+        if _cholesky(L, p) >= _ENOUGH_FOR_FLOAT32:
+            return True, _SINGLE_NOISE * trace
     L[:] = 0.0
     for k in range(roots.size):
         x = Z[np.uintp(k)]
@@ -279,20 +295,70 @@ def _factor(
             target = L[np.uintp(i)]
             for j in range(i, p):
                 target[j] += share * x[j]
+    trace = 0.0
     for i in range(p):
+        trace += L[i, i]
         L[i, i] += penalty[i]
-    return _cholesky(L, p) > 0.0
+    return _cholesky(L, p) > 0.0, _DOUBLE_NOISE * trace
+
+
+@jit()
+def _inverse_trace(L: Any, p: int, x: Any) -> float:
+    """tr (Lᵀ L)⁻¹ = ‖L⁻¹‖² for the upper rows L of _cholesky; x is memory for p numbers."""
+    use_wide_vectors()
+    total = 0.0
+    for k in range(p):  # row k of L⁻¹: x L = eₖ
+        for j in range(k, p):
+            x[j] = 0.0
+        x[k] = 1.0
+        for i in range(k, p):
+            row = L[np.uintp(i)]
+            x[i] /= row[i]
+            share = x[i]
+            total += share * share
+            for j in range(i + 1, p):
+                x[j] -= share * row[j]
+    return total
+
+
+@jit()
+def _self_concordant(
+    decrement: float, noise: float, inverse_trace: float, radius: float, moved: float, margins: Any
+) -> float:
+    """Certificate.bound of problem/certificate.py, for a Hessian whose logits are at most ``moved`` away."""
+    certain = 1.0 - noise * inverse_trace
+    if not certain > 0.5:
+        return np.inf
+    growth = np.exp(moved) / certain
+    root = np.sqrt(inverse_trace * growth)
+    length = np.sqrt(2.0 * decrement * growth) + margins[0] + root * margins[1]
+    q = length * radius * root
+    if not q < 0.95:
+        return np.inf
+    if q < 1e-2:
+        return length * length * (0.5 + q / 6.0 + q * q / 11.0)
+    return length * length * (q + (1.0 - q) * np.log1p(-q)) / (q * q)
+
+
+@jit()
+def _margins(mean: Any, scale: Any, u: Any, d: int, value: float) -> tuple[float, float]:
+    """What rounding may add to the gradient's length: by the logits of W as returned, and by its sums."""
+    logits = abs(u[d])
+    for j in range(d):
+        logits += (2.0 * abs(mean[j]) + 3.0 * scale[j]) * abs(u[j]) / scale[j]
+    curvature = np.sqrt(min(0.25, value))
+    return 2.0 * _EPSILON * curvature * logits, 24.0 * _EPSILON * value * np.sqrt(d + 1.0)
 
 
 @jit()
 def newton(
     X: Any, y: Any, s: Any, weight_sum: float, l2: float, fit_intercept: bool, tol: float, steps: int
-) -> tuple[int, int, Any, float, float, Any, Any]:
-    """Minimise J from zero, the intercept from the log-odds, until (J − J*)/J* ≤ tol by the decrement.
+) -> tuple[int, int, Any, float, Any, Any]:
+    """Minimise J from zero, the intercept from the log-odds, until (J − J*)/J* ≤ tol for certain.
 
     X (n, d) float32 or float64, C-contiguous and finite; y (n,) int8; s (n,) or (0,). Returns how it
-    ended (REACHED …), the steps taken, W (p,), the decrement and the certified bound in nats, and J and
-    ‖∇J‖₂ (steps + 1,) at the start and after each step.
+    ended (REACHED …), the steps taken, W (p,), the certified bound in nats, and J and ‖∇J‖₂ (steps + 1,) at
+    the start and after each step.
     """
     n, d = X.shape
     p = d + 1 if fit_intercept else d
@@ -304,6 +370,7 @@ def newton(
     T = np.empty((n, wide), dtype=np.float32)
     C = np.empty((wide, wide), dtype=np.float32)
     L = np.empty((p, p))
+    spare = np.empty(p)
     z = np.empty(rows)
     step = np.empty(rows)
     residuals = np.zeros(rows)
@@ -315,10 +382,15 @@ def newton(
     u = np.zeros(width)
     if fit_intercept:
         positive = 0.0
+        negative = 0.0
         for i in range(n):
-            positive += y[i] * (s[i] if s.size > 0 else 1.0)
-        u[d] = np.log(positive / (weight_sum - positive))
+            weight = s[i] if s.size > 0 else 1.0
+            positive += y[i] * weight
+            negative += (1 - y[i]) * weight
+        u[d] = np.log(positive / negative)
     z[:] = u[d]
+    at_factor = z.copy()
+    radius = _longest(Z, s)
     g = np.zeros(width)
     direction = np.zeros(width)
     costs = np.empty(steps + 1)
@@ -326,8 +398,12 @@ def newton(
     W = np.zeros(d + 1)
     value = np.inf
     decrement = np.inf
+    bound = np.inf
+    noise = 0.0
     curvature = 0.0
-    have_factor = False
+    stride = 0  # of the rows that the factor is of; 0: there is none
+    precise = False
+    certificates = 0
     status = UNFINISHED
     taken = 0
     while True:
@@ -348,21 +424,51 @@ def newton(
             status = FAILED
             break
         value = new
+        if norms[taken] == 0.0:
+            status = REACHED
+            bound = 0.0
+            break
         before = decrement
-        if have_factor:
+        if stride:
             decrement = _decrement(L, p, g, direction)
         # The last factor is a step old: what it says of the gap is taken with a margin.
         paid = before < _FAR * value and decrement <= _CONTRACTION * before
-        if not have_factor or (_MARGIN * decrement > tol * value and not paid):
-            # Far away half the rows are enough, where they are many.
-            stride = 2 if n >= _MANY * p and not decrement < _FAR * value else 1
-            if not _factor((Z, Z32), (T, C, L), penalty, weight_sum, roots, curvature, stride):
-                status = FAILED
+        while True:
+            if stride == 0 or precise or (_MARGIN * decrement > tol * value and not paid):
+                # Far away half the rows are enough, where they are many.
+                stride = 2 if n >= _MANY * p and not decrement < _FAR * value else 1
+                found, noise = _factor(
+                    (Z, Z32), (T, C, L), penalty, weight_sum, roots, curvature, stride, precise
+                )
+                if not found:
+                    status = FAILED
+                    break
+                at_factor[:] = z
+                decrement = _decrement(L, p, g, direction)
+            if taken == 0 or _MARGIN * decrement > tol * value:
                 break
-            have_factor = True
-            decrement = _decrement(L, p, g, direction)
-        if _MARGIN * decrement <= tol * value:
-            status = REACHED
+            certificates += 1
+            margins = _margins(mean, scale, u, d, value)
+            if stride == 1:
+                moved = 0.0
+                for i in range(n):
+                    moved = max(moved, abs(z[i] - at_factor[i]))
+                inverse_trace = _inverse_trace(L, p, spare)
+                bound = _self_concordant(decrement, noise, inverse_trace, radius, moved, margins)
+            if l2 > 0.0:
+                bound = min(
+                    bound,
+                    _certificate(
+                        Z, g, scale, curvature, l2, d, np.sqrt(min(0.25, value)) * margins[0] + margins[1]
+                    ),
+                )
+            if bound <= tol * (value - bound):
+                status = REACHED
+                break
+            if precise:
+                break
+            precise = True  # a factor of all rows, here, in float64
+        if status != UNFINISHED or certificates > _CERTIFICATES:
             break
         if taken == steps:
             break
@@ -385,12 +491,27 @@ def newton(
         W[j] = u[j] / scale[j]
         intercept -= mean[j] * W[j]
     W[d] = intercept if fit_intercept else 0.0
-    bound = _certificate(Z, g, scale, curvature, l2, d) if l2 > 0.0 else np.inf
-    return status, taken, W, _MARGIN * decrement, bound, costs[: taken + 1], norms[: taken + 1]
+    return status, taken, W, bound, costs[: taken + 1], norms[: taken + 1]
 
 
 @jit()
-def _certificate(Z: Any, g: Any, scale: Any, curvature: float, l2: float, d: int) -> float:
+def _longest(Z: Any, s: Any) -> float:
+    """max ‖ẑ‖ of rows with weight."""
+    use_wide_vectors()
+    longest = 0.0
+    for i in range(Z.shape[0]):
+        if s.size > 0 and (i >= s.size or s[i] == 0.0):
+            continue
+        x = Z[np.uintp(i)]
+        total = 0.0
+        for j in range(x.size):
+            total += x[j] * x[j]
+        longest = max(longest, total)
+    return np.sqrt(longest)
+
+
+@jit()
+def _certificate(Z: Any, g: Any, scale: Any, curvature: float, l2: float, d: int, rounding: float) -> float:
     """The bound of Objective.certified_gap in centred coordinates, where ‖H_wb/H_b‖ ≤ R = max ‖x − mean‖."""
     largest = 0.0
     squared_scale = scale * scale
@@ -404,8 +525,8 @@ def _certificate(Z: Any, g: Any, scale: Any, curvature: float, l2: float, d: int
     norm = 0.0
     for j in range(d):
         norm += g[j] * g[j] * squared_scale[j]
-    norm = np.sqrt(norm)
-    slope = abs(g[d])
+    norm = np.sqrt(norm) + rounding * radius
+    slope = abs(g[d]) + rounding
     if slope >= curvature:
         return np.inf
     tau = -np.log1p(-slope / curvature)

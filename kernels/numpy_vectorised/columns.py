@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_logreg.kernels.numpy_vectorised.dense import backward_dz, curvature, loss, sigmoid
+from accel_logreg.kernels.numpy_vectorised.dense import curvature, loss, residual
 
 Array = NDArray[np.float64]
 
@@ -36,7 +36,7 @@ def combinations(X: Any, dz: Array) -> Array:
 def loss_grad(X: Any, Y: Array, s: Array, w: Array, b: Array) -> tuple[Array, Array]:
     """Σ s ℓ (K,) and Σ s (a − y) x̃ (d + 1, K), x̃ = (x, 1)."""
     z = linear(X, w, b)
-    return np.einsum("ik,ik->k", s, loss(z, Y)), combinations(X, s * backward_dz(sigmoid(z), Y))
+    return np.einsum("ik,ik->k", s, loss(z, Y)), combinations(X, s * residual(z, Y))
 
 
 def hessian_product(X: Any, s: Array, w: Array, b: Array, v: Array, c: Array) -> Array:

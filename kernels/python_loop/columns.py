@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from accel_logreg.kernels.python_loop import dense as python_loop
-from accel_logreg.kernels.python_loop.dense import Vector, backward_dz, curvature, loss, sigmoid
+from accel_logreg.kernels.python_loop.dense import Vector, curvature, loss, residual
 
 Linear = Callable[[Any, Vector, float], float]
 AddScaledRow = Callable[[Vector, float, Any], None]
@@ -37,7 +37,7 @@ def loss_grad(
     for i in range(len(X)):
         for k in range(K):
             z = linear(X[i], w[k], b[k])
-            dz = S[i][k] * backward_dz(sigmoid(z), Y[i][k])
+            dz = S[i][k] * residual(z, Y[i][k])
             J[k] += S[i][k] * loss(z, Y[i][k])
             add_scaled_row(dw[k], dz, X[i])
             db[k] += dz

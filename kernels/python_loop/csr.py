@@ -6,17 +6,16 @@ else is as there. There is no centre to take off: it would fill the zeros.
 
 from __future__ import annotations
 
-from math import fabs
+from math import fabs, sqrt
 
 from accel_logreg.kernels.python_loop import dense as python_loop
 from accel_logreg.kernels.python_loop.dense import (
     Vector,
     backward_db,
-    backward_dz,
     cost,
     curvature,
     loss,
-    sigmoid,
+    residual,
 )
 
 Row = tuple[list[int], Vector]
@@ -48,7 +47,7 @@ def loss_grad(X: Rows, y: Vector, s: Vector, w: Vector, b: float) -> tuple[float
     for i in range(m):
         z = linear(X[i], w, b)
         losses[i] = loss(z, y[i])
-        dz[i] = backward_dz(sigmoid(z), y[i])
+        dz[i] = residual(z, y[i])
     weighted = [s[i] * dz[i] for i in range(m)]
     weight_sum = sum(s)
     dw = [value / weight_sum for value in combination(X, weighted, len(w))]
@@ -76,6 +75,25 @@ def descend(
 ) -> tuple[Vector, float, Vector, Vector]:
     """``steps`` steps of gradient descent on J + l2/2 ‖w‖²: new w and b, cost and ‖gradient‖₂ before each."""
     return python_loop.descend(X, y, s, w, b, alpha, l2, steps, fit_intercept, loss_grad)
+
+
+def longest_row(X: Rows, s: Vector, centre: Vector, scale: Vector) -> float:
+    """max ‖((xᵢ − centre)/scale, 1)‖ of the rows whose weight is above 0: of each the zeros, then what
+    differs.
+    """
+    zeros = 1.0
+    for j in range(len(centre)):
+        zeros += (centre[j] / scale[j]) * (centre[j] / scale[j])
+    longest = 0.0
+    for i in range(len(X)):
+        columns, values = X[i]
+        square = zeros
+        for k in range(len(columns)):
+            j = columns[k]
+            square += (values[k] / scale[j]) * ((values[k] - 2.0 * centre[j]) / scale[j])
+        if s[i] > 0.0 and square > longest:
+            longest = square
+    return sqrt(longest)
 
 
 def largest_entry(X: Rows) -> float:

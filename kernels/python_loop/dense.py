@@ -52,6 +52,14 @@ def backward_dz(a: float, y: float) -> float:
     return a - y
 
 
+def residual(z: float, y: float) -> float:
+    """``backward_dz`` from z instead of a, for y of 0 or 1: for y = 1 it is −sigmoid(−z).
+
+    The same number, but where a rounds to 1, a − 1 would be 0: then 1 − a is what counts.
+    """
+    return -sigmoid(-z) if y == 1.0 else sigmoid(z)
+
+
 def backward_dw(X: Rows, dz: Vector, s: Vector) -> Vector:
     """∂J/∂wⱼ = Σᵢ sᵢ xᵢⱼ dzᵢ / Σ sᵢ."""
     assert len(X) == len(dz) == len(s)
@@ -110,7 +118,7 @@ def loss_grad(X: Rows, y: Vector, s: Vector, w: Vector, b: float) -> tuple[float
     for i in range(m):
         z = linear(X[i], w, b)
         losses[i] = loss(z, y[i])
-        dz[i] = backward_dz(sigmoid(z), y[i])
+        dz[i] = residual(z, y[i])
     return cost(losses, s), backward_dw(X, dz, s), backward_db(dz, s)
 
 
@@ -225,6 +233,19 @@ def largest_entry(X: Rows) -> float:
             if fabs(value) > largest:
                 largest = fabs(value)
     return largest
+
+
+def longest_row(X: Rows, s: Vector, centre: Vector, scale: Vector) -> float:
+    """max ‖((xᵢ − centre)/scale, 1)‖ of the rows whose weight is above 0."""
+    longest = 0.0
+    for i in range(len(X)):
+        square = 1.0
+        for j in range(len(centre)):
+            entry = (X[i][j] - centre[j]) / scale[j]
+            square += entry * entry
+        if s[i] > 0.0 and square > longest:
+            longest = square
+    return sqrt(longest)
 
 
 def dot_zip(a: Vector, b: Vector) -> float:

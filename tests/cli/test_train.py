@@ -38,6 +38,7 @@ def test_train_is_the_library(table: Path, model: Path, tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:gradient-descent stopped")
 def test_train_by_gradient_descent_in_float32(table: Path, tmp_path: Path) -> None:
     path = tmp_path / "model.json"
     options = ("--solver", "gradient-descent", "--learning-rate", 0.5, "--max-iter", 50, "--dtype", "float32")

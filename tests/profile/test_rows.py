@@ -48,6 +48,7 @@ def ask_everything(engine: Engine, rows: Any, rng: np.random.Generator) -> dict[
         "descend": np.concatenate([descent.W, descent.costs]),
         "small_fit": np.zeros(0) if run is None else run.W,
         "largest_entry": np.array(rows.largest_entry()),
+        "longest_row": np.array(rows.longest_row(centre, scale)),
         "hessian": rows.hessian(W, centre, scale),
         "hessian of some": rows.hessian(W, centre, scale, sample=picked, precision="float64"),
         "low_precision_hessian": np.array(rows.low_precision_hessian(W, centre, scale) is None),

@@ -207,7 +207,7 @@ SMALL = varied({
     "collinear to 1e-3": (collinear(1e-3), ("C=1e6",)),
     "collinear to 1e-6": (collinear(1e-6), ("C=1e6", "C=inf")),
     "collinear to 1e-6 among thirty": (collinear_among_thirty, ("C=1e6", "C=inf")),
-    "quasi-separable": (quasi_separable, ("C=1e6", "C=inf")),
+    "quasi-separable": (quasi_separable, ("C=1e6",)),
     "separable": (separable, ("", "C=1e6", "no intercept, C=1e6")),
     "nearly separable": (nearly_separable, ("", "C=1e6", "C=inf")),
     "two positives": (two_positives, ("C=1e6",)),

@@ -127,6 +127,12 @@ class NumbaCsrRows(Rows, AmongRows):
         self._count(1)
         return largest
 
+    def longest_row(self, centre: Float64, scale: Float64) -> float:
+        order = self._order[:-1]
+        X = Csr(self._data, self._indices, self._indptr, (self.n_rows, self.n_features))
+        self._count(1)
+        return X.longest_row(self._s, centre[order], scale[order])
+
     def hessian(
         self,
         W: Float64,

@@ -27,6 +27,7 @@ class NumbaRows(Rows, AmongRows):
         self.X = read_only(X)
         # An eighth of the traffic that float64 labels would cost.
         self._y = read_only(y.astype(np.int8, copy=False))
+        self._longest_at: tuple[Float64, Float64, float] | None = None
         self._s = read_only(np.empty(0) if sample_weight is None else np.ascontiguousarray(sample_weight))
 
     def loss_grad(self, W: Float64) -> tuple[float, Float64]:
@@ -77,8 +78,7 @@ class NumbaRows(Rows, AmongRows):
         if status != small.REACHED:
             return None
         self._count(taken + 2)
-        W, decrement, bound, costs, norms = run
-        return SmallFit(W, costs, norms, decrement, bound)
+        return SmallFit(*run)
 
     def around(self, y: Labels, sample_weight: Float64 | None) -> NumbaRows:
         """Rows of another problem over the same X."""
@@ -119,7 +119,8 @@ class NumbaRows(Rows, AmongRows):
         least, most = tuning.TILE_ROWS
         rows_a_tile = min(m, max(least, min(most, tuning.TILE_BYTES // (width * dtype.itemsize))))
         tiles = np.zeros((chunks, rows_a_tile, width), dtype=dtype)
-        H: Float64 = second.hessian(
+        H: Float64
+        H, longest = second.hessian(
             self.X,
             self._s,
             read_only(rows),
@@ -131,7 +132,16 @@ class NumbaRows(Rows, AmongRows):
             tiles,
         )
         self._count(m / self.n_rows)
+        if sample is None:
+            self._longest_at = centre, scale, longest
         return H
+
+    def longest_row(self, centre: Float64, scale: Float64) -> float:
+        """What the last Hessian of all rows found on its way, in these coordinates."""
+        at = self._longest_at
+        if at is None or at[0] is not centre or at[1] is not scale:
+            return super().longest_row(centre, scale)
+        return float(at[2])
 
     def low_precision_hessian(
         self, W: Float64, centre: Float64, scale: Float64, *, sample: RowSample | None = None

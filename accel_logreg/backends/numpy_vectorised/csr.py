@@ -43,6 +43,10 @@ class NumpyCsrRows(NumpyRows):
         self._count(2)
         return largest
 
+    def longest_row(self, centre: Float64, scale: Float64) -> float:
+        self._count(1)
+        return float(self._X.longest_row(self._s, centre, scale))
+
     def hessian(
         self,
         W: Float64,

@@ -77,6 +77,14 @@ class NumpyRows(Rows, AmongRows):
         self._count(2)
         return largest
 
+    def longest_row(self, centre: Float64, scale: Float64) -> float:
+        longest = 0.0
+        for rows, X in self.blocks():
+            squares = np.square((X - centre) / scale).sum(axis=1)
+            longest = max(longest, float(squares.max(where=self._s[rows] > 0.0, initial=0.0)))
+        self._count(1)
+        return float(np.sqrt(longest + 1.0))
+
     def hessian(
         self,
         W: Float64,

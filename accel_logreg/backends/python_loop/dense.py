@@ -57,6 +57,10 @@ class ListRows(Rows, AmongRows):
         self._count(1)
         return largest
 
+    def longest_row(self, centre: Float64, scale: Float64) -> float:
+        self._count(1)
+        return float(self.kernels.longest_row(self.X, self._s, centre.tolist(), scale.tolist()))
+
     def hessian(
         self,
         W: Float64,

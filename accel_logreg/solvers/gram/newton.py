@@ -36,6 +36,7 @@ _FAR = 0.99  # share of the rows' squared length that comes from a centre elsewh
 _HIDDEN = 1e-12  # share of J that rounding hides
 _LOOSE = 1e-9  # tol from which inner products may be rounded to float32
 _FLOAT32 = float(np.finfo(np.float32).eps)
+_EPSILON = float(np.finfo(np.float64).eps)
 _NORMAL = 1e-30, 1e30  # squared lengths in which float32 neither under- nor overflows
 _SMALL = 1e-2  # of I in B = I + RKR (space.py): how large its rounding may be
 
@@ -49,6 +50,7 @@ class _Candidate:
     norm: float
     gap: float
     kind: GapKind
+    hidden: float  # nats that rounding of W may cost
 
 
 class _Fit:
@@ -61,7 +63,7 @@ class _Fit:
         self.report = report
         self._W, self._c0 = np.zeros(problem.size), 0.0  # at the space's anchor
         self.history = History()
-        self.n_iter = 0
+        self.n_iter, self.warm = 0, False
 
     @property
     def reads(self) -> float:
@@ -73,7 +75,7 @@ class _Fit:
         if warm is not None and warm[:-1].any():
             further = self.space.from_logits(self.problem.rows.logits(warm))
             if further.cost < point.cost:
-                point = further
+                point, self.warm = further, True
         self._append(point)
         return point
 
@@ -88,7 +90,9 @@ class _Fit:
             gap = relative_gap(bound, point.cost)
             self.report(f"newton-gram: iteration {self.n_iter}, cost {point.cost:.9g}, gap {gap:.2g}")
             settled = point.cost >= (1.0 - _HIDDEN) * cost and bound > 0.5 * before
-            if self.n_iter >= max_iter or (step is None and (gap <= tol or settled)):
+            # The trivial point may be near enough, but says nothing of the order of predictions.
+            ended = (gap <= tol or settled) and (self.n_iter > 0 or self.warm or not point.r.any())
+            if self.n_iter >= max_iter or (step is None and ended):
                 return point
             cost = point.cost
             further = space.search(point, step or space.newton(point))
@@ -111,18 +115,23 @@ class _Fit:
         in_K = (n + p) * space.radius * float(np.abs(point.a) @ space.lengths)
         in_X = p * (space.radius + float(length(centre))) * float(length(W[:-1]))
         slope = float(gradient[-1])
-        drift = space.epsilon * in_K + float(np.finfo(np.float64).eps) * in_X
-        bound = space.bound(point, float(length(gradient[:-1] - centre * slope)), slope, drift)
+        logits = abs(float(W[-1])) + float(2.0 * np.abs(centre) @ np.abs(W[:-1]))
+        logits += 3.0 * space.radius * float(length(W[:-1]))
+        rounding = _EPSILON * (min(0.25, value) * logits + 8.0 * value)  # as in problem/certificate.py
+        hidden = 0.5 * min(0.25, value) * (_EPSILON * logits) ** 2
+        drift = space.epsilon * in_K + _EPSILON * in_X
+        norm = float(length(gradient[:-1] - centre * slope)) + rounding * space.radius
+        bound = space.bound(point, norm, abs(slope) + rounding, drift)
         gap = relative_gap(bound, value)
         self.report(f"newton-gram: verified, cost {value:.9g}, gap {gap:.2g}, {self.reads:g} reads")
-        return _Candidate(W, value, self.problem.gradient_norm(gradient), gap, GapKind.CERTIFIED)
+        return _Candidate(W, value, self.problem.gradient_norm(gradient), gap, GapKind.CERTIFIED, hidden)
 
     def refine(self, point: Point, candidate: _Candidate) -> tuple[Point, Step, _Candidate]:
         """The point with the logits that W has, Newton's step there, and its decrement if that says more."""
         point = self.space.at_logits(point, self.problem.rows.logits(candidate.W))
         self._W, self._c0 = candidate.W, point.c0
         step = self.space.newton(point)
-        estimated = relative_gap(step.decrement, candidate.value)
+        estimated = relative_gap(1.5 * step.decrement + candidate.hidden, candidate.value)
         if estimated < candidate.gap:
             candidate = replace(candidate, gap=estimated, kind=GapKind.ESTIMATED)
         return point, step, candidate
@@ -189,7 +198,12 @@ def _fit(
     # The mean of K is ‖mean row − c‖², which for a far centre drowns what the rows differ by.
     if problem.fit_intercept and K.mean() > _FAR * K.diagonal().mean():
         centre = among.combination(np.full(n, 1.0 / n))
-        K = among.gram(centre, precise=precise)
+        if problem.sparse:  # whose zeros a centre would fill
+            means = K.mean(axis=0)
+            K -= means
+            K -= (means - means.mean())[:, np.newaxis]
+        else:
+            K = among.gram(centre, precise=precise)
     if not precise:
         lengths = K.diagonal()
         share = 1.0 / n if targets.s is None else float(targets.s.max() / targets.s.sum())

@@ -21,10 +21,11 @@ struct Gradient {
 
     static __device__ __forceinline__ double row_factor(const double* dot, double y, double s, double& loss)
     {
-        const double z = dot[0];
-        const double e = exp(-fabs(z));
-        loss += s * (fmax(z, 0.0) - y * z + log1p(e));
-        return s * ((z >= 0.0 ? 1.0 : e) / (1.0 + e) - y);
+        const double sign = 1.0 - 2.0 * y;
+        const double m = sign * dot[0];  // minus the margin: no digit of a − y is lost where a rounds to 1
+        const double e = exp(-fabs(m));
+        loss += s * (fmax(m, 0.0) + log1p(e));
+        return s * sign * (m >= 0.0 ? 1.0 : e) / (1.0 + e);
     }
 };
 

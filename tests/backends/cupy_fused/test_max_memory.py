@@ -32,13 +32,13 @@ def correlated(rng: np.random.Generator, n: int, d: int, dtype: Any) -> tuple[An
 def test_a_fit_that_streams_takes_few_reads(
     played_engine: PlayedCupyBackend, dtype: Any, rng: np.random.Generator
 ) -> None:
-    """Nested samples first, then all rows: samples, scales and the Hessian included, four reads and a bit."""
+    """Nested samples first, then all rows: scales, Hessian and proof included, five reads and a bit."""
     X, y = correlated(rng, 40_000, 2, dtype)
     model = LogisticRegression(backend="cupy", solver="newton", max_memory=X.nbytes // 2).fit(X, y)
     assert played_engine._device.most <= X.nbytes // 2
     assert played_engine._device.idle
     assert model.gap_ <= 1e-8
-    assert model.history_["reads"][-1] <= 4.5
+    assert model.history_["reads"][-1] <= 5.5
     reference = LogisticRegression(backend="numpy", tol=1e-12).fit(X, y)
     np.testing.assert_allclose(model.coef_, reference.coef_, rtol=1e-3)
     assert _cost(model, X, y) <= _cost(reference, X, y) * (1 + 1e-8)
@@ -165,7 +165,7 @@ def test_a_fit_that_streams_on_the_device(gpu: Engine, dtype: Any, rng: np.rando
     model = LogisticRegression(backend="cupy", solver="newton", max_memory=most).fit(X, y)
     resident = LogisticRegression(backend="cupy", solver="newton").fit(X, y)
     assert model.gap_ <= 1e-8
-    assert model.history_["reads"][-1] < 6
+    assert model.history_["reads"][-1] < 7
     np.testing.assert_allclose(model.coef_, resident.coef_, rtol=0, atol=2e-4 * np.abs(resident.coef_).max())
 
 

@@ -216,7 +216,7 @@ def test_a_fit_goes_by_them(dtype: Any, asked: dict[str, list[Any]], rng: np.ran
     assert_promise_kept(Problem(X.astype(np.float64), y), model)
     assert asked["low_precision_hessian"]
     assert None not in asked["low_precision_hessian"]
-    assert not asked["hessian"]
+    assert len(asked["hessian"]) <= 2  # the proof
 
 
 def test_a_fit_to_nearly_collinear_columns_does_not(

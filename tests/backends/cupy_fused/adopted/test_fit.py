@@ -19,6 +19,7 @@ EVERY_SOLVER = ["newton", "newton-cg", "newton-gram", "lbfgs", "gradient-descent
 
 @pytest.mark.usefixtures("played_engine")
 @pytest.mark.parametrize("solver", EVERY_SOLVER)
+@pytest.mark.filterwarnings("ignore:gradient-descent stopped")
 def test_the_answer_is_that_of_x_on_the_host_to_the_bit(X: Any, y: Any, solver: str) -> None:
     parameters = {"solver": solver, "max_iter": 5 if solver == "gradient-descent" else None}
     s = np.where(y, 2.0, 0.5)

@@ -1,0 +1,171 @@
+"""The bound by the exact Hessian: never below the true gap, near it, and none where there is no optimum."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression as ScikitLearn
+from sklearn.preprocessing import scale
+
+from accel_logreg import LogisticRegression, certified_gap
+from accel_logreg.interface.arrays import Csr
+from accel_logreg.interface.engine import Engine
+from accel_logreg.problem.certificate import Certificate, self_concordant_bound
+from accel_logreg.problem.coordinates import standardised
+from accel_logreg.problem.objective import Objective
+from bench.gap_study.evaluator import Problem
+
+EVALUATED = 1e-17  # nats: what the evaluator itself cannot tell
+
+
+def placed(problem: Problem, engine: Engine) -> Objective:
+    X = problem.X
+    if sparse.issparse(X):
+        X = Csr(X.data, X.indices, X.indptr, X.shape)
+    rows = engine.place(X, problem.y.astype(float), problem.s)
+    return Objective(rows, l2=float(problem.l2), fit_intercept=problem.fit_intercept)
+
+
+def ratios(
+    problem: Problem, engine: Engine, distance: float, seed: int, faulty: Any = lambda found: found
+) -> list[float]:
+    """True gap over bound: by a Hessian made there, and by one made a little way off."""
+    seen = standardised(placed(problem, engine))
+    w, b, _ = problem.optimum
+    best = seen.coordinates(np.append(w, b).astype(float))
+    move = np.random.default_rng(seed).standard_normal(best.size)
+    if not problem.fit_intercept:
+        move[-1] = 0.0
+    U = best + distance * move
+    W = seen.original(U)
+    true = float(problem.cost(W[:-1], W[-1]) - problem.best)
+    value, gradient = seen.value_grad(U)
+    found = []
+    for at in (U, U + 0.3 * distance * move[::-1] * (np.arange(best.size) < best.size - 1)):
+        bound = faulty(seen.certificate(at)).bound(U, gradient, seen.rounding(U, value))
+        found.append((true - EVALUATED) / bound if bound > 0.0 else math.inf)
+    return found
+
+
+def drawn(seed: int, n: int, d: int, C: float, kind: str, *, fit_intercept: bool = True) -> Problem:
+    random = np.random.default_rng(seed)
+    X = random.standard_normal((n, d)) * 10.0 ** random.uniform(-2, 2, d) + random.uniform(-3, 3, d)
+    y = (random.random(n) < 1 / (1 + np.exp(-(X[:, 0] - X[:, 0].mean()) / X[:, 0].std()))).astype(int)
+    y[: 2 * d + 4] = np.arange(2 * d + 4) % 2  # both labels among the first rows: not separated
+    X[1 : 2 * d + 4 : 2] = X[0 : 2 * d + 4 : 2]
+    s = 10.0 ** random.uniform(-1, 1, n) if kind == "weights" else None
+    return Problem(sparse.csr_matrix(X) if kind == "CSR" else X, y, s, C, fit_intercept)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    seed=st.integers(0, 10_000),
+    n=st.integers(40, 120),
+    d=st.integers(1, 8),
+    C=st.sampled_from([1e-2, 1.0, 1e4, math.inf]),
+    kind=st.sampled_from(["dense", "weights", "CSR"]),
+    distance=st.sampled_from([1e-5, 1e-4, 1e-2]),
+    fit_intercept=st.booleans(),
+)
+def test_never_below_the_true_gap(
+    backend: Engine, seed: int, n: int, d: int, C: float, kind: str, distance: float, fit_intercept: bool
+) -> None:
+    problem = drawn(seed, n, d, C, kind, fit_intercept=fit_intercept)
+    for ratio in ratios(problem, backend, distance, seed):
+        assert ratio <= 1.0 + 1e-6
+
+
+def test_near_the_true_gap(backend: Engine) -> None:
+    for seed in range(5):
+        for ratio in ratios(drawn(seed, 100, 4, math.inf, "dense"), backend, 1e-4, seed):
+            assert ratio > 0.5
+
+
+class _Faulty(Certificate):
+    """As another, but for what is changed."""
+
+    def __init__(self, found: Certificate, **changed: Any) -> None:
+        self.__dict__.update(vars(found), **changed)
+
+
+@pytest.mark.parametrize("fault", ["no growth", "curvature too large", "a gradient without its intercept"])
+def test_planted_faults_are_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The property test above is able to fail: each of these makes the bound too low somewhere."""
+    from accel_logreg.backends import load_backend
+
+    def faulty(found: Certificate) -> Certificate:
+        if fault == "curvature too large":
+            return _Faulty(found, _L=found._L * 1.1)
+        if fault == "a gradient without its intercept":
+            changed = _Faulty(found)
+            monkeypatch.setattr(
+                _Faulty,
+                "decrement",
+                lambda self, g: Certificate.decrement(self, g * np.r_[g[:-1] * 0 + 1, 0]),
+            )
+            return changed
+        monkeypatch.setattr(_Faulty, "_distance", lambda _self, _U: 0.0)
+        return _Faulty(found, _radius=1e-9)
+
+    worst = 0.0
+    for seed in range(40):
+        problem = drawn(seed, 60, 3, math.inf, "dense")
+        worst = max(worst, *ratios(problem, load_backend("numpy"), 0.05, seed, faulty))
+    assert worst > 1.0 + 1e-6
+
+
+def test_the_bound_and_its_series() -> None:
+    assert self_concordant_bound(1e-3, 1.0) == pytest.approx(0.5e-6 * (1 + 1e-3 / 3), rel=1e-6)
+    at_switch = [self_concordant_bound(q, 1.0) for q in (0.00999999, 0.01000001)]
+    assert at_switch[0] == pytest.approx(at_switch[1], rel=1e-5)
+    assert self_concordant_bound(0.5, 1.0) == pytest.approx(0.5 + 0.5 * math.log(0.5))
+    assert self_concordant_bound(1.0, 1.0) == math.inf
+
+
+def test_none_where_there_is_no_optimum(backend: Engine) -> None:
+    X, y = np.repeat([[0.0], [0.0], [1.0]], [15, 5, 12], axis=0), np.repeat([0, 1, 1], [15, 5, 12])
+    seen = standardised(placed(Problem(X, y, C=math.inf), backend))
+    for slope in (1.0, 5.0, 15.0, 25.0):
+        U = seen.coordinates(np.array([slope, -1.0986122886681098]))
+        value, gradient = seen.value_grad(U)
+        assert seen.certificate(U).bound(U, gradient, seen.rounding(U, value)) == math.inf
+
+
+@pytest.mark.parametrize("C", [1.0, 100.0, math.inf])
+@pytest.mark.parametrize("layout", [np.asarray, sparse.csr_matrix])
+def test_anybodys_answer_is_judged(C: float, layout: Any) -> None:
+    X, y = load_breast_cancer(return_X_y=True)
+    X = scale(X)[:, :8]
+    theirs = ScikitLearn(C=C if math.isfinite(C) else 1e12, tol=1e-6, max_iter=1000).fit(X, y)
+    judged = certified_gap(layout(X), y, theirs.coef_, theirs.intercept_, C=C)
+    true = Problem(X, y, C=C).excess(theirs.coef_[0], theirs.intercept_[0])
+    assert true <= judged <= 2 * true + 1e-13
+    ours = LogisticRegression(C=C).fit(X, y)
+    assert certified_gap(X, y, ours.coef_, ours.intercept_, C=C) <= 1e-8
+    far = certified_gap(layout(X), y, 0 * theirs.coef_, 0.0, C=C)  # J* itself says how far that is
+    assert far == pytest.approx(Problem(X, y, C=C).excess(0 * theirs.coef_[0], 0.0), rel=1e-5)
+
+
+def test_judging_takes_weights_names_and_bad_input() -> None:
+    X, y = load_breast_cancer(return_X_y=True)
+    X, s = scale(X), np.random.default_rng(0).random(len(y))
+    model = LogisticRegression().fit(X, y, s)
+    names = np.array(["benign", "malignant"])[y]
+    assert certified_gap(X, names, model.coef_, model.intercept_, C=1.0, sample_weight=s) <= 1e-8
+    assert certified_gap(X, y, model.coef_[0], model.intercept_[0], C=1.0) > 1e-6
+    without = LogisticRegression(fit_intercept=False).fit(X, y)
+    assert certified_gap(X, y, without.coef_, without.intercept_, C=1.0, fit_intercept=False) <= 1e-8
+    with pytest.raises(ValueError, match=r"coef has 5 entries and X 30 columns"):
+        certified_gap(X, y, np.zeros(5), 0.0, C=1.0)
+    with pytest.raises(ValueError, match=r"coef holds NaN or infinity"):
+        certified_gap(X, y, np.full(30, np.nan), 0.0, C=1.0)
+    with pytest.raises(ValueError, match=r"C=-1"):
+        certified_gap(X, y, np.zeros(30), 0.0, C=-1)
+    assert certified_gap([[0.0], [1.0]], [0, 1], [3.0], -1.5, C=math.inf) == math.inf
