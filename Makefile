@@ -4,9 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-# A process a core, where threads that wait must not spin: the other process needs the core. BLAS takes one
-# thread, unless a test asks for more.
-PYTEST := OMP_WAIT_POLICY=passive OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest \
+# A process a core, and one thread for BLAS, unless a test asks for more: BLAS's threads spin while they wait.
+PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest \
 	--numprocesses auto --maxprocesses 4 --dist worksteal --durations 10
 
 .PHONY: help demo test quick style lint bench peers gpu clean

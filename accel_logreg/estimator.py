@@ -149,8 +149,8 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         warning names the columns. Collinear and constant columns are no reason: they get the shortest
         coefficients.
     ConvergenceWarning
-        ``gap_`` is above ``tol``; the message gives both and a remedy. Gradient descent makes the steps that it is
-        asked for, and says so wherever they end above.
+        ``gap_`` is above ``tol``; the message gives both, and a remedy. Gradient descent makes the steps that
+        it is asked for, and says so wherever they end above.
 
     Raises
     ------

@@ -18,6 +18,7 @@ from accel_logreg.interface.engine import Engine
 # Of host X: NumPy reads float32 at a fraction of what a bus carries, as it widens it first. Reckoned, not
 # measured.
 WORTH_THE_BUS = 64 << 20
+FEW_ENTRIES = 1 << 16  # of X, which no engine's threads and no BLAS's share out: no bound is set
 
 
 class LinearPrediction:
@@ -71,6 +72,8 @@ class LinearPrediction:
             return scores
         checked = check_prediction_data(self, X)
         engine = self._prediction_engine(checked)
+        if (checked.data.size if isinstance(checked, Csr) else checked.size) <= FEW_ENTRIES:
+            return HostScores(engine.logits(checked, W))
         with engine.threads(self.n_threads):
             return HostScores(engine.logits(checked, W))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
-import numba
 import numpy as np
 import pyarrow
 import pytest
@@ -18,6 +17,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from accel_logreg import DivergenceError, LogisticRegression
 from accel_logreg.backends import load_backend
+from accel_logreg.backends.numba_jit.sharing import threads_now
 from accel_logreg.interface.engine import Engine
 
 # The lesson's steps are made as they were asked for; how far from the optimum they end is a warning.
@@ -270,21 +270,21 @@ def test_threads_are_bounded_inside_fit_and_given_back(monkeypatch: pytest.Monke
 
     def spy(self: Any, W: Any) -> Any:
         blas = {info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"}
-        seen.append((numba.get_num_threads(), blas))
+        seen.append((threads_now(), blas))
         return original(self, W)
 
-    before = numba.get_num_threads(), threadpool_info()
+    before = threads_now(), threadpool_info()
     assert {info["num_threads"] for info in before[1] if info["user_api"] == "blas"} == {2}
     monkeypatch.setattr(rows_type, "loss_grad", spy)
     LogisticRegression(backend="numba", solver="lbfgs", n_threads=1).fit(X, y)
     assert set(map(str, seen)) == {str((1, {1}))}
-    assert (numba.get_num_threads(), threadpool_info()) == before
+    assert (threads_now(), threadpool_info()) == before
     LogisticRegression(backend="numba", solver="lbfgs", n_threads=10_000).fit(X, y)
-    assert seen[-1][0] == numba.config.NUMBA_NUM_THREADS
+    assert seen[-1][0] == engine.n_threads(None)
     monkeypatch.setattr(rows_type, "loss_grad", None)
     with pytest.raises(TypeError):
         LogisticRegression(backend="numba", solver="lbfgs", n_threads=1).fit(X, y)
-    assert (numba.get_num_threads(), threadpool_info()) == before
+    assert (threads_now(), threadpool_info()) == before
 
 
 def test_answers_do_not_depend_on_threads_beyond_rounding() -> None:

@@ -1,11 +1,17 @@
-"""How many threads BLAS takes: bounded around a fit, and given back."""
+"""How many threads BLAS takes: bounded around fits, and given back when the last of several has ended."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
 
 from threadpoolctl import ThreadpoolController
+
+_lock = threading.Lock()
+_inside = 0
+_bound = ExitStack()
 
 
 def blas_threads_now() -> int:
@@ -20,7 +26,25 @@ def _thread_pools() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def blas_threads(n_threads: int | None) -> AbstractContextManager[object]:
-    """Bound BLAS to ``n_threads`` (None leaves it alone) and restore it on exit."""
-    limiter: AbstractContextManager[object] = _thread_pools().limit(limits=n_threads, user_api="blas")
-    return limiter
+@contextmanager
+def blas_threads(n_threads: int | None) -> Iterator[None]:
+    """Bound BLAS to ``n_threads``; None leaves it alone.
+
+    BLAS has one setting for the whole process: of fits in several threads at once the first sets it, and the
+    last gives back what was there before.
+    """
+    global _inside
+    if n_threads is None:
+        yield
+        return
+    with _lock:
+        if _inside == 0:
+            _bound.enter_context(_thread_pools().limit(limits=n_threads, user_api="blas"))
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if _inside == 0:
+                _bound.close()

@@ -167,7 +167,7 @@ def cache_findings() -> Iterator[Finding]:
 def _numba_cache() -> str | None:
     from accel_logreg.kernels.numba_jit import reductions as numba_reductions
 
-    folder: str | None = numba_reductions.array_sum.stats.cache_path
+    folder: str | None = numba_reductions.sum_of.stats.cache_path
     return folder
 
 

@@ -120,7 +120,7 @@ class _Version:
 
     name: str
     engine: str
-    dot: Callable[[Any, Any], Any]
+    dot: Callable[..., Any]
     of_lists: bool = False
     more: tuple[int, ...] = ()
 

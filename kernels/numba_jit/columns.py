@@ -17,7 +17,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import prange
 
 from accel_logreg.kernels.numba_jit.blocks.panels import PANEL, add_panel, panel_dots
 from accel_logreg.kernels.numba_jit.blocks.row_groups import GROUP
@@ -174,25 +173,43 @@ def _product_chunk(
                     add_panel(x, i, d, z, g, None, None)
 
 
-@jit(parallel=True)
-def loss_grad(X: Any, Y: Any, s: Any, shared: bool, W: Any, K: int, rows: int, partials: Any) -> None:
+@jit()
+def gradient_part(
+    chunk: int,
+    chunks: int,
+    X: Any,
+    Y: Any,
+    s: Any,
+    shared: bool,
+    W: Any,
+    K: int,
+    rows: int,
+    partials: Any,
+) -> None:
     """partials[chunk] (panels, d + 2, 8) ← every panel's gradient sums, and its losses last.
 
     X (n, d) C-contiguous and finite; Y (n K,) and s, laid out as above: (n K,), (n,) where ``shared``, or
     (0,) for weights of one.
     """
     n = X.shape[0]
-    chunks = partials.shape[0]
-    for chunk in prange(chunks):
-        start, stop = chunk * n // chunks, (chunk + 1) * n // chunks
-        _gradient_chunk(X, Y, s, shared, W, K, rows, start, stop, partials[chunk])
+    start, stop = chunk * n // chunks, (chunk + 1) * n // chunks
+    _gradient_chunk(X, Y, s, shared, W, K, rows, start, stop, partials[chunk])
 
 
-@jit(parallel=True)
-def hessian_product(X: Any, s: Any, shared: bool, W: Any, V: Any, K: int, rows: int, partials: Any) -> None:
+@jit()
+def product_part(
+    chunk: int,
+    chunks: int,
+    X: Any,
+    s: Any,
+    shared: bool,
+    W: Any,
+    V: Any,
+    K: int,
+    rows: int,
+    partials: Any,
+) -> None:
     """partials[chunk] (panels, d + 1, 8) ← every panel's Hessian product sums, in one read of X."""
     n = X.shape[0]
-    chunks = partials.shape[0]
-    for chunk in prange(chunks):
-        start, stop = chunk * n // chunks, (chunk + 1) * n // chunks
-        _product_chunk(X, s, shared, W, V, K, rows, start, stop, partials[chunk])
+    start, stop = chunk * n // chunks, (chunk + 1) * n // chunks
+    _product_chunk(X, s, shared, W, V, K, rows, start, stop, partials[chunk])

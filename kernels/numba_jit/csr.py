@@ -30,7 +30,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import prange
 
 from accel_logreg.kernels.numba_jit.blas import add_outer_products
 from accel_logreg.kernels.numba_jit.blocks.csr_rows import SLACK, add_row, row_dot
@@ -38,6 +37,7 @@ from accel_logreg.kernels.numba_jit.compile import jit
 from accel_logreg.kernels.numba_jit.dense import step_down, sum_chunks
 from accel_logreg.kernels.numba_jit.link import exp_negative, link, root_curvature
 from accel_logreg.kernels.numba_jit.llvm import use_wide_vectors
+from accel_logreg.kernels.numba_jit.threads import share
 from accel_logreg.kernels.numba_jit.tuning import CSR_BLOCK_ENTRIES, CSR_BLOCK_ROWS
 
 
@@ -171,7 +171,26 @@ def _logits_chunk(x: Any, w: Any, b: float, start: int, stop: int, z: Any) -> No
         _dots(x, w, b, first, min(CSR_BLOCK_ROWS, stop - first), z[first:])
 
 
-@jit(parallel=True)
+@jit()
+def _gradient_part(
+    chunk: int,
+    _chunks: int,
+    data: Any,
+    indices: Any,
+    indptr: Any,
+    y: Any,
+    s: Any,
+    W: Any,
+    bounds: Any,
+    sh: Any,
+    partials: Any,
+) -> None:
+    g, d = partials[chunk], W.size - 1
+    g[:] = 0.0
+    x = (data, indices, indptr)
+    g[d + 1], g[d] = _gradient_chunk(x, y, s, W, W[d], bounds[chunk], bounds[chunk + 1], g, sh)
+
+
 def loss_grad(
     data: Any, indices: Any, indptr: Any, y: Any, s: Any, weight_sum: float, W: Any, bounds: Any, sh: Any
 ) -> Any:
@@ -181,51 +200,71 @@ def loss_grad(
     y (n,) int8; s (n,) float64, or (0,) for weights of one; W (p,) float64; bounds (chunks + 1,) int64,
     rising from 0 to n; sh (n,) float64. Returns (p + 1,) float64: the gradient, then the loss.
     """
-    d = W.size - 1
-    partials = np.empty((bounds.size - 1, d + 2))
-    for chunk in prange(bounds.size - 1):
-        x, g = (data, indices, indptr), partials[chunk]
-        g[:] = 0.0
-        g[d + 1], g[d] = _gradient_chunk(x, y, s, W, W[d], bounds[chunk], bounds[chunk + 1], g, sh)
+    partials = np.empty((bounds.size - 1, W.size + 1))
+    share(len(partials), _gradient_part, data, indices, indptr, y, s, W, bounds, sh, partials)
     return sum_chunks(partials, weight_sum)
 
 
-@jit(parallel=True)
+@jit()
+def _product_part(
+    chunk: int,
+    _chunks: int,
+    data: Any,
+    indices: Any,
+    indptr: Any,
+    sh: Any,
+    V: Any,
+    bounds: Any,
+    partials: Any,
+) -> None:
+    g, d = partials[chunk], V.size - 1
+    g[:] = 0.0
+    g[d] = _product_chunk((data, indices, indptr), sh, V, V[d], bounds[chunk], bounds[chunk + 1], g)
+
+
 def hessian_product(
     data: Any, indices: Any, indptr: Any, sh: Any, weight_sum: float, V: Any, bounds: Any
 ) -> Any:
     """The Hessian of the mean loss times V, (p,) float64, in one read, with the sh that loss_grad left."""
-    d = V.size - 1
-    partials = np.empty((bounds.size - 1, d + 1))
-    for chunk in prange(bounds.size - 1):
-        x, g = (data, indices, indptr), partials[chunk]
-        g[:] = 0.0
-        g[d] = _product_chunk(x, sh, V, V[d], bounds[chunk], bounds[chunk + 1], g)
+    partials = np.empty((bounds.size - 1, V.size))
+    share(len(partials), _product_part, data, indices, indptr, sh, V, bounds, partials)
     return sum_chunks(partials, weight_sum)
 
 
-@jit(parallel=True)
+@jit()
+def _sums_part(
+    chunk: int,
+    _chunks: int,
+    data: Any,
+    indices: Any,
+    indptr: Any,
+    a: Any,
+    squared: bool,
+    bounds: Any,
+    partials: Any,
+) -> None:
+    g = partials[chunk]
+    last = 0.0
+    for row in range(bounds[chunk], bounds[chunk + 1]):
+        r = a[np.uintp(row)]
+        last += r
+        lo, hi = indptr[np.uintp(row)], indptr[np.uintp(row + 1)]
+        if squared:
+            for k in range(lo, hi):
+                x = np.float64(data[np.uintp(k)])
+                g[np.uintp(indices[np.uintp(k)])] += r * x * x
+        else:
+            _add_last_row(data, indices, lo, hi, r, g)
+    g[g.size - 1] = last
+
+
 def weighted_sums(data: Any, indices: Any, indptr: Any, a: Any, d: int, squared: bool, bounds: Any) -> Any:
     """Σ aᵢ xᵢⱼ, or Σ aᵢ xᵢⱼ² if ``squared``, (d + 1,) float64; the last entry Σ aᵢ."""
     partials = np.zeros((bounds.size - 1, d + 1))
-    for chunk in prange(bounds.size - 1):
-        g = partials[chunk]
-        last = 0.0
-        for row in range(bounds[chunk], bounds[chunk + 1]):
-            r = a[np.uintp(row)]
-            last += r
-            lo, hi = indptr[np.uintp(row)], indptr[np.uintp(row + 1)]
-            if squared:
-                for k in range(lo, hi):
-                    x = np.float64(data[np.uintp(k)])
-                    g[np.uintp(indices[np.uintp(k)])] += r * x * x
-            else:
-                _add_last_row(data, indices, lo, hi, r, g)
-        g[d] = last
+    share(len(partials), _sums_part, data, indices, indptr, a, squared, bounds, partials)
     return partials.sum(axis=0)
 
 
-@jit()
 def descend(
     data: Any,
     indices: Any,
@@ -249,36 +288,45 @@ def descend(
     return costs, norms
 
 
-@jit(parallel=True)
+@jit()
+def _logits_part(
+    chunk: int, _chunks: int, data: Any, indices: Any, indptr: Any, W: Any, bounds: Any, z: Any
+) -> None:
+    _logits_chunk((data, indices, indptr), W, W[W.size - 1], bounds[chunk], bounds[chunk + 1], z)
+
+
 def logits(data: Any, indices: Any, indptr: Any, W: Any, bounds: Any) -> Any:
     """z = X w + b, (m,) float64."""
     z = np.empty(indptr.size - 1)
-    for chunk in prange(bounds.size - 1):
-        _logits_chunk((data, indices, indptr), W, W[W.size - 1], bounds[chunk], bounds[chunk + 1], z)
+    share(bounds.size - 1, _logits_part, data, indices, indptr, W, bounds, z)
     return z
 
 
-@jit(parallel=True)
+@jit()
+def _counts_part(chunk: int, chunks: int, indices: Any, partials: Any) -> None:
+    counts = partials[chunk]
+    for k in range(chunk * indices.size // chunks, (chunk + 1) * indices.size // chunks):
+        counts[np.uintp(indices[np.uintp(k)])] += 1
+
+
 def count_columns(indices: Any, d: int, n_chunks: int) -> Any:
     """How many nonzeros each column has, (d,) int64."""
     partials = np.zeros((n_chunks, d), dtype=np.int64)
-    for chunk in prange(n_chunks):
-        counts = partials[chunk]
-        for k in range(chunk * indices.size // n_chunks, (chunk + 1) * indices.size // n_chunks):
-            counts[np.uintp(indices[np.uintp(k)])] += 1
+    share(n_chunks, _counts_part, indices, partials)
     return partials.sum(axis=0)
 
 
-@jit(parallel=True)
-def rename_columns(indices: Any, names: Any, out: Any, n_chunks: int) -> None:
-    """out[k] = names[indices[k]]."""
-    for chunk in prange(n_chunks):
-        for k in range(chunk * indices.size // n_chunks, (chunk + 1) * indices.size // n_chunks):
-            out[np.uintp(k)] = names[np.uintp(indices[np.uintp(k)])]
+@jit()
+def rename_columns(chunk: int, chunks: int, indices: Any, names: Any, out: Any) -> None:
+    """out[k] = names[indices[k]], for a chunk of them."""
+    for k in range(chunk * indices.size // chunks, (chunk + 1) * indices.size // chunks):
+        out[np.uintp(k)] = names[np.uintp(indices[np.uintp(k)])]
 
 
-@jit(parallel=True)
+@jit()
 def gather(
+    chunk: int,
+    chunks: int,
     data: Any,
     indices: Any,
     indptr: Any,
@@ -286,16 +334,14 @@ def gather(
     out: Any,
     out_indices: Any,
     out_indptr: Any,
-    n_chunks: int,
 ) -> None:
-    """Row i of ``out`` is row rows[i]; out_indptr says where it goes."""
-    for chunk in prange(n_chunks):
-        for i in range(chunk * rows.size // n_chunks, (chunk + 1) * rows.size // n_chunks):
-            source = indptr[np.uintp(rows[np.uintp(i)])]
-            target = out_indptr[np.uintp(i)]
-            for k in range(out_indptr[np.uintp(i + 1)] - target):
-                out[np.uintp(target + k)] = data[np.uintp(source + k)]
-                out_indices[np.uintp(target + k)] = indices[np.uintp(source + k)]
+    """Row i of ``out`` is row rows[i], for a chunk of them; out_indptr says where it goes."""
+    for i in range(chunk * rows.size // chunks, (chunk + 1) * rows.size // chunks):
+        source = indptr[np.uintp(rows[np.uintp(i)])]
+        target = out_indptr[np.uintp(i)]
+        for k in range(out_indptr[np.uintp(i + 1)] - target):
+            out[np.uintp(target + k)] = data[np.uintp(source + k)]
+            out_indices[np.uintp(target + k)] = indices[np.uintp(source + k)]
 
 
 @jit()
@@ -322,36 +368,46 @@ def _write_row(data: Any, indices: Any, lo: int, hi: int, root: float, tile: Any
     tile[tile.size - 1] = root
 
 
-@jit(parallel=True)
-def _hessian_partials(
-    x: Any, s: Any, picked: Any, W: Any, syrk: int, tiles: Any, partials: Any, totals: Any
+@jit()
+def _hessian_part(
+    chunk: int,
+    chunks: int,
+    data: Any,
+    indices: Any,
+    indptr: Any,
+    s: Any,
+    rows: Any,
+    factors: Any,
+    W: Any,
+    syrk: int,
+    tiles: Any,
+    partials: Any,
+    totals: Any,
 ) -> None:
     """partials[c] = Σ s h x̃ x̃ᵀ of chunk c, totals[c] = Σ s; by tiles of √(s h) x̃ unless syrk is 0."""
-    (data, indices, indptr), (rows, factors) = x, picked
+    use_wide_vectors()
     n = rows.size if rows.size > 0 else indptr.size - 1
-    chunks, step = tiles.shape[0], tiles.shape[1]
-    for chunk in prange(chunks):
-        use_wide_vectors()
-        partials[chunk] = 0.0
-        total = 0.0
-        stop = (chunk + 1) * n // chunks
-        for first in range(chunk * n // chunks, stop, step):
-            m = min(step, stop - first)
-            for i in range(first, first + m):
-                row = np.uintp(rows[i]) if rows.size > 0 else np.uintp(i)
-                weight = s[row] if s.size > 0 else 1.0
-                if factors.size > 0:
-                    weight *= factors[i]
-                total += weight
-                lo, hi = indptr[row], indptr[row + np.uintp(1)]
-                root = root_curvature(W[W.size - 1] + _last_row_dot(data, indices, lo, hi, W))
-                if syrk == 0:
-                    _add_outer_product(data, indices, lo, hi, weight * root * root, partials[chunk])
-                else:
-                    _write_row(data, indices, lo, hi, np.sqrt(weight) * root, tiles[chunk, i - first])
-            if syrk != 0:
-                add_outer_products(syrk, tiles[chunk], m, partials[chunk])
-        totals[chunk] = total
+    step = tiles.shape[1]
+    partials[chunk] = 0.0
+    total = 0.0
+    stop = (chunk + 1) * n // chunks
+    for first in range(chunk * n // chunks, stop, step):
+        m = min(step, stop - first)
+        for i in range(first, first + m):
+            row = np.uintp(rows[i]) if rows.size > 0 else np.uintp(i)
+            weight = s[row] if s.size > 0 else 1.0
+            if factors.size > 0:
+                weight *= factors[i]
+            total += weight
+            lo, hi = indptr[row], indptr[row + np.uintp(1)]
+            root = root_curvature(W[W.size - 1] + _last_row_dot(data, indices, lo, hi, W))
+            if syrk == 0:
+                _add_outer_product(data, indices, lo, hi, weight * root * root, partials[chunk])
+            else:
+                _write_row(data, indices, lo, hi, np.sqrt(weight) * root, tiles[chunk, i - first])
+        if syrk != 0:
+            add_outer_products(syrk, tiles[chunk], m, partials[chunk])
+    totals[chunk] = total
 
 
 @jit()
@@ -371,7 +427,6 @@ def _symmetric(partials: Any, divisor: float, scale: Any) -> Any:
     return H
 
 
-@jit()
 def hessian(
     data: Any,
     indices: Any,
@@ -392,7 +447,8 @@ def hessian(
     """
     partials = np.empty((tiles.shape[0], W.size, W.size))
     totals = np.empty(tiles.shape[0])
-    _hessian_partials((data, indices, indptr), s, (rows, factors), W, syrk, tiles, partials, totals)
+    of = data, indices, indptr, s, rows, factors, W
+    share(len(tiles), _hessian_part, *of, syrk, tiles, partials, totals)
     return _symmetric(partials, totals.sum(), scale)
 
 
@@ -429,24 +485,37 @@ def _gram_row(x: Any, columns: Any, i: int, K: Any) -> None:
             inner[rows[at]] += data[k] * values[at]
 
 
-@jit(parallel=True)
-def _gram_rows(data: Any, indices: Any, indptr: Any, starts: Any, rows: Any, values: Any, K: Any) -> None:
+@jit()
+def _gram_part(
+    chunk: int,
+    chunks: int,
+    data: Any,
+    indices: Any,
+    indptr: Any,
+    starts: Any,
+    rows: Any,
+    values: Any,
+    K: Any,
+) -> None:
     n = indptr.size - 1
-    for i in prange((n + 1) // 2):  # a short row of K and a long one: each thread gets as much to do
-        x, columns = (data, indices, indptr), (starts, rows, values)
+    x, columns = (data, indices, indptr), (starts, rows, values)
+    for i in range(chunk, (n + 1) // 2, chunks):  # a short row of K and a long one: as much for each thread
         _gram_row(x, columns, i, K)
         if n - 1 - i > i:
             _gram_row(x, columns, n - 1 - i, K)
 
 
 @jit()
-def gram(data: Any, indices: Any, indptr: Any, d: int) -> Any:
-    """X Xᵀ, (n, n) float64. Holds a copy of X by columns meanwhile."""
-    n = indptr.size - 1
-    starts, rows, values = _by_columns(data, indices, indptr, d)
-    K = np.empty((n, n))
-    _gram_rows(data, indices, indptr, starts, rows, values, K)
-    for i in range(n):
+def _mirror(K: Any) -> None:
+    for i in range(K.shape[0]):
         for j in range(i):
             K[j, i] = K[i, j]
+
+
+def gram(data: Any, indices: Any, indptr: Any, d: int, chunks: int) -> Any:
+    """X Xᵀ, (n, n) float64. Holds a copy of X by columns meanwhile."""
+    n = indptr.size - 1
+    K = np.empty((n, n))
+    share(chunks, _gram_part, data, indices, indptr, *_by_columns(data, indices, indptr, d), K)
+    _mirror(K)
     return K

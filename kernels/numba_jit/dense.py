@@ -29,12 +29,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import prange
 
 from accel_logreg.kernels.numba_jit.blocks.row_groups import GROUP, add_group, group_dots
 from accel_logreg.kernels.numba_jit.compile import jit
 from accel_logreg.kernels.numba_jit.link import curvature_rows, link_rows
 from accel_logreg.kernels.numba_jit.llvm import LANES, use_wide_vectors
+from accel_logreg.kernels.numba_jit.threads import share
 from accel_logreg.kernels.numba_jit.tuning import AHEAD, TWO_GROUPS_TO
 
 
@@ -151,8 +151,8 @@ def _product_chunk(X: Any, S: Any, w: Any, b: Any, v: Any, c: Any, start: int, s
             _scalar_add(X, z[0], row, G[k])
 
 
-@jit(parallel=True)
-def gradient_sums(X: Any, Y: Any, S: Any, w: Any, b: Any, partials: Any) -> None:
+@jit()
+def gradient_part(chunk: int, chunks: int, X: Any, Y: Any, S: Any, w: Any, b: Any, partials: Any) -> None:
     """partials[chunk] (K, width + 2) ← the chunk's sums of a gradient, in one read of X.
 
     X (n, d) float32 or float64, C-contiguous and finite. w (K, width), each column padded with zeros to whole
@@ -160,30 +160,25 @@ def gradient_sums(X: Any, Y: Any, S: Any, w: Any, b: Any, partials: Any) -> None
     weights of one. Of a column the sums are those over x, over a column of ones, and its loss.
     """
     n = X.shape[0]
-    chunks = partials.shape[0]
-    for chunk in prange(chunks):
-        start, stop = chunk * n // chunks, (chunk + 1) * n // chunks
-        G = np.empty(partials.shape[1:])  # its own: no cache line of it is another thread's as well
-        _gradient_chunk(X, Y, S, w, b, start, stop, G)
-        partials[chunk] = G
-
-
-@jit(parallel=True)
-def product_sums(X: Any, S: Any, w: Any, b: Any, v: Any, c: Any, partials: Any) -> None:
-    """partials[chunk] (K, width + 2) ← the chunk's sums of a Hessian product, in one read of X."""
-    n = X.shape[0]
-    chunks = partials.shape[0]
-    for chunk in prange(chunks):
-        start, stop = chunk * n // chunks, (chunk + 1) * n // chunks
-        G = np.empty(partials.shape[1:])
-        _product_chunk(X, S, w, b, v, c, start, stop, G)
-        partials[chunk] = G
+    G = np.empty(partials.shape[1:])  # its own: no cache line of it is another thread's as well
+    _gradient_chunk(X, Y, S, w, b, chunk * n // chunks, (chunk + 1) * n // chunks, G)
+    partials[chunk] = G
 
 
 @jit()
+def product_part(
+    chunk: int, chunks: int, X: Any, S: Any, w: Any, b: Any, v: Any, c: Any, partials: Any
+) -> None:
+    """partials[chunk] (K, width + 2) ← the chunk's sums of a Hessian product, in one read of X."""
+    n = X.shape[0]
+    G = np.empty(partials.shape[1:])
+    _product_chunk(X, S, w, b, v, c, chunk * n // chunks, (chunk + 1) * n // chunks, G)
+    partials[chunk] = G
+
+
 def _padded(W: Any, d: int) -> Any:
     """The first d entries of W as one column, followed by zeros up to a whole number of vectors."""
-    padded = np.zeros((1, whole_vectors(d)))
+    padded = np.zeros((1, -(-d // LANES) * LANES))
     padded[0, :d] = W[:d]
     return padded
 
@@ -213,7 +208,6 @@ def _sum_of_column(partials: Any, d: int, weight_sum: float) -> Any:
     return out
 
 
-@jit()
 def loss_grad(X: Any, y: Any, s: Any, weight_sum: float, W: Any, n_chunks: int) -> Any:
     """Mean loss and its gradient in one read of X.
 
@@ -223,18 +217,18 @@ def loss_grad(X: Any, y: Any, s: Any, weight_sum: float, W: Any, n_chunks: int) 
     d = X.shape[1]
     w = _padded(W, d)
     partials = np.empty((n_chunks, 1, w.size + 2))
-    gradient_sums(X, y.reshape(1, -1), s.reshape(1, -1), w, W[d:], partials)
+    share(n_chunks, gradient_part, X, y.reshape(1, -1), s.reshape(1, -1), w, W[d:], partials)
     return _sum_of_column(partials, d, weight_sum)
 
 
-@jit()
 def hessian_product(X: Any, s: Any, weight_sum: float, W: Any, V: Any, n_chunks: int) -> Any:
     """The Hessian of the mean loss at W times V, (p,) float64, in one read of X."""
     d = X.shape[1]
     w = _padded(W, d)
     partials = np.empty((n_chunks, 1, w.size + 2))
-    product_sums(X, s.reshape(1, -1), w, W[d:], _padded(V, d), V[d:], partials)
-    return _sum_of_column(partials, d, weight_sum)[: d + 1]
+    share(n_chunks, product_part, X, s.reshape(1, -1), w, W[d:], _padded(V, d), V[d:], partials)
+    answer = _sum_of_column(partials, d, weight_sum)
+    return answer[: d + 1]
 
 
 @jit()
@@ -259,7 +253,6 @@ def step_down(W: Any, gradient: Any, alpha: float, l2: float, fit_intercept: boo
     return gradient[d + 1] + 0.5 * l2 * squared_w, np.sqrt(squared_gradient)
 
 
-@jit()
 def descend(
     X: Any,
     y: Any,
@@ -280,12 +273,15 @@ def descend(
     return costs, norms
 
 
-@jit(parallel=True)
+@jit()
+def _logits_part(chunk: int, chunks: int, X: Any, W: Any, z: Any) -> None:
+    m, d = X.shape
+    for row in range(chunk * m // chunks, (chunk + 1) * m // chunks):
+        z[row] = _scalar_dot(X, W, W[d], row)
+
+
 def logits(X: Any, W: Any, n_chunks: int) -> Any:
     """z = X w + b, (m,) float64."""
-    m, d = X.shape
-    z = np.empty(m)
-    for chunk in prange(n_chunks):
-        for row in range(chunk * m // n_chunks, (chunk + 1) * m // n_chunks):
-            z[row] = _scalar_dot(X, W, W[d], row)
+    z = np.empty(X.shape[0])
+    share(n_chunks, _logits_part, X, W, z)
     return z

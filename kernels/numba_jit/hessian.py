@@ -11,16 +11,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import prange
 
 from accel_logreg.kernels.numba_jit.blas import add_inner_products, add_outer_products
 from accel_logreg.kernels.numba_jit.blocks.inner_products import add_inner_products_small
 from accel_logreg.kernels.numba_jit.blocks.rank_update import add_outer_products_small
 from accel_logreg.kernels.numba_jit.blocks.row_groups import GROUP, add_group
 from accel_logreg.kernels.numba_jit.compile import jit
-from accel_logreg.kernels.numba_jit.dense import plan, whole_vectors
+from accel_logreg.kernels.numba_jit.dense import plan
 from accel_logreg.kernels.numba_jit.link import curvature, root_curvature
-from accel_logreg.kernels.numba_jit.llvm import prefetch, use_wide_vectors
+from accel_logreg.kernels.numba_jit.llvm import LANES, prefetch, use_wide_vectors
+from accel_logreg.kernels.numba_jit.threads import share
 from accel_logreg.kernels.numba_jit.tuning import PICKED_AHEAD, PICKED_SHORT, ROWS_PER_SUM
 
 
@@ -65,30 +65,73 @@ def _fill_tile(
     return total, longest
 
 
-@jit(parallel=True)
-def _add_round(sums: Any, H: Any) -> None:
-    """H += Σ over chunks, in their order, in the upper triangle."""
-    p = H.shape[0]
-    for i in prange(p):
+@jit()
+def _mirrored(partials: Any, divisor: float) -> Any:
+    """Σ over chunks, in their order, of the upper triangles, divided; and copied to the lower."""
+    chunks, p, _ = partials.shape
+    H = partials[0]
+    for i in range(p):
         for j in range(i, p):
-            for chunk in range(sums.shape[0]):
-                H[i, j] += sums[chunk, i, j]
+            for chunk in range(1, chunks):
+                H[i, j] += partials[chunk, i, j]
+            H[i, j] /= divisor
+            H[j, i] = H[i, j]
+    return H
 
 
 @jit()
-def _mirror(H: Any, totals: Any) -> None:
-    """Divide the upper triangle by Σ totals and copy it to the lower."""
-    divisor = totals.sum()
-    for i in range(H.shape[0]):
-        for j in range(i, H.shape[0]):
-            H[i, j] /= divisor
-            H[j, i] = H[i, j]
+def _hessian_part(
+    chunk: int,
+    chunks: int,
+    X: Any,
+    s: Any,
+    rows: Any,
+    factors: Any,
+    W: Any,
+    centre: Any,
+    inverse: Any,
+    syrk: int,
+    tiles: Any,
+    partials: Any,
+    totals: Any,
+) -> None:
+    """partials[chunk] (p, p), totals[chunk] = Σ s and the largest ‖x̂‖² of the chunk's rows.
+
+    A tile's products are added to a sum of the tile's dtype, which is handed on every ROWS_PER_SUM rows.
+    """
+    _, step, width = tiles.shape
+    H, tile = partials[chunk], tiles[chunk]
+    p = W.size
+    sums = np.zeros((width, width), dtype=tiles.dtype)
+    H[:] = 0.0
+    total = longest = 0.0
+    n = rows.size if rows.size > 0 else X.shape[0]
+    first, end = chunk * n // chunks, (chunk + 1) * n // chunks
+    summed = 0
+    while first < end:
+        m = min(step, end - first)
+        weight, length = _fill_tile(X, s, (rows, factors), W, (centre, inverse), first, m, tile)
+        total += weight
+        longest = max(longest, length)
+        if syrk == 0:
+            add_outer_products_small(tile, m, p, sums)
+        else:
+            add_outer_products(syrk, tile, m, sums)
+        first += m
+        summed += m
+        if summed >= ROWS_PER_SUM or first >= end:
+            for i in range(p):
+                for j in range(i, p):
+                    H[i, j] += sums[i, j]
+            sums[:] = 0
+            summed = 0
+    totals[chunk, 0] = total
+    totals[chunk, 1] = longest
 
 
-@jit(parallel=True)
 def hessian(
     X: Any, s: Any, rows: Any, factors: Any, W: Any, centre: Any, scale: Any, syrk: int, tiles: Any
-) -> Any:
+) -> tuple[Any, float]:
     """(1/S) Σ s h x̂ x̂ᵀ, x̂ = ((x − centre)/scale, 1), (p, p) float64; and max ‖x̂‖ of rows with weight.
 
     X (n, d) float32 or float64; s (n,) or (0,) for weights of one; rows (m,) intp and factors (m,), or
@@ -96,60 +139,34 @@ def hessian(
     zeros, of the dtype that the rank-k update at ``syrk`` takes, or for the one in registers, 0,
     float32 of a width that it takes.
     """
-    chunks, step, width = tiles.shape
-    sums = np.empty((chunks, width, width), dtype=tiles.dtype)
-    totals = np.zeros(chunks)
-    longest = np.zeros(chunks)
-    p = W.size
-    H = np.zeros((p, p))
-    picked, standard = (rows, factors), (centre, 1.0 / scale)
-    n = rows.size if rows.size > 0 else X.shape[0]
-    start = 0
-    while start < n:
-        stop = min(n, start + chunks * ROWS_PER_SUM)
-        for chunk in prange(chunks):
-            first = start + chunk * (stop - start) // chunks
-            end = start + (chunk + 1) * (stop - start) // chunks
-            sums[chunk] = 0
-            total = 0.0
-            most = longest[chunk]
-            while first < end:
-                m = min(step, end - first)
-                weight, length = _fill_tile(X, s, picked, W, standard, first, m, tiles[chunk])
-                total += weight
-                most = max(most, length)
-                if syrk == 0:
-                    add_outer_products_small(tiles[chunk], m, p, sums[chunk])
-                else:
-                    add_outer_products(syrk, tiles[chunk], m, sums[chunk])
-                first += m
-            totals[chunk] += total
-            longest[chunk] = most
-        _add_round(sums, H)
-        start = stop
-    _mirror(H, totals)
-    return H, np.sqrt(longest.max())
+    chunks, p = len(tiles), W.size
+    partials, totals = np.empty((chunks, p, p)), np.empty((chunks, 2))
+    share(chunks, _hessian_part, X, s, rows, factors, W, centre, 1.0 / scale, syrk, tiles, partials, totals)
+    return _mirrored(partials, totals[:, 0].sum()), float(np.sqrt(totals[:, 1].max()))
 
 
-@jit(parallel=True)
 def hessian_diagonal(X: Any, s: Any, weight_sum: float, W: Any, n_chunks: int) -> Any:
     """(1/S) Σ s h x̃ⱼ², (p,) float64."""
-    n, d = X.shape
-    partials = np.zeros((n_chunks, d + 1))
-    for chunk in prange(n_chunks):
-        sums = partials[chunk]
-        for row in range(chunk * n // n_chunks, (chunk + 1) * n // n_chunks):
-            x = X[np.uintp(row)]
-            z = W[d]
-            for j in range(d):
-                z += x[j] * W[j]
-            h = curvature(z)
-            if s.size > 0:
-                h *= s[row]
-            for j in range(d):
-                sums[j] += h * x[j] * x[j]
-            sums[d] += h
+    partials = np.zeros((n_chunks, W.size))
+    share(n_chunks, _diagonal_part, X, s, W, partials)
     return partials.sum(axis=0) / weight_sum
+
+
+@jit()
+def _diagonal_part(chunk: int, chunks: int, X: Any, s: Any, W: Any, partials: Any) -> None:
+    n, d = X.shape
+    sums = partials[chunk]
+    for row in range(chunk * n // chunks, (chunk + 1) * n // chunks):
+        x = X[np.uintp(row)]
+        z = W[d]
+        for j in range(d):
+            z += x[j] * W[j]
+        h = curvature(z)
+        if s.size > 0:
+            h *= s[row]
+        for j in range(d):
+            sums[j] += h * x[j] * x[j]
+        sums[d] += h
 
 
 @jit()
@@ -170,28 +187,30 @@ def _fill_columns(X: Any, centre: Any, first: int, stop: int, tile: Any) -> None
         tile[i, m:] = 0.0
 
 
-@jit(parallel=True)
+@jit()
+def _gram_part(chunk: int, chunks: int, X: Any, centre: Any, syrk: int, tiles: Any, partials: Any) -> None:
+    d, step = X.shape[1], tiles.shape[2]
+    sums = partials[chunk]
+    sums[:] = 0.0
+    stop = (chunk + 1) * d // chunks
+    for first in range(chunk * d // chunks, stop, step):
+        _fill_columns(X, centre, first, stop, tiles[chunk])
+        if syrk == 0:
+            add_inner_products_small(tiles[chunk], sums)
+        else:
+            add_inner_products(syrk, tiles[chunk], sums)
+
+
 def gram(X: Any, centre: Any, syrk: int, tiles: Any) -> Any:
     """(X − centre)(X − centre)ᵀ, (n, n) float64, by BLAS's rank-k update at ``syrk`` or, for 0, in registers.
 
     tiles (chunks, n, columns a tile) float64; or, where differences and products are rounded to float32 and
     only tiles are summed in float64, (chunks, n rounded up to PAD, a multiple of LANES) float32 of zeros.
     """
-    n, d = X.shape
-    chunks, rows, step = tiles.shape
-    partials = np.zeros((chunks, rows, rows))
-    for chunk in prange(chunks):
-        stop = (chunk + 1) * d // chunks
-        for first in range(chunk * d // chunks, stop, step):
-            _fill_columns(X, centre, first, stop, tiles[chunk])
-            if syrk == 0:
-                add_inner_products_small(tiles[chunk], partials[chunk])
-            else:
-                add_inner_products(syrk, tiles[chunk], partials[chunk])
-    K = np.zeros((n, n))
-    _add_round(partials, K)
-    _mirror(K, np.ones(1))
-    return K
+    n, (chunks, rows, _) = len(X), tiles.shape
+    partials = np.empty((chunks, rows, rows))
+    share(chunks, _gram_part, X, centre, syrk, tiles, partials)
+    return np.ascontiguousarray(_mirrored(partials[:, :n, :n], 1.0))
 
 
 @jit()
@@ -213,26 +232,29 @@ def _combination_chunk(X: Any, a: Any, start: int, stop: int, total: Any) -> Non
             total[j] += a[row] * X[np.uintp(row), j]
 
 
-@jit(parallel=True)
 def combination(X: Any, a: Any, n_chunks: int) -> Any:
     """Xᵀ a, (d,) float64; the chunks of rows are added in their order."""
-    n, d = X.shape
-    partials = np.zeros((n_chunks, whole_vectors(d)))
-    for chunk in prange(n_chunks):
-        _combination_chunk(X, a, chunk * n // n_chunks, (chunk + 1) * n // n_chunks, partials[chunk])
+    d = X.shape[1]
+    partials = np.zeros((n_chunks, -(-d // LANES) * LANES))
+    share(n_chunks, _combination_part, X, a, partials)
     return partials.sum(axis=0)[:d]
 
 
-@jit(parallel=True)
-def gather(X: Any, rows: Any, out: Any, n_chunks: int) -> None:
-    """out[i] = X[rows[i]]."""
+@jit()
+def _combination_part(chunk: int, chunks: int, X: Any, a: Any, partials: Any) -> None:
+    n = X.shape[0]
+    _combination_chunk(X, a, chunk * n // chunks, (chunk + 1) * n // chunks, partials[chunk])
+
+
+@jit()
+def gather(chunk: int, chunks: int, X: Any, rows: Any, out: Any) -> None:
+    """out[i] = X[rows[i]], for a chunk of the rows."""
     line = X.shape[1] * X.itemsize
-    for chunk in prange(n_chunks):
-        for i in range(chunk * rows.size // n_chunks, (chunk + 1) * rows.size // n_chunks):
-            if line <= PICKED_SHORT and i + PICKED_AHEAD < rows.size:
-                for byte in range(0, line + 63, 64):
-                    prefetch(X, rows[i + PICKED_AHEAD] * line + byte)
-            source = X[np.uintp(rows[i])]
-            target = out[np.uintp(i)]
-            for j in range(source.size):
-                target[j] = source[j]
+    for i in range(chunk * rows.size // chunks, (chunk + 1) * rows.size // chunks):
+        if line <= PICKED_SHORT and i + PICKED_AHEAD < rows.size:
+            for byte in range(0, line + 63, 64):
+                prefetch(X, rows[i + PICKED_AHEAD] * line + byte)
+        source = X[np.uintp(rows[i])]
+        target = out[np.uintp(i)]
+        for j in range(source.size):
+            target[j] = source[j]

@@ -9,16 +9,17 @@ that comes to beside the column's own square is returned with the matrix.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
-from numba import prange
 
 from accel_logreg.kernels.numba_jit.blocks.int8_products import COLUMNS, LANES, TOGETHER, add_products
 from accel_logreg.kernels.numba_jit.compile import jit
 from accel_logreg.kernels.numba_jit.link import root_curvature
 from accel_logreg.kernels.numba_jit.llvm import prefetch, use_wide_vectors
 from accel_logreg.kernels.numba_jit.quantised import LARGEST
+from accel_logreg.kernels.numba_jit.threads import share
 from accel_logreg.kernels.numba_jit.tuning import MIRRORED, WEIGHED_AHEAD
 
 
@@ -96,32 +97,43 @@ def _pack(V: Any, by: Any, start: int, stop: int, packed: Any, sums: Any, square
                 target[lane] = source[lane]
 
 
-@jit(parallel=True)
-def _weigh_round(
-    X: Any, s: Any, picked: Any, share: float, at: Any, standard: Any, first: int, V: Any, largest: Any
+@jit()
+def _weigh_part(
+    chunk: int,
+    chunks: int,
+    X: Any,
+    s: Any,
+    rows: Any,
+    factors: Any,
+    share_of: float,
+    u: Any,
+    c: float,
+    centre: Any,
+    inverse: Any,
+    first: int,
+    V: Any,
+    largest: Any,
 ) -> None:
-    chunks = largest.shape[0]
     m = V.shape[0]
-    for chunk in prange(chunks):
-        start, stop = chunk * m // chunks, (chunk + 1) * m // chunks
-        largest[chunk] = 0.0
-        _weigh(X, s, picked, share, at, standard, first + start, V[start:stop], largest[chunk])
+    start, stop = chunk * m // chunks, (chunk + 1) * m // chunks
+    largest[chunk] = 0.0
+    picked, at, standard = (rows, factors), (u, c), (centre, inverse)
+    _weigh(X, s, picked, share_of, at, standard, first + start, V[start:stop], largest[chunk])
 
 
-@jit(parallel=True)
-def _pack_round(V: Any, groups: int, by: Any, packed: Any, sums: Any, squares: Any) -> None:
-    chunks = sums.shape[0]
-    for chunk in prange(chunks):
-        sums[chunk] = 0
-        squares[chunk] = 0.0
-        start, stop = chunk * groups // chunks, (chunk + 1) * groups // chunks
-        _pack(V, by, start, stop, packed, sums[chunk], squares[chunk])
+@jit()
+def _pack_part(
+    chunk: int, chunks: int, V: Any, groups: int, by: Any, packed: Any, sums: Any, squares: Any
+) -> None:
+    sums[chunk] = 0
+    squares[chunk] = 0.0
+    start, stop = chunk * groups // chunks, (chunk + 1) * groups // chunks
+    _pack(V, by, start, stop, packed, sums[chunk], squares[chunk])
 
 
-@jit(parallel=True)
-def _add_round(packed: Any, groups: int, sums: Any, steps: Any, chunks: int, H: Any) -> None:
-    for chunk in prange(chunks):
-        add_products(packed, groups, sums, steps, chunk, chunks, H)
+@jit()
+def _add_part(chunk: int, chunks: int, packed: Any, groups: int, sums: Any, steps: Any, H: Any) -> None:
+    add_products(packed, groups, sums, steps, chunk, chunks, H)
 
 
 @jit()
@@ -141,7 +153,6 @@ def _square(H: Any, p: int) -> Any:
     return answer
 
 
-@jit()
 def byte_hessian(
     X: Any,
     s: Any,
@@ -173,27 +184,30 @@ def byte_hessian(
     squares = np.zeros((chunks, width), dtype=np.float32)
     steps, by = np.zeros(width, dtype=np.float32), np.zeros(width, dtype=np.float32)
     diagonal, noise = np.zeros(width), np.zeros(width)
-    c = W[d] + np.sum(W[:d] * centre)
-    picked, at = (rows, factors), ((W[:d] * scale).astype(np.float32), c)
-    standard = centre.astype(X.dtype), (1.0 / scale).astype(np.float32)
+    c = float(W[d] + np.sum(W[:d] * centre))
+    with np.errstate(over="ignore", invalid="ignore"):  # beyond float32: the answer says so
+        at = (W[:d] * scale).astype(np.float32), c
+        standard = centre.astype(X.dtype), (1.0 / scale).astype(np.float32)
     n = rows.size if rows.size > 0 else X.shape[0]
     for first in range(0, n, a_round):
         m = min(a_round, n - first)
         groups = -(-m // TOGETHER)
         V[m : groups * TOGETHER] = 0.0  # rows beyond the last weigh nothing
-        _weigh_round(X, s, picked, 1.0 / total, at, standard, first, V[:m], largest)
-        for j in range(d + 1):
-            steps[j] = largest[:, j].max() / np.float32(LARGEST)
-            by[j] = 1.0 / steps[j] if steps[j] > 0.0 else 0.0
-        _pack_round(V, groups, by, packed, sums, squares)
-        _add_round(packed, groups, sums.sum(axis=0).astype(np.int32), steps, chunks, H)
-        for j in range(d + 1):
-            square = np.float64(steps[j]) * np.float64(steps[j])
-            diagonal[j] += square * squares[:, j].astype(np.float64).sum()
-            noise[j] += square * m / 12.0
-    worst = 0.0
-    for j in range(d + 1):
-        H[j, j] = diagonal[j]
-        if noise[j] > 0.0:
-            worst = max(worst, noise[j] / diagonal[j])
-    return _square(H, d + 1), worst if np.isfinite(c) and np.isfinite(diagonal.sum()) else np.nan
+        of = X, s, rows, factors, 1.0 / total, *at, *standard, first
+        share(chunks, _weigh_part, *of, V[:m], largest)
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            np.divide(largest.max(axis=0), np.float32(LARGEST), out=steps)
+            np.divide(np.float32(1.0), steps, out=by)
+        by[~(steps > 0.0)] = 0.0
+        share(chunks, _pack_part, V, groups, by, packed, sums, squares)
+        share(chunks, _add_part, packed, groups, sums.sum(axis=0).astype(np.int32), steps, H)
+        square = np.square(steps.astype(np.float64))
+        with np.errstate(over="ignore", invalid="ignore"):
+            diagonal += square * squares.astype(np.float64).sum(axis=0)
+            noise += square * m / 12.0
+    H.flat[:: width + 1] = diagonal
+    some = noise[: d + 1] > 0.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        worst = float((noise[: d + 1][some] / diagonal[: d + 1][some]).max(initial=0.0))
+    finite = math.isfinite(c) and math.isfinite(diagonal.sum())
+    return _square(H, d + 1), worst if finite else math.nan

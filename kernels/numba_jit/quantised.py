@@ -18,7 +18,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import prange
 
 from accel_logreg.kernels.numba_jit.blocks.row_groups import GROUP, add_group, group_dots
 from accel_logreg.kernels.numba_jit.compile import jit
@@ -66,8 +65,8 @@ def _round_chunk(
             Q[i, d:] = 0
 
 
-@jit(parallel=True)
-def round_rows(X: Any, centre: Any, inverse: Any, Q: Any, largest: Any) -> None:
+@jit()
+def round_rows(chunk: int, chunks: int, X: Any, centre: Any, inverse: Any, Q: Any, largest: Any) -> None:
     """Q[i, j] = (X[i, j] − centre[j]) · inverse[j], rounded and cut to ±127.
 
     X (n, d) float32 or float64; centre, inverse (d,) of X's dtype; Q (groups · 8, lines · 64) int8, of
@@ -76,26 +75,22 @@ def round_rows(X: Any, centre: Any, inverse: Any, Q: Any, largest: Any) -> None:
     has NaN or infinity.
     """
     n, d = X.shape
-    chunks = largest.shape[0]
-    for chunk in prange(chunks):
-        not_finite = np.zeros(d, dtype=X.dtype)
-        largest[chunk] = 0
-        _round_chunk(
-            X, centre, inverse, chunk * n // chunks, (chunk + 1) * n // chunks, Q, largest[chunk], not_finite
-        )
-        largest[chunk] += not_finite
+    not_finite = np.zeros(d, dtype=X.dtype)
+    largest[chunk] = 0
+    start, stop = chunk * n // chunks, (chunk + 1) * n // chunks
+    _round_chunk(X, centre, inverse, start, stop, Q, largest[chunk], not_finite)
+    largest[chunk] += not_finite
 
 
-@jit(parallel=True)
-def round_columns(X: Any, columns: Any, centre: Any, inverse: Any, Q: Any, chunks: int) -> None:
+@jit()
+def round_columns(chunk: int, chunks: int, X: Any, columns: Any, centre: Any, inverse: Any, Q: Any) -> None:
     """As ``round_rows``, for these columns only."""
     n = X.shape[0]
-    for chunk in prange(chunks):
-        for i in range(chunk * n // chunks, (chunk + 1) * n // chunks):
-            for j in columns:
-                t = (X[i, j] - centre[j]) * inverse[j]
-                cut = min(max(t, np.float32(-LARGEST)), np.float32(LARGEST))
-                Q[i, j] = np.int8(np.rint(cut))
+    for i in range(chunk * n // chunks, (chunk + 1) * n // chunks):
+        for j in columns:
+            t = (X[i, j] - centre[j]) * inverse[j]
+            cut = min(max(t, np.float32(-LARGEST)), np.float32(LARGEST))
+            Q[i, j] = np.int8(np.rint(cut))
 
 
 @jit(inline="always")
@@ -171,27 +166,23 @@ def _product_chunk(Q: Any, curvature: Any, v: Any, b: Any, start: int, stop: int
     return last
 
 
-@jit(parallel=True)
-def gradient_sums(Q: Any, y: Any, s: Any, v: Any, b: float, curvature: Any, partials: Any) -> None:
+@jit()
+def gradient_part(
+    chunk: int, chunks: int, Q: Any, y: Any, s: Any, v: Any, b: float, curvature: Any, partials: Any
+) -> None:
     """partials[c] = (Σ s (a − y) q, Σ s (a − y), Σ s ℓ) of chunk c; curvature (rows,) float32, written."""
-    groups = Q.shape[0] // GROUP
-    chunks = partials.shape[0]
-    width = Q.shape[1]
-    for chunk in prange(chunks):
-        partials[chunk] = 0.0
-        start, stop = chunk * groups // chunks, (chunk + 1) * groups // chunks
-        loss, residual = _gradient_chunk(Q, y, s, v, b, start, stop, curvature, partials[chunk, :width])
-        partials[chunk, width] = residual
-        partials[chunk, width + 1] = loss
+    groups, width = Q.shape[0] // GROUP, Q.shape[1]
+    partials[chunk] = 0.0
+    start, stop = chunk * groups // chunks, (chunk + 1) * groups // chunks
+    loss, residual = _gradient_chunk(Q, y, s, v, b, start, stop, curvature, partials[chunk, :width])
+    partials[chunk, width] = residual
+    partials[chunk, width + 1] = loss
 
 
-@jit(parallel=True)
-def product_sums(Q: Any, curvature: Any, v: Any, b: Any, partials: Any) -> None:
+@jit()
+def product_part(chunk: int, chunks: int, Q: Any, curvature: Any, v: Any, b: Any, partials: Any) -> None:
     """partials[c] = (Σ s h (q·v + b) q, Σ s h (q·v + b)) of chunk c."""
-    groups = Q.shape[0] // GROUP
-    chunks = partials.shape[0]
-    width = Q.shape[1]
-    for chunk in prange(chunks):
-        partials[chunk] = 0.0
-        start, stop = chunk * groups // chunks, (chunk + 1) * groups // chunks
-        partials[chunk, width] = _product_chunk(Q, curvature, v, b, start, stop, partials[chunk, :width])
+    groups, width = Q.shape[0] // GROUP, Q.shape[1]
+    partials[chunk] = 0.0
+    start, stop = chunk * groups // chunks, (chunk + 1) * groups // chunks
+    partials[chunk, width] = _product_chunk(Q, curvature, v, b, start, stop, partials[chunk, :width])

@@ -10,22 +10,24 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import prange
 
 from accel_logreg.kernels.numba_jit.compile import jit
 from accel_logreg.kernels.numba_jit.llvm import use_wide_vectors
+from accel_logreg.kernels.numba_jit.threads import share
 
 _LANES = 64
 
 
-@jit(parallel=True)
 def largest_entry(X: Any, n_chunks: int) -> float:
     """max |xᵢⱼ| of a finite X."""
-    F = X.reshape(-1)
     partials = np.zeros(n_chunks)
-    for chunk in prange(n_chunks):
-        partials[chunk] = largest_of(F[chunk * F.size // n_chunks : (chunk + 1) * F.size // n_chunks])
-    return partials.max()
+    share(n_chunks, _largest_part, X.reshape(-1), partials)
+    return float(partials.max())
+
+
+@jit()
+def _largest_part(chunk: int, chunks: int, x: Any, partials: Any) -> None:
+    partials[chunk] = largest_of(x[chunk * x.size // chunks : (chunk + 1) * x.size // chunks])
 
 
 @jit()
@@ -46,13 +48,16 @@ def largest_of(x: Any) -> float:
     return np.float64(largest.max())
 
 
-@jit(parallel=True)
 def array_sum(x: Any, n_chunks: int) -> float:
     """Σ xᵢ of a contiguous (n,) float64: reads x once and does nothing else worth naming."""
     partials = np.zeros(n_chunks)
-    for chunk in prange(n_chunks):
-        partials[chunk] = sum_of(x[chunk * x.size // n_chunks : (chunk + 1) * x.size // n_chunks])
-    return partials.sum()
+    share(n_chunks, _sum_part, x, partials)
+    return float(partials.sum())
+
+
+@jit()
+def _sum_part(chunk: int, chunks: int, x: Any, partials: Any) -> None:
+    partials[chunk] = sum_of(x[chunk * x.size // chunks : (chunk + 1) * x.size // chunks])
 
 
 @jit()
@@ -75,11 +80,14 @@ def dot(a: Any, b: Any) -> float:
     return total
 
 
-@jit(parallel=True)
 def dot_parallel(a: Any, b: Any, n_chunks: int) -> float:
     """Σ aᵢ bᵢ on all threads."""
     partials = np.zeros(n_chunks)
-    for chunk in prange(n_chunks):
-        start, stop = chunk * a.size // n_chunks, (chunk + 1) * a.size // n_chunks
-        partials[chunk] = dot(a[start:stop], b[start:stop])
-    return partials.sum()
+    share(n_chunks, _dot_part, a, b, partials)
+    return float(partials.sum())
+
+
+@jit()
+def _dot_part(chunk: int, chunks: int, a: Any, b: Any, partials: Any) -> None:
+    start, stop = chunk * a.size // chunks, (chunk + 1) * a.size // chunks
+    partials[chunk] = dot(a[start:stop], b[start:stop])

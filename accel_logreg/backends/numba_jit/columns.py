@@ -18,6 +18,7 @@ from accel_logreg.interface.targets import Targets
 from accel_logreg.kernels.numba_jit import columns as kernels
 from accel_logreg.kernels.numba_jit import dense as few
 from accel_logreg.kernels.numba_jit.blocks.panels import PANEL
+from accel_logreg.kernels.numba_jit.threads import share
 
 _LINE = 64  # bytes
 
@@ -74,7 +75,8 @@ class NumbaColumns(_DenseColumns):
     def _loss_grad(self, W: Float64) -> tuple[Float64, Float64]:
         partials = self._partials(self.n_features + 2)
         cut = self.n_columns, self._rows, partials
-        kernels.loss_grad(self._X, self._Y, self._s, self._shared, self._padded(W), *cut)
+        of = self._X, self._Y, self._s, self._shared, self._padded(W)
+        share(len(partials), kernels.gradient_part, *of, *cut)
         self._count(1)
         answer = self._answer(partials)
         return answer[-1].copy(), answer[:-1]
@@ -82,7 +84,8 @@ class NumbaColumns(_DenseColumns):
     def _hessian_product(self, W: Float64, V: Float64) -> Float64:
         partials = self._partials(self.n_features + 1)
         cut = self.n_columns, self._rows, partials
-        kernels.hessian_product(self._X, self._s, self._shared, self._padded(W), self._padded(V), *cut)
+        of = self._X, self._s, self._shared, self._padded(W), self._padded(V)
+        share(len(partials), kernels.product_part, *of, *cut)
         self._count(1)
         return self._answer(partials)
 
@@ -116,14 +119,15 @@ class NumbaFewColumns(_DenseColumns):
 
     def _loss_grad(self, W: Float64) -> tuple[Float64, Float64]:
         partials = self._partials()
-        few.gradient_sums(self._X, self._Y, self._S, *self._padded(W), partials)
+        share(len(partials), few.gradient_part, self._X, self._Y, self._S, *self._padded(W), partials)
         self._count(1)
         answer = self._answer(partials)
         return answer[-1].copy(), answer[:-1]
 
     def _hessian_product(self, W: Float64, V: Float64) -> Float64:
         partials = self._partials()
-        few.product_sums(self._X, self._S, *self._padded(W), *self._padded(V), partials)
+        of = self._X, self._S, *self._padded(W), *self._padded(V)
+        share(len(partials), few.product_part, *of, partials)
         self._count(1)
         return self._answer(partials)[:-1]
 

@@ -23,6 +23,7 @@ from accel_logreg.interface.rows import AmongRows, Precision, Rows
 from accel_logreg.kernels.numba_jit import csr as kernels
 from accel_logreg.kernels.numba_jit.blas import DSYRK
 from accel_logreg.kernels.numba_jit.reductions import largest_entry
+from accel_logreg.kernels.numba_jit.threads import share
 from accel_logreg.kernels.python_loop.csr import refuse_centre
 
 _SHORT = 65_536  # columns that uint16 can number
@@ -65,7 +66,7 @@ class NumbaCsrRows(Rows, AmongRows):
             self._order[:d] = np.argsort(-counts, kind="stable")
             names[self._order[:d]] = np.arange(d, dtype=np.uint16)
         renamed = np.empty(indices.size, dtype=np.uint16)
-        kernels.rename_columns(read_only(indices), names, renamed, chunks)
+        share(chunks, kernels.rename_columns, read_only(indices), names, renamed)
         return renamed
 
     def loss_grad(self, W: Float64) -> tuple[float, Float64]:
@@ -157,7 +158,7 @@ class NumbaCsrRows(Rows, AmongRows):
             W[self._order],
             np.append(scale, 1.0)[self._order],
         )
-        chunks = threads_for(m * self.n_features, m)
+        chunks = threads_for(m * self.n_features, m, 4)
         lengths = np.diff(self._indptr).astype(np.float64)
         if float(lengths @ lengths) > tuning.CSR_FULL**2 * lengths.size * float(self.n_features) ** 2:
             syrk, tiles = DSYRK, np.empty((chunks, min(tuning.CSR_TILE_ROWS, m), W.size))
@@ -176,7 +177,9 @@ class NumbaCsrRows(Rows, AmongRows):
     def gram(self, centre: Float64, *, precise: bool = True) -> Float64:  # noqa: ARG002
         if centre.any():
             refuse_centre(centre.tolist())
-        K: Float64 = kernels.gram(self._data, self._indices, self._indptr, self.n_features)
+        K: Float64 = kernels.gram(
+            self._data, self._indices, self._indptr, self.n_features, threads_for(self.n_rows**2, self.n_rows)
+        )
         self._count(1)
         return K
 
@@ -206,9 +209,8 @@ class NumbaCsrRows(Rows, AmongRows):
         data = np.empty(indptr[-1], dtype=self.dtype)
         indices = np.empty(indptr[-1], dtype=self._indices.dtype)
         chunks = threads_for(data.size, rows.size)
-        kernels.gather(
-            self._data, self._indices, self._indptr, read_only(rows), data, indices, indptr, chunks
-        )
+        of = self._data, self._indices, self._indptr, read_only(rows)
+        share(chunks, kernels.gather, *of, data, indices, indptr)
         s = picked.factors * self._s[rows] if self._s.size else picked.factors
         uniform = not self._s.size and bool((picked.factors == 1.0).all())
         X = Csr(data, indices, indptr, (rows.size, self.n_features))
@@ -250,7 +252,7 @@ def _bounds(indptr: NDArray[np.int64]) -> NDArray[np.int64]:
     """The rows at which each thread's chunk begins, and n: chunks of equal work, not of equal rows."""
     n = indptr.size - 1
     work = int(indptr[-1]) + tuning.CSR_ROW * n
-    chunks = threads_for(work, n)
+    chunks = threads_for(work, n, 2)
     inner = [
         bisect_left(range(n), work * chunk // chunks, key=lambda i: int(indptr[i]) + tuning.CSR_ROW * i)
         for chunk in range(1, chunks)

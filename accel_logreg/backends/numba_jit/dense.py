@@ -16,6 +16,7 @@ from accel_logreg.kernels.numba_jit.blas import DSYRK, SSYRK
 from accel_logreg.kernels.numba_jit.blocks.inner_products import PAD
 from accel_logreg.kernels.numba_jit.blocks.rank_update import COLUMNS
 from accel_logreg.kernels.numba_jit.reductions import largest_entry
+from accel_logreg.kernels.numba_jit.threads import share
 
 
 class NumbaRows(Rows, AmongRows):
@@ -108,13 +109,14 @@ class NumbaRows(Rows, AmongRows):
         rows = _NO_ROWS if sample is None else sample.rows
         factors = _NO_WEIGHTS if sample is None else sample.factors
         m = self.n_rows if sample is None else len(rows)
-        chunks = threads_for(m * self.n_features, m)
+        chunks = threads_for(m * self.n_features, m, 1 + self.n_features // 16)
         p = self.n_features + 1
         syrk, width = SSYRK, p
         if precision == "float64":
             syrk = DSYRK
         elif p <= tuning.NARROW:
             syrk, width = 0, (p + COLUMNS - 1) // COLUMNS * COLUMNS
+        chunks = min(chunks, max(1, tuning.MATRICES_BYTES // (16 * width * width)))
         dtype = np.dtype(np.float64 if precision == "float64" else np.float32)
         least, most = tuning.TILE_ROWS
         rows_a_tile = min(m, max(least, min(most, tuning.TILE_BYTES // (width * dtype.itemsize))))
@@ -153,7 +155,7 @@ class NumbaRows(Rows, AmongRows):
         rows = _NO_ROWS if sample is None else sample.rows
         factors = _NO_WEIGHTS if sample is None else sample.factors
         m = self.n_rows if sample is None else len(rows)
-        chunks = threads_for(m * self.n_features, m)
+        chunks = threads_for(m * self.n_features, m, 1 + self.n_features // 64)
         H = int8_hessian(self.X, self._s, read_only(rows), read_only(factors), W, centre, scale, chunks)
         self._count(m / self.n_rows)
         return H
@@ -166,7 +168,7 @@ class NumbaRows(Rows, AmongRows):
         return diagonal
 
     def gram(self, centre: Float64, *, precise: bool = True) -> Float64:
-        chunks = threads_for(self.X.size, self.n_features)
+        chunks = threads_for(self.X.size, self.n_features, 1 + self.n_rows // 16)
         tiles: Matrix
         if precise:
             syrk, tiles = DSYRK, np.empty((chunks, self.n_rows, min(tuning.TILE_COLUMNS, self.n_features)))
@@ -184,7 +186,7 @@ class NumbaRows(Rows, AmongRows):
 
     def sample(self, picked: RowSample) -> NumbaRows:
         X = np.empty((len(picked.rows), self.n_features), dtype=self.dtype)
-        second.gather(self.X, read_only(picked.rows), X, chunks_of(X))
+        share(chunks_of(X), second.gather, self.X, read_only(picked.rows), X)
         s = picked.factors * self._s[picked.rows] if self._s.size else picked.factors
         uniform = not self._s.size and bool((picked.factors == 1.0).all())
         sample = NumbaRows(X, self._y[picked.rows], None if uniform else s)

@@ -14,21 +14,17 @@ from accel_logreg.interface.rows import Rows
 from accel_logreg.interface.targets import Targets
 
 try:
-    import numba
-
     from accel_logreg.backends.numba_jit import tuning
     from accel_logreg.backends.numba_jit.dense import NumbaRows
-    from accel_logreg.backends.numba_jit.sharing import chunks_of, read_only
+    from accel_logreg.backends.numba_jit.sharing import bounded, chunks_of, read_only
     from accel_logreg.kernels.numba_jit import dense as kernels
+    from accel_logreg.kernels.numba_jit.threads import MOST
 except Exception as error:  # a NumPy that Numba refuses, a missing llvmlite, a broken install
     raise BackendUnavailableError(
         "numba",
         f"importing Numba failed ({type(error).__name__}: {error}).",
         'Install a version that fits with: pip install "accel_logreg[numba]"',
     ) from error
-
-# set_num_threads() can choose among the threads that were launched, never launch more.
-LAUNCHED: int = vars(numba.config)["NUMBA_NUM_THREADS"]
 
 
 class NumbaEngine(Engine):
@@ -63,15 +59,10 @@ class NumbaEngine(Engine):
         return z
 
     def n_threads(self, n_threads: int | None) -> int:
-        return LAUNCHED if n_threads is None else min(n_threads, LAUNCHED)
+        return MOST if n_threads is None else min(n_threads, MOST)
 
     @contextmanager
     def threads(self, n_threads: int | None) -> Iterator[None]:
-        """Numba gets the threads and BLAS one: BLAS workers spin after a call and slow Numba's."""
-        before = numba.get_num_threads()
-        with blas_threads(1):
-            numba.set_num_threads(self.n_threads(n_threads))
-            try:
-                yield
-            finally:
-                numba.set_num_threads(before)
+        """The kernels get the threads and BLAS one: BLAS workers spin after a call and slow ours."""
+        with blas_threads(1), bounded(n_threads):
+            yield

@@ -13,7 +13,7 @@ from accel_logreg.kernels.numba_jit.blocks.int8_products import LANES, MOST_ROWS
 from accel_logreg.kernels.numba_jit.hessian_int8 import byte_hessian, width_for
 
 # What is weighed in a round is read again from the cache, to be rounded.
-_ROUND_BYTES = 1 << 21
+_ROUND_BYTES = 1 << 22
 _LEAST_ROUND = 1024  # for products of 8 bits to run at their pace
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from accel_logreg.interface.arrays import Float64, Matrix
 from accel_logreg.interface.rows import Quantised
 from accel_logreg.kernels.numba_jit import quantised as kernels
+from accel_logreg.kernels.numba_jit.threads import share
 
 Bytes = NDArray[np.int8]
 
@@ -39,7 +40,7 @@ def round_off(
     with np.errstate(over="ignore"):
         centre, inverse = centre.astype(X.dtype), (1.0 / (scale * step)).astype(X.dtype)
     reach = np.empty((chunks, d), dtype=X.dtype)
-    kernels.round_rows(X, centre, inverse, Q, reach)
+    share(chunks, kernels.round_rows, X, centre, inverse, Q, reach)
     count(1.0)
     furthest = reach.max(axis=0).astype(np.float64)
     if not np.isfinite(furthest).all():
@@ -49,10 +50,10 @@ def round_off(
         step[further] *= furthest[further] / kernels.LARGEST
         inverse = (1.0 / (scale * step)).astype(X.dtype)
         if len(further) <= _FEW * d:
-            kernels.round_columns(X, further, centre, inverse, Q, chunks)
+            share(chunks, kernels.round_columns, X, further, centre, inverse, Q)
             count(len(further) / d)
         else:
-            kernels.round_rows(X, centre, inverse, Q, reach)
+            share(chunks, kernels.round_rows, X, centre, inverse, Q, reach)
             count(1.0)
     return QuantisedRows(Q, step, y, s, chunks, lambda: count(Q.nbytes / X.nbytes))
 
@@ -76,16 +77,16 @@ class QuantisedRows(Quantised):
 
     def loss_grad(self, U: Float64) -> tuple[float, Float64]:
         self._at = None  # should the call be interrupted
-        kernels.gradient_sums(
-            self._Q, self._y, self._s, self._weights(U), float(U[-1]), self._curvature, self._partials
-        )
+        of = self._Q, self._y, self._s, self._weights(U), float(U[-1]), self._curvature
+        share(len(self._partials), kernels.gradient_part, *of, self._partials)
         self._at = U.copy()
         return float(self._partials[:, -1].sum()) / self._weight_sum, self._answer()
 
     def hessian_product(self, U: Float64, V: Float64) -> Float64:
         if self._at is None or not np.array_equal(self._at, U):
             self.loss_grad(U)
-        kernels.product_sums(self._Q, self._curvature, self._weights(V), np.float32(V[-1]), self._partials)
+        of = self._Q, self._curvature, self._weights(V), np.float32(V[-1])
+        share(len(self._partials), kernels.product_part, *of, self._partials)
         return self._answer()
 
     def _weights(self, V: Float64) -> NDArray[np.float32]:
