@@ -26,6 +26,7 @@ from accel_logreg.problem.quantised import QuantisedObjective
 
 _NOISE = 1e-12  # of a direction's largest coordinate: zero but for rounding
 _SAME = 1e-13  # of J: no change but for rounding
+_CONSTANT = 1e-8  # change of a logit along a direction of length 1: none but for rounding
 _SEPARATES = 1e-7  # of the largest margin along a direction: zero but for rounding
 _SLOWEST = 0.05  # of the largest margin: rows that gain less are left to further steps
 _NAMED = 0.01  # of the largest coordinate of a direction: columns above this share are named
@@ -166,6 +167,11 @@ class Coordinates:
         columns = np.flatnonzero(np.abs(V[:-1]) >= _NAMED * np.abs(V).max())
         least = max(float(margins[apart].min()), _SLOWEST * largest)
         return Separation(self.original(V), columns, int(np.count_nonzero(apart)), len(margins), least)
+
+    def constant_along(self, flat: Float64) -> bool:
+        """Whether no logit changes along these directions (p, k), each of length 1. One read."""
+        some = flat @ np.cos(np.arange(1.0, flat.shape[1] + 1.0))  # all at once
+        return float(np.abs(self._objective.margins(self.original(some))).max()) <= _CONSTANT
 
     def low_precision_hessian(
         self, U: Float64, *, sample: RowSample | None = None

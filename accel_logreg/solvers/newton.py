@@ -22,7 +22,7 @@ from accel_logreg.solvers.costs import Costs, passes, sampling_rate
 from accel_logreg.solvers.parts.factor import factorise, low_precision_factor
 from accel_logreg.solvers.parts.line_search import search
 from accel_logreg.solvers.parts.memory import Inverse, Memory
-from accel_logreg.solvers.parts.proof import MARGIN, POLISHED, affordable, far_along, prove
+from accel_logreg.solvers.parts.proof import MARGIN, POLISHED, Apart, affordable, apart_along, downhill, prove
 from accel_logreg.solvers.problem import (
     Budget,
     Certificate,
@@ -250,7 +250,8 @@ def newton(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> Sol
         )
         descent = _started(problem, costs, random, trivial, None)
     history.append(descent.value, problem.gradient_norm(descent.gradient), problem.reads)
-    n_iter, gap, kind, separation, polishing = 0, math.inf, GapKind.ESTIMATED, None, False
+    n_iter, gap, kind, separation = 0, math.inf, GapKind.ESTIMATED, None
+    apart: Apart | None = None
     while True:
         if not descent.gradient.any():
             gap, kind = 0.0, GapKind.CERTIFIED
@@ -272,11 +273,11 @@ def newton(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> Sol
             gap, kind = relative_gap(descent.bound, descent.value), GapKind.CERTIFIED
             history.append(descent.value, descent.slope, problem.reads)
             break
-        if polishing and (ended or gap <= POLISHED):
+        if apart is not None and (ended or gap <= POLISHED):
             break
         # The trivial point is near enough under a large penalty, but says nothing of the order of
         # predictions.
-        if ended or (gap <= tol and not polishing and (n_iter > 0 or start is not None)):
+        if ended or (gap <= tol and (n_iter > 0 or start is not None)):
             proof = prove(
                 problem, descent.U, descent.value, descent.gradient, tol, costs, descent.certificate
             )
@@ -287,13 +288,10 @@ def newton(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> Sol
             if ended or proof.certificate is None:
                 break
             if not problem.penalised:
-                direction = -proof.certificate.solve(descent.gradient)
-                separation = problem.separating(direction)
-                if separation is not None:
-                    polishing = True
-                    descent = _started(
-                        problem, costs, random, descent.U + far_along(separation) * direction, None
-                    )
+                found = apart_along(problem, downhill(proof.certificate, descent.gradient), apart)
+                if found is not None:
+                    apart, separation = found, found.found
+                    descent = _started(problem, costs, random, found.beyond(descent.U), None)
                     continue
             descent.step_by(proof.certificate)
         else:

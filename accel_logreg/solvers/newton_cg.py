@@ -27,7 +27,7 @@ from accel_logreg.solvers.parts.factor import factorise, low_precision_factor
 from accel_logreg.solvers.parts.line_search import search
 from accel_logreg.solvers.parts.memory import Inverse, Memory
 from accel_logreg.solvers.parts.newton_decrement import Lanczos
-from accel_logreg.solvers.parts.proof import MARGIN, POLISHED, far_along, prove
+from accel_logreg.solvers.parts.proof import MARGIN, POLISHED, Apart, apart_along, downhill, prove
 from accel_logreg.solvers.problem import (
     Budget,
     Certificate,
@@ -95,7 +95,8 @@ def newton_cg(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> 
         value, gradient = problem.value_grad(U)
     require_finite(value, gradient)
     history.append(value, problem.gradient_norm(gradient), problem.reads)
-    n_iter, gap, kind, separation, polishing = 0, math.inf, GapKind.ESTIMATED, None, False
+    n_iter, gap, kind, separation = 0, math.inf, GapKind.ESTIMATED, None
+    apart: Apart | None = None
     before, until, attempts = math.inf, math.inf, 0  # until: reads that a proof by strong convexity may take
     certificate: Certificate | None = None
     while True:
@@ -120,10 +121,10 @@ def newton_cg(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> 
             f"newton-cg: iteration {n_iter}, cost {value:.9g}, gap {gap:.2g}, {solve.products} products, "
             f"{problem.reads:.1f} reads"
         )
-        if polishing and (gap <= POLISHED or n_iter >= max_iter):
+        if apart is not None and (gap <= POLISHED or n_iter >= max_iter):
             break
         ended = n_iter >= max_iter
-        if ended or (gap <= tol and not polishing and (n_iter > 0 or start is not None)):
+        if ended or (gap <= tol and (n_iter > 0 or start is not None)):
             proof = prove(problem, U, value, gradient, tol, budget.costs, certificate)
             certificate = proof.certificate
             if proof.gap(value) <= tol:
@@ -139,11 +140,11 @@ def newton_cg(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> 
                 preconditioner = certificate
                 memory.clear()
             if not problem.penalised:
-                direction = -certificate.solve(gradient) if certificate is not None else solve.x
-                separation = problem.separating(direction)
-                if separation is not None:
-                    polishing = True
-                    U = U + far_along(separation) * direction
+                ways = [solve.x] if certificate is None else downhill(certificate, gradient)
+                found_apart = apart_along(problem, ways, apart)
+                if found_apart is not None:
+                    apart, separation = found_apart, found_apart.found
+                    U = apart.beyond(U)
                     value, gradient = problem.value_grad(U)
                     memory.clear()
                     continue

@@ -14,7 +14,7 @@ _ALWAYS = 128  # unknowns up to which the exact Hessian is always made
 _MOST = 4096
 _SHARE = 0.5  # of what the fit has cost so far
 _SHARE_FREE = 3.0  # the same without a penalty, where nothing else proves that there is an optimum
-_LITTLE = 5e-4  # seconds
+_LITTLE, _LITTLE_FREE = 5e-4, 0.1  # seconds that are spent in any case
 MARGIN = 1.5  # of an estimate: what J's third derivative may add
 POLISHED = 1e-13  # of J: what may be left of the gap when the rows that separate have no loss left
 _TAIL = 30.0  # nats beyond which a separated row's loss is nothing
@@ -38,8 +38,8 @@ def affordable(problem: ProvableProblem, costs: Costs) -> bool:
         return True
     spent = problem.reads * costs.gradient(problem.n_rows)
     price = costs.hessian(problem.n_rows, low_precision=False) + costs.factor()
-    share = _SHARE if problem.penalised else _SHARE_FREE
-    return problem.size <= _MOST and price <= max(_LITTLE, share * spent)
+    share, least = (_SHARE, _LITTLE) if problem.penalised else (_SHARE_FREE, _LITTLE_FREE)
+    return problem.size <= _MOST and price <= max(least, share * spent)
 
 
 def prove(
@@ -60,6 +60,10 @@ def prove(
     if not bound <= target and (known is None or known.U0 is not U) and affordable(problem, costs):
         known = problem.certificate(U)
         bound = min(bound, known.bound(U, gradient, rounding))
+    flat = None if known is None else known.flat
+    # A direction of no curvature is one along which J is constant, or one that separates, far out.
+    if math.isfinite(bound) and flat is not None and not problem.constant_along(flat):
+        bound = math.inf
     return Proof(bound, known)
 
 
@@ -75,6 +79,41 @@ def judged(
     return relative_gap(MARGIN * proof.certificate.decrement(gradient), value), GapKind.ESTIMATED
 
 
-def far_along(separation: Separation) -> float:
-    """How far along a separating direction the rows that it moves have no loss left."""
-    return _TAIL / separation.least
+@dataclass(frozen=True)
+class Apart:
+    """A direction V (p,) that separates, and what it does; ``beyond`` is where the rows it moves have no
+    loss.
+    """
+
+    V: Float64
+    found: Separation
+
+    def beyond(self, U: Float64) -> Float64:
+        return U + (_TAIL / self.found.least) * self.V
+
+
+def apart_along(
+    problem: ProvableProblem, directions: list[Float64], before: Apart | None = None
+) -> Apart | None:
+    """The first of these directions that separates, by other columns than one found ``before``; both
+    together.
+    """
+    for V in directions:
+        found = problem.separating(V)
+        if found is None:
+            continue
+        if before is None:
+            return Apart(V, found)
+        if set(found.columns.tolist()) - set(before.found.columns.tolist()):
+            both = V / found.least + before.V / before.found.least
+            found = problem.separating(both)
+            return None if found is None else Apart(both, found)
+    return None
+
+
+def downhill(certificate: Certificate, gradient: Float64) -> list[Float64]:
+    """Where a separating direction shows: down along no curvature, and in Newton's step."""
+    newton = -certificate.solve(gradient)
+    if certificate.flat is None:
+        return [newton]
+    return [-certificate.flat @ (certificate.flat.T @ gradient), newton]
