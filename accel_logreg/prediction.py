@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,9 @@ from accel_logreg.interface.engine import Engine
 # measured.
 WORTH_THE_BUS = 64 << 20
 FEW_ENTRIES = 1 << 16  # of X, which no engine's threads and no BLAS's share out: no bound is set
+
+
+Bound = Callable[[], AbstractContextManager[object]]  # on threads, while an engine answers
 
 
 class LinearPrediction:
@@ -62,7 +68,8 @@ class LinearPrediction:
         return float(accuracy_score(to_host(y), predicted, sample_weight=to_host(sample_weight)))
 
     def _scores(self, X: Any) -> Scores:
-        check_is_fitted(self)
+        if not hasattr(self, "coef_"):
+            check_is_fitted(self)
         W = np.append(self.coef_[0], self.intercept_[0])
         if on_gpu(X):
             matrix = check_device_prediction_data(self, X)
@@ -72,10 +79,13 @@ class LinearPrediction:
             return scores
         checked = check_prediction_data(self, X)
         engine = self._prediction_engine(checked)
-        if (checked.data.size if isinstance(checked, Csr) else checked.size) <= FEW_ENTRIES:
-            return HostScores(engine.logits(checked, W))
-        with engine.threads(self.n_threads):
-            return HostScores(engine.logits(checked, W))
+        few = (checked.data.size if isinstance(checked, Csr) else checked.size) <= FEW_ENTRIES
+        bound = nullcontext if few else partial(engine.threads, self.n_threads)
+        with bound(), np.errstate(invalid="ignore", over="ignore"):
+            z = engine.logits(checked, W)
+        if not np.isfinite(z).all():
+            check_finite(checked, type(self).__name__)
+        return HostScores(z, engine, bound)
 
     def _prediction_engine(self, X: Matrix | Csr) -> Engine:
         """The engine that fitted, for X on the host; NumPy for one that is not here.
@@ -93,17 +103,21 @@ class LinearPrediction:
 
 
 class HostScores(Scores):
-    """z (m,) on the host, whose X has been looked at."""
+    """z (m,) on the host, of an X that is finite."""
 
     finite = True
 
-    def __init__(self, z: Float64) -> None:
-        self._z = z
+    def __init__(self, z: Float64, engine: Engine, bound: Bound) -> None:
+        self._z, self._engine, self._bound = z, engine, bound
 
     def decision(self) -> Float64:
         return self._z
 
     def probabilities(self, *, logarithm: bool) -> Float64:
+        with self._bound():
+            found = self._engine.probabilities(self._z, logarithm=logarithm)
+        if found is not None:
+            return found
         of = log_expit if logarithm else expit
         return np.column_stack([of(-self._z), of(self._z)])
 

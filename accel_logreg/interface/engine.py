@@ -90,6 +90,10 @@ class Engine(ABC):
     def logits(self, X: Matrix | Csr, W: Float64) -> Float64:
         """z = X W[:d] + W[d] for host X (m, d): host float64 (m,)."""
 
+    def probabilities(self, z: Float64, *, logarithm: bool) -> Float64 | None:  # noqa: ARG002
+        """(1 − a, a) of host logits z (m,), or their logarithms, (m, 2); None where NumPy is as quick."""
+        return None
+
     def adopt(self, X: Any) -> DeviceMatrix:
         """X (n, d), an array on a GPU, read where it lies. An engine of the CPU refuses it by name.
 

@@ -63,7 +63,7 @@ def plan(X: Any) -> tuple[int, int, int, int, int]:
 def _scalar_dot(X: Any, w: Any, b: float, row: int) -> float:
     total = b
     x = X[row]
-    for j in range(x.size):
+    for j in range(x.size):  # w may be longer
         total += x[j] * w[j]
     return total
 
@@ -274,14 +274,23 @@ def descend(
 
 
 @jit()
-def _logits_part(chunk: int, chunks: int, X: Any, W: Any, z: Any) -> None:
+def _logits_part(chunk: int, chunks: int, X: Any, w: Any, b: float, z: Any) -> None:
+    use_wide_vectors()
     m, d = X.shape
-    for row in range(chunk * m // chunks, (chunk + 1) * m // chunks):
-        z[row] = _scalar_dot(X, W, W[d], row)
+    width, _, ahead, _, safe = plan(X)
+    line = d * X.itemsize
+    row, stop = chunk * m // chunks, (chunk + 1) * m // chunks
+    while row + GROUP <= min(stop, safe):
+        group_dots(X, width, w, b, row, z[row:], row * line + ahead)
+        row += GROUP
+    while row < stop:
+        z[row] = _scalar_dot(X, w, b, row) if d > 0 else b
+        row += 1
 
 
 def logits(X: Any, W: Any, n_chunks: int) -> Any:
     """z = X w + b, (m,) float64."""
+    d = X.shape[1]
     z = np.empty(X.shape[0])
-    share(n_chunks, _logits_part, X, W, z)
+    share(n_chunks, _logits_part, X, _padded(W, d)[0], float(W[d]), z)
     return z

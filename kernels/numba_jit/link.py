@@ -117,3 +117,20 @@ def curvature_rows(z: Any, u: Any, s: Any, first: int, m: int) -> float:
         z[i] = scale
         total += scale
     return total
+
+
+@jit()
+def probabilities_part(chunk: int, chunks: int, z: Any, logarithm: bool, out: Any) -> None:
+    """out[i] = (1 − a, a) of zᵢ, (n, 2), or their logarithms, none a difference, for a chunk of them."""
+    n = z.size
+    for i in range(chunk * n // chunks, (chunk + 1) * n // chunks):
+        e = exp_negative(-abs(z[i]))
+        if logarithm:
+            v = e / (2.0 + e)
+            near = -2.0 * v * log1p_over_2v(v * v)
+            far = near - abs(z[i])
+        else:
+            near = 1.0 / (1.0 + e)
+            far = e * near
+        out[i, 1] = near if z[i] >= 0.0 else far
+        out[i, 0] = far if z[i] >= 0.0 else near

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import expit, log_expit
 from support.csr_problems import sparse
 
 from accel_logreg.interface.engine import Engine
@@ -55,3 +56,13 @@ def test_own_exponential_and_logarithm() -> None:
     np.testing.assert_allclose(log1p, np.log1p(e), rtol=7e-16)
     assert np.isnan(link.exp_negative(np.nan))
     assert 0.0 < link.exp_negative(-1e300) < 1e-300
+
+
+@pytest.mark.parametrize("logarithm", [False, True])
+def test_probabilities_keep_their_digits(logarithm: bool) -> None:
+    z = np.r_[np.linspace(-700, 700, 141), np.linspace(-3, 3, 61), 0.0]
+    out = np.empty((len(z), 2))
+    for chunk in range(3):
+        link.probabilities_part(chunk, 3, z, logarithm, out)
+    of = log_expit if logarithm else expit
+    np.testing.assert_allclose(out, np.column_stack([of(-z), of(z)]), rtol=3e-15, atol=0.0)

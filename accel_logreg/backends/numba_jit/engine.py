@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from accel_logreg.backends.blas_threads import blas_threads
 from accel_logreg.interface.answers import SmallFit
 from accel_logreg.interface.arrays import Csr, Float64, Matrix
@@ -16,9 +18,10 @@ from accel_logreg.interface.targets import Targets
 try:
     from accel_logreg.backends.numba_jit import tuning
     from accel_logreg.backends.numba_jit.dense import NumbaRows
-    from accel_logreg.backends.numba_jit.sharing import bounded, chunks_of, read_only
+    from accel_logreg.backends.numba_jit.sharing import bounded, chunks_of, read_only, threads_for
     from accel_logreg.kernels.numba_jit import dense as kernels
-    from accel_logreg.kernels.numba_jit.threads import MOST
+    from accel_logreg.kernels.numba_jit.link import probabilities_part
+    from accel_logreg.kernels.numba_jit.threads import MOST, share
 except Exception as error:  # a NumPy that Numba refuses, a missing llvmlite, a broken install
     raise BackendUnavailableError(
         "numba",
@@ -57,6 +60,11 @@ class NumbaEngine(Engine):
             return csr_logits(X, W)
         z: Float64 = kernels.logits(read_only(X), W.copy(), chunks_of(X))
         return z
+
+    def probabilities(self, z: Float64, *, logarithm: bool) -> Float64:
+        out = np.empty((len(z), 2))
+        share(threads_for(len(z), len(z), 4), probabilities_part, z, logarithm, out)
+        return out
 
     def n_threads(self, n_threads: int | None) -> int:
         return MOST if n_threads is None else min(n_threads, MOST)
