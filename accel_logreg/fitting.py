@@ -156,7 +156,7 @@ class Fit:
         proof = prove(problem, U, value, gradient, tol, self.costs) if solver != "newton" else None
         if proof is not None and proof.gap(value) < math.inf:
             solution = replace(solution, gap=proof.gap(value), gap_kind=GapKind.CERTIFIED)
-        elif solution.gap > tol or (not problem.penalised and solver in ("lbfgs", "gradient-descent")):
+        elif solution.gap > tol or solver not in ("newton", "newton-cg"):
             began = objective.reads
             budget = replace(self._budget("newton", None), tol=max(tol, _REFERENCE))
             self.report(f"{solver}: the optimum, to say how far it is")

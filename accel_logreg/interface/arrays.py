@@ -7,7 +7,6 @@ say where an array lies: DLPack (https://dmlc.github.io/dlpack) and the CUDA arr
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +66,7 @@ class Csr:
             values = self.data[self.indices == column].astype(np.float64)
             if len(values) == n:
                 middle = float(self.dtype.type(values.mean()))
-                if abs(middle) > _FAR * (float(np.sqrt(np.square(values - middle).mean())) or math.inf):
+                if abs(middle) > _FAR * float(np.sqrt(np.square(values - middle).mean())):
                     shift[column] = middle
         return shift if shift.any() else None
 

@@ -41,7 +41,11 @@ def column_scales(objective: Objective) -> tuple[Float64, Float64]:
     """μ and σ, each (d,); σ is 1 where there is no curvature."""
     moments = objective.rows.column_moments(centred=objective.fit_intercept)
     mean, deviation = moments.means, moments.deviations
-    deviation[deviation <= 1e-12 * np.abs(mean)] = 0.0  # a constant column, but for rounding
+    constant = deviation <= 1e-12 * np.abs(mean)  # but for rounding
+    deviation[constant] = 0.0
+    if objective.fit_intercept:
+        for j in np.flatnonzero(constant & (mean != 0.0)):  # so that nothing of it is left
+            mean[j] = objective.rows.take(np.zeros(1, dtype=np.intp), slice(j, j + 1))[0, 0]
     scale = np.hypot(deviation, 2.0 * np.sqrt(objective.l2))
     return mean, np.where(scale > 0.0, scale, 1.0)
 

@@ -85,12 +85,19 @@ def _standardise(
     inverse = np.zeros(width)
     for j in range(d):
         variance = square[j] / weight_sum
-        if variance <= (1e-12 * mean[j]) * (1e-12 * mean[j]):
+        rounding = (1e-12 * mean[j]) * (1e-12 * mean[j])
+        if variance <= rounding and rounding < np.inf:
             variance = 0.0
         scale[j] = np.sqrt(variance + 4.0 * l2)
         if not scale[j] > 0.0:
             scale[j] = 1.0
-        inverse[j] = 1.0 / scale[j]
+        differs = variance != 0.0
+        for i in range(n):
+            if differs:
+                break
+            differs = X[i, j] != X[0, j]
+        if differs:  # else a constant column, of which nothing is left
+            inverse[j] = 1.0 / scale[j] if scale[j] < np.inf else np.nan  # overflow: not for this loop
     for i in range(n):
         x = Z[np.uintp(i)]
         for j in range(width):

@@ -15,7 +15,7 @@ _MOST = 4096
 _SHARE = 0.5  # of what the fit has cost so far
 _SHARE_FREE = 3.0  # the same without a penalty, where nothing else proves that there is an optimum
 _LITTLE, _LITTLE_FREE = 5e-4, 0.1  # seconds that are spent in any case
-MARGIN = 1.5  # of an estimate: what J's third derivative may add
+MARGIN = 2.0  # of an estimate: what J's third derivative may add
 POLISHED = 1e-13  # of J: what may be left of the gap when the rows that separate have no loss left
 _TAIL = 30.0  # nats beyond which a separated row's loss is nothing
 
