@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import sparse
 from support.interface_problems import SHAPES, assert_same_curvature, precision_of, problem
 
 from accel_logreg.backends.python_loop.dense import PythonRows
 from accel_logreg.interface.answers import RowSample
-from accel_logreg.interface.arrays import Float64
+from accel_logreg.interface.arrays import Csr, Float64
 from accel_logreg.interface.engine import Engine
 
 ENTRIES_FOR_THE_LOOP = 60_000  # of products; it takes about 0.1 µs for each
@@ -223,3 +224,39 @@ def test_same_data_same_bits(backend: Engine, dtype: type[np.floating], rng: np.
     np.testing.assert_array_equal(first.hessian(W, centre, scale), second.hessian(W, centre, scale))
     np.testing.assert_array_equal(first.hessian_diagonal(W), second.hessian_diagonal(W))
     np.testing.assert_array_equal(first.combination(a), second.combination(a))
+
+
+@pytest.mark.parametrize("layout", ["dense", "CSR"])
+def test_longest_row_bounds_every_row(
+    backend: Engine, dtype: type[np.floating], layout: str, rng: np.random.Generator
+) -> None:
+    """The loop's is exact; an engine's is at least that, and not below it where a row has no weight."""
+    X = (rng.standard_normal((37, 5)) * (rng.random((37, 5)) < 0.6)).astype(dtype)
+    s = rng.random(37)
+    X[3], s[3] = 100.0, 0.0
+    centre, scale = rng.standard_normal(5), rng.random(5) + 0.5
+    exact = np.sqrt(1.0 + np.square((X[s > 0].astype(float) - centre) / scale).sum(axis=1).max())
+    placed = X
+    if layout == "CSR":
+        matrix = sparse.csr_matrix(X)
+        placed = Csr(matrix.data, matrix.indices, matrix.indptr, matrix.shape)
+    rows = backend.place(placed, np.arange(37) % 2.0, s)
+    rows.hessian(np.zeros(6), np.zeros(5) if layout == "CSR" else centre, scale)
+    found = rows.longest_row(centre, scale)
+    assert found >= exact * (1 - 1e-9)
+    if backend.name in ("python", "numpy", "numba"):
+        assert found == pytest.approx(exact, rel=1e-6)
+
+
+def test_columns_far_from_zero_are_moved_without_rounding(dtype: type[np.floating]) -> None:
+    far = np.array([1e6, 1e6 + 64.0, 1e6 - 64.0], dtype=dtype)
+    X = sparse.csr_matrix(np.c_[far, np.array([0, 5e6, 5e6]), np.full(3, 7.0), np.arange(3)].astype(dtype))
+    csr = Csr(X.data, X.indices, X.indptr, X.shape)
+    shift = csr.far_columns()
+    assert shift is not None
+    assert (shift != 0.0).tolist() == [True, False, True, False]  # the second does not store every row
+    moved = csr.shifted(shift)
+    dense = sparse.csr_matrix((moved.data, moved.indices, moved.indptr), shape=moved.shape).toarray()
+    np.testing.assert_array_equal(dense.astype(float) + shift, X.toarray().astype(float))
+    plain = sparse.csr_matrix(np.eye(3, dtype=dtype))
+    assert Csr(plain.data, plain.indices, plain.indptr, plain.shape).far_columns() is None
