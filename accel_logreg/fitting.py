@@ -38,6 +38,7 @@ from accel_logreg.solvers.problem import (
 
 _MAX_ITER = {"gradient-descent": 1_000, "lbfgs": 10_000}
 _REFERENCE = 1e-9  # relative suboptimality to which the optimum is found that others are measured by
+_RUNAWAY = 3.0  # times the reads that were predicted
 _LARGEST_L2 = 1e300  # beyond which w is 0 in float64 anyway
 _STANDARDISED = {"newton": newton, "newton-cg": newton_cg, "lbfgs": lbfgs}
 
@@ -87,11 +88,12 @@ class Fit:
         """The solution and the name of the solver that found it."""
         rows, report, solver = self.rows, self.report, self.parameters["solver"]
         others: tuple[str, ...] = ()
-        why = " as asked"
+        why, predicted = " as asked", math.inf
         if solver == "auto":
             penalised = self.objective.penalised
             choice = choose(rows.n_rows, self.costs, sparse=rows.sparse, penalised=penalised, tol=self.tol)
             solver, others, why = choice.solver, choice.others, f": {choice.why}"
+            predicted = choice.reads
         if self.parameters["verbose"]:  # a dtype's name alone takes 3 us
             shape = f"{rows.n_rows}x{rows.n_features} {rows.dtype}"
             report(f"backend={self.engine.name}, X {shape}, solver={solver}{why}")
@@ -101,10 +103,14 @@ class Fit:
             solution = self._small_fit(_max_iter(solver, limit))
         if solution is None:
             with self.engine.threads(self.parameters["n_threads"]):
-                solution = self._judged(self._run(solver, limit), solver)
+                # A solver that takes three times what was predicted hands over, where there is another.
+                others = others if limit is None else ()
+                solution = self._run(solver, limit, _RUNAWAY * predicted if others else math.inf)
+                if not (solution.trouble and others):
+                    solution = self._judged(solution, solver)
                 # "auto" means the user does not care how: where rounding stops one solver short of
                 # tol, as it may on extreme data, another goes on from there.
-                for other in others if limit is None else ():
+                for other in others:
                     if not solution.trouble or solution.separation is not None:
                         break
                     report(f"{solution.trouble}; {other} goes on")
@@ -174,7 +180,7 @@ class Fit:
         trouble = shortfall(solver, solution.n_iter, solution.gap, solution.gap_kind, tol, limit)
         return replace(solution, trouble=trouble)
 
-    def _budget(self, solver: str, limit: int | None) -> Budget:
+    def _budget(self, solver: str, limit: int | None, max_reads: float = math.inf) -> Budget:
         rate, seed = self.parameters["learning_rate"], self.parameters["random_state"]
         return Budget(
             tol=self.tol,
@@ -182,11 +188,12 @@ class Fit:
             costs=self.costs,
             random_state=0 if seed is None else seed,
             learning_rate=None if rate == "auto" else float(rate),
+            max_reads=max_reads,
             report=self.report,
         )
 
-    def _run(self, solver: str, limit: int | None) -> Solution:
-        budget, objective = self._budget(solver, limit), self.objective
+    def _run(self, solver: str, limit: int | None, max_reads: float = math.inf) -> Solution:
+        budget, objective = self._budget(solver, limit, max_reads), self.objective
         if solver in _STANDARDISED:
             problem = standardised(objective)
             start = None if self.start is None else problem.coordinates(self.start)

@@ -76,6 +76,7 @@ def newton_cg(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> 
     """
     tol, max_iter, report = budget.tol, budget.max_iter, budget.report
     trivial, ceiling = problem.trivial()
+    last_read = problem.reads + budget.max_reads
     U = trivial
     if start is not None and problem.value_grad(start)[0] <= ceiling:
         U = start
@@ -123,7 +124,7 @@ def newton_cg(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> 
         )
         if apart is not None and (gap <= POLISHED or n_iter >= max_iter):
             break
-        ended = n_iter >= max_iter
+        ended = n_iter >= max_iter or problem.reads > last_read
         if ended or (gap <= tol and (n_iter > 0 or start is not None)):
             proof = prove(problem, U, value, gradient, tol, budget.costs, certificate)
             certificate = proof.certificate

@@ -106,6 +106,7 @@ class Budget:
     costs : what the engine's questions cost, in seconds
     random_state : seeds samples of rows and power iterations
     learning_rate : of gradient descent; None is 1/L
+    max_reads : of X from here on, after which newton-cg hands over to another solver
     report : told what happens, a line at a time
     """
 
@@ -114,6 +115,7 @@ class Budget:
     costs: Costs
     random_state: int | np.random.RandomState = 0
     learning_rate: float | None = None
+    max_reads: float = math.inf
     report: Report = lambda _line: None
 
     @property
