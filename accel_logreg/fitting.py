@@ -13,10 +13,12 @@ import numpy as np
 from accel_logreg.inputs.memory_size import memory_bytes
 from accel_logreg.inputs.training import TrainingData
 from accel_logreg.interface.arrays import Csr, Float64
+from accel_logreg.interface.device_matrix import DeviceMatrix
 from accel_logreg.interface.engine import Engine
 from accel_logreg.interface.rows import Rows
 from accel_logreg.problem.coordinates import standardised
 from accel_logreg.problem.objective import Objective
+from accel_logreg.problem.separation import MOST_ENTRIES, separating_direction
 from accel_logreg.solvers.choose import choose, quicker_among_rows
 from accel_logreg.solvers.costs import Costs
 from accel_logreg.solvers.gradient_descent import gradient_descent
@@ -38,6 +40,7 @@ from accel_logreg.solvers.problem import (
 
 _MAX_ITER = {"gradient-descent": 1_000, "lbfgs": 10_000}
 _REFERENCE = 1e-9  # relative suboptimality to which the optimum is found that others are measured by
+_REFERENCE_READS = 300  # and three times those of the fit: what it may take
 _RUNAWAY = 3.0  # times the reads that were predicted
 _LARGEST_L2 = 1e300  # beyond which w is 0 in float64 anyway
 _STANDARDISED = {"newton": newton, "newton-cg": newton_cg, "lbfgs": lbfgs}
@@ -67,12 +70,14 @@ class Fit:
                 smallest_weight=rows.targets.smallest_weight,
             )
 
+        self.X = data.X
         self.objective = placed(data.X)
         if isinstance(data.X, Csr) and parameters["fit_intercept"]:
             self.shift = data.X.far_columns()
             if self.shift is not None:
                 report(f"{np.count_nonzero(self.shift)} sparse columns lie far from zero: moved in a copy")
-                self.objective = placed(data.X.shifted(self.shift))
+                self.X = data.X.shifted(self.shift)
+                self.objective = placed(self.X)
         self.rows = self.objective.rows
         self.start = None if start is None else self._moved(start, 1.0)
         self.tol = float(parameters["tol"])
@@ -155,6 +160,14 @@ class Fit:
         if solution.separation is not None or solution.gap_kind is GapKind.CERTIFIED:
             return solution
         problem = standardised(objective)
+        if not objective.penalised and not isinstance(self.X, DeviceMatrix):
+            # Without a proof that an optimum exists: whether it does is asked of a linear program.
+            targets = self.rows.targets
+            few = self.rows.entries <= MOST_ENTRIES
+            V = separating_direction(self.X, targets.y, targets.s, objective.fit_intercept) if few else None
+            found = None if V is None else problem.separating(problem.coordinates(V))
+            if found is not None:
+                return replace(solution, separation=found, gap=math.inf, gap_kind=GapKind.CERTIFIED)
         U = problem.coordinates(solution.W)
         value, gradient = problem.value_grad(U)
         if not gradient.any():
@@ -164,7 +177,8 @@ class Fit:
             solution = replace(solution, gap=proof.gap(value), gap_kind=GapKind.CERTIFIED)
         elif solution.gap > tol or solver not in ("newton", "newton-cg"):
             began = objective.reads
-            budget = replace(self._budget("newton", None), tol=max(tol, _REFERENCE))
+            budget = self._budget("newton", None, _RUNAWAY * began + _REFERENCE_READS)
+            budget = replace(budget, tol=max(tol, _REFERENCE))
             self.report(f"{solver}: the optimum, to say how far it is")
             best = (newton if affordable(problem, self.costs) else newton_cg)(problem, U, budget)
             if best.separation is not None:

@@ -285,15 +285,16 @@ def newton(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> Sol
             if proof.gap(descent.value) <= tol:
                 gap, kind = proof.gap(descent.value), GapKind.CERTIFIED
                 break
+            found = None
             if not problem.penalised and proof.certificate is not None:
                 found = apart_along(problem, downhill(proof.certificate, descent.gradient), apart)
-                if found is not None:
-                    apart, separation = found, found.found
-                    descent = _started(problem, costs, random, found.beyond(descent.U), None)
-                    continue
-            if ended or proof.certificate is None:
+            if found is not None:
+                apart, separation = found, found.found
+                descent = _started(problem, costs, random, found.beyond(descent.U), None)
+            elif ended or proof.certificate is None:
                 break
-            descent.step_by(proof.certificate)
+            else:
+                descent.step_by(proof.certificate)
         else:
             descent.step()
         n_iter += 1

@@ -148,6 +148,8 @@ def newton_cg(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> 
                     U = apart.beyond(U)
                     value, gradient = problem.value_grad(U)
                     memory.clear()
+                    n_iter += 1
+                    history.append(value, problem.gradient_norm(gradient), problem.reads)
                     continue
                 if certificate is None:
                     break

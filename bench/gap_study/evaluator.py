@@ -19,7 +19,7 @@ from scipy.optimize import linprog
 Long = np.longdouble
 _STEPS = 400
 _ARRIVED = 1e-17  # of J: Newton decrement
-_FLAT = 1e-9  # of the largest margin along a direction: zero
+_PATIENCE = 30.0  # seconds for a linear program; what is not known then counts as not separated
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ class Problem:
             b_ub=np.r_[np.zeros(len(A)), np.ones(len(A))],
             bounds=(-1e6, 1e6),
             method="highs",
+            options={"time_limit": _PATIENCE},
         )
         if found.x is None:
             return False

@@ -10,16 +10,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
-from sklearn.datasets import load_breast_cancer
+from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.linear_model import LogisticRegression as ScikitLearn
 from sklearn.preprocessing import scale
 
-from accel_logreg import LogisticRegression, certified_gap
+from accel_logreg import LogisticRegression, SeparationWarning, certified_gap
 from accel_logreg.interface.arrays import Csr
 from accel_logreg.interface.engine import Engine
 from accel_logreg.problem.certificate import Certificate, self_concordant_bound
 from accel_logreg.problem.coordinates import standardised
 from accel_logreg.problem.objective import Objective
+from accel_logreg.problem.separation import separating_direction
 from bench.gap_study.evaluator import Problem
 
 EVALUATED = 1e-17  # nats: what the evaluator itself cannot tell
@@ -169,3 +170,28 @@ def test_judging_takes_weights_names_and_bad_input() -> None:
     with pytest.raises(ValueError, match=r"C=-1"):
         certified_gap(X, y, np.zeros(30), 0.0, C=-1)
     assert certified_gap([[0.0], [1.0]], [0, 1], [3.0], -1.5, C=math.inf) == math.inf
+
+
+@pytest.mark.parametrize("layout", [np.asarray, sparse.csr_matrix])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_a_linear_program_finds_what_separates(layout: Any, fit_intercept: bool) -> None:
+    X = np.c_[[0.0, 0, 1, 1, 0], [1.0, -1, 1, -1, 1], np.zeros(5)]
+    y = np.array([0, 1, 1, 1, 1])
+    matrix = layout(X)
+    given = Csr(matrix.data, matrix.indices, matrix.indptr, X.shape) if sparse.issparse(matrix) else matrix
+    V = separating_direction(given, y, None, fit_intercept)
+    assert V is not None
+    margins = (2 * y - 1) * (X @ V[:-1] + V[-1])
+    assert margins.min() >= -1e-9
+    assert margins.max() > 0.1
+    assert V[2] == 0.0
+    both = np.r_[X, X]
+    assert separating_direction(both, np.r_[y, 1 - y], None, fit_intercept) is None
+    weights = np.r_[np.ones(5), np.zeros(5)]
+    assert separating_direction(both, np.r_[y, 1 - y], weights, fit_intercept) is not None
+
+
+def test_digits_are_separated_by_pixels_that_newton_cannot_tell() -> None:
+    X, y = load_digits(return_X_y=True)
+    with pytest.warns(SeparationWarning, match=r"in part .* columns"):
+        LogisticRegression(C=math.inf).fit(X, y == 8)
