@@ -41,7 +41,8 @@ from accel_logreg.solvers.problem import (
 _MAX_ITER = {"gradient-descent": 1_000, "lbfgs": 10_000}
 _REFERENCE = 1e-9  # relative suboptimality to which the optimum is found that others are measured by
 _REFERENCE_READS = 300  # and three times those of the fit: what it may take
-_RUNAWAY = 3.0  # times the reads that were predicted
+_UNPENALISED = 8  # log10 of a C that is as good as none
+_RUNAWAY, _BESIDES = 3.0, 30.0  # times the reads that were predicted, and so many
 _LARGEST_L2 = 1e300  # beyond which w is 0 in float64 anyway
 _STANDARDISED = {"newton": newton, "newton-cg": newton_cg, "lbfgs": lbfgs}
 
@@ -96,7 +97,10 @@ class Fit:
         why, predicted = " as asked", math.inf
         if solver == "auto":
             penalised = self.objective.penalised
-            choice = choose(rows.n_rows, self.costs, sparse=rows.sparse, penalised=penalised, tol=self.tol)
+            n, l2 = rows.n_rows, self.objective.l2
+            magnitude = round(-math.log10(l2 * n)) if penalised else _UNPENALISED
+            kind = {"sparse": rows.sparse, "penalised": penalised, "magnitude": magnitude}
+            choice = choose(n, self.costs, tol=self.tol, **kind)
             solver, others, why = choice.solver, choice.others, f": {choice.why}"
             predicted = choice.reads
         if self.parameters["verbose"]:  # a dtype's name alone takes 3 us
@@ -110,7 +114,8 @@ class Fit:
             with self.engine.threads(self.parameters["n_threads"]):
                 # A solver that takes three times what was predicted hands over, where there is another.
                 others = others if limit is None else ()
-                solution = self._run(solver, limit, _RUNAWAY * predicted if others else math.inf)
+                most = _RUNAWAY * predicted + _BESIDES if others else math.inf
+                solution = self._run(solver, limit, most)
                 if not (solution.trouble and others):
                     solution = self._judged(solution, solver)
                 # "auto" means the user does not care how: where rounding stops one solver short of

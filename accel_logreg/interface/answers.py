@@ -30,6 +30,7 @@ class Rates:
     int8_multiplication, int8_tile_entry : the same, of a Hessian from products of few bits, where the
         engine has those for p unknowns: from ``int8_from`` on
     quantised_entry : of a copy of dense X in few bits, in a pass over it; infinite where there is none
+    quantised_from : entries of X from which such a copy is made
     """
 
     byte: float
@@ -38,6 +39,7 @@ class Rates:
     multiplication: float
     call: float
     quantised_entry: float = math.inf
+    quantised_from: float = 0.0
     int8_multiplication: float = math.inf
     int8_tile_entry: float = 0.0
     int8_from: float = math.inf

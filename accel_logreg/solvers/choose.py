@@ -10,6 +10,11 @@ from accel_logreg.solvers.costs import Costs, passes, sampling_rate
 _USUAL_COST = 0.5  # nats
 _SAMPLED = 0.03  # share of the rows that the nested samples see
 _CG_PASSES = 40  # gradients and products of a Newton-CG fit: 30 to 50 on problems of moderate condition
+# Of few rows an unknown, 14 to 113 were measured with n from p/4 to 17 p at C = 1, and 2,200 to 2,800 at
+# C = 1e4 and 1e6: there the penalty alone bounds the curvature along most axes.
+_CG_TALL, _CG_SQUARE, _CG_OF_C = 15, 80, 0.35
+_FEW_ROWS = 20  # an unknown
+_NEWTON_STEPS = 4, 6  # factors of all rows, where these are many an unknown, and where they are few
 _EXACT_PASSES = 5  # of these and to make the copy, where the others read a copy in few bits
 _CG_VECTORS = 30e-9  # seconds an unknown, in the vectors of a pass: the memory's pairs
 _GRAM_STEPS = 10
@@ -30,16 +35,19 @@ class Choice:
 
 
 @lru_cache(maxsize=64)  # a fit to 1,000 rows takes a tenth of a millisecond, a tenth of which is this
-def choose(n: int, costs: Costs, *, sparse: bool, penalised: bool, tol: float = 1e-8) -> Choice:
-    """The quickest of newton, newton-cg and newton-gram for n rows.
+def choose(
+    n: int, costs: Costs, *, sparse: bool, penalised: bool, tol: float = 1e-8, magnitude: int = 0
+) -> Choice:
+    """The quickest of newton, newton-cg and newton-gram for n rows; ``magnitude`` is log10 of C, or of
+    1/(λn).
 
     Each needs what the others do not: newton a Hessian of p² entries, newton-gram a penalty and a Gram
     matrix of n² entries, newton-cg nothing but time.
     """
-    options = [_newton_cg(n, costs, sparse)]
+    options = [_newton_cg(n, costs, sparse, magnitude)]
     if costs.p**2 <= _MOST_ENTRIES and not (sparse and costs.p > _DENSE_ENOUGH):
-        options.append(_newton(n, costs, tol))
-    if penalised and n < costs.p and n**2 <= _MOST_ENTRIES:
+        options.append(_newton(n, costs, tol, magnitude))
+    if penalised and n < 2 * costs.p and n**2 <= _MOST_ENTRIES:
         options.append(_newton_gram(n, costs))
     options.sort(key=lambda choice: choice.seconds)
     best, others = options[0], options[1:]
@@ -61,7 +69,7 @@ def quicker_among_rows(n: int, costs: Costs, steps: int) -> bool:
     return costs.gram(n) + steps * step < steps * costs.gradient(n)
 
 
-def _newton(n: int, costs: Costs, tol: float) -> Choice:
+def _newton(n: int, costs: Costs, tol: float, magnitude: int) -> Choice:
     p = costs.p
     start = min(0.2, p / (_SAMPLED * n))  # nats: where the samples leave off
     far = start / (0.5 * tol * _USUAL_COST)
@@ -70,7 +78,7 @@ def _newton(n: int, costs: Costs, tol: float) -> Choice:
     for rows in sizes:
         steps = passes(far, sampling_rate(p, rows, n) + 1e-3) + 1.0
         # All rows at once is Newton's own method: a few factors on the way, none of them sampled.
-        factors = 1.0 if rows < n else 4.0
+        factors = 1.0 if rows < n else _NEWTON_STEPS[n < _FEW_ROWS * p] * (1.0 + max(0, magnitude) / 3.0)
         seconds = steps * costs.gradient(n) + factors * (costs.hessian(rows) + costs.factor())
         best = min(best, (seconds, steps + factors * rows / n, rows))
     seconds, reads, rows = best
@@ -78,13 +86,17 @@ def _newton(n: int, costs: Costs, tol: float) -> Choice:
     return Choice("newton", f"{p} unknowns: a Hessian of {of} rows is cheap", seconds, reads)
 
 
-def _newton_cg(n: int, costs: Costs, sparse: bool) -> Choice:
+def _newton_cg(n: int, costs: Costs, sparse: bool, magnitude: int) -> Choice:
     why = f"{costs.p} unknowns: Hessian products cost less than a Hessian"
     gradient, product = costs.gradient(n), costs.gradient(n) if sparse else costs.quantised_pass(n)
-    exact, others, share = float(_CG_PASSES), 0.0, 1.0
+    passes = float(_CG_PASSES)
+    if not sparse and n < _FEW_ROWS * costs.p:
+        passes = _CG_TALL + _CG_SQUARE * min(1.0, 2.0 * costs.p / n)
+        passes = max(passes, min(passes * 10.0 ** (_CG_OF_C * magnitude), 10.0 * costs.p))
+    exact, others, share = passes, 0.0, 1.0
     if product < gradient:
-        exact, others, share = float(_EXACT_PASSES), float(_CG_PASSES), 1.0 / costs.entry_bytes
-    seconds = exact * gradient + others * product + _CG_PASSES * _CG_VECTORS * costs.p
+        exact, others, share = float(_EXACT_PASSES), passes, 1.0 / costs.entry_bytes
+    seconds = exact * gradient + others * product + passes * _CG_VECTORS * costs.p
     return Choice("newton-cg", why, seconds, exact + others * share)
 
 

@@ -31,6 +31,8 @@ class Costs:
 
     def quantised_pass(self, rows: float) -> float:
         """One pass over a copy in few bits; no longer than a gradient, which takes its place."""
+        if rows * self.entries < self.rates.quantised_from:
+            return self.gradient(rows)
         return min(rows * self.entries * self.rates.quantised_entry + self.rates.call, self.gradient(rows))
 
     def hessian(self, rows: float, *, low_precision: bool = True) -> float:

@@ -44,6 +44,7 @@ RATES = Rates(
     multiplication=1 / 150e9,
     call=10e-6,
     quantised_entry=0.032e-9,
+    quantised_from=LEAST_FOR_QUANTISED,
     int8_multiplication=1 / 800e9,
     int8_tile_entry=0.6e-9,
     int8_from=NARROW + 1 if int8_products.available() else math.inf,
