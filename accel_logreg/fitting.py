@@ -42,6 +42,7 @@ _MAX_ITER = {"gradient-descent": 1_000, "lbfgs": 10_000}
 _REFERENCE = 1e-9  # relative suboptimality to which the optimum is found that others are measured by
 _REFERENCE_READS = 300  # and three times those of the fit: what it may take
 _UNPENALISED = 8  # log10 of a C that is as good as none
+_ROUNDING = float(np.finfo(np.float64).eps)
 _RUNAWAY, _BESIDES = 3.0, 30.0  # times the reads that were predicted, and so many
 _LARGEST_L2 = 1e300  # beyond which w is 0 in float64 anyway
 _STANDARDISED = {"newton": newton, "newton-cg": newton_cg, "lbfgs": lbfgs}
@@ -139,7 +140,7 @@ class Fit:
         if self.shift is None:
             return solution
         W = self._moved(solution.W, -1.0)
-        rounding = float(np.finfo(np.float64).eps) * (abs(W[-1]) + float(np.abs(self.shift * W[:-1]).sum()))
+        rounding = 2.0 * _ROUNDING * (abs(W[-1]) + float(np.abs(self.shift * W[:-1]).sum()))
         value = self.objective.value_grad(solution.W)[0]
         gap = (math.sqrt(solution.gap) + rounding * math.sqrt(min(0.25, value) / value)) ** 2
         trouble = solution.trouble
@@ -189,7 +190,10 @@ class Fit:
             if best.separation is not None:
                 return replace(solution, separation=best.separation, gap=math.inf, gap_kind=GapKind.CERTIFIED)
             lowest = best.history.cost[-1] / (1.0 + best.gap)
-            gap = (value - lowest) / lowest if lowest > 0.0 else math.inf
+            # Two costs are compared; rounding moves each by the mean of residuals times their logits' errors.
+            of_logits = problem.rounding(U, value)[0] / math.sqrt(min(0.25, value) * problem.n_rows)
+            rounding = 0.5 * of_logits + 4.0 * _ROUNDING
+            gap = (value - lowest) / lowest + rounding if lowest > 0.0 else math.inf
             solution = replace(solution, gap=max(gap, 0.0), gap_kind=best.gap_kind)
             reads = objective.reads - began
             self.report(f"{solver}: {solution.gap:.3g} above it, after {reads:.1f} reads more")

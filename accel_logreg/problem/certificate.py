@@ -174,4 +174,4 @@ def rounding_of(U: Float64, mean: Float64, scale: Float64, value: float) -> tupl
     far = np.abs(mean)
     logits = abs(float(U[-1])) + float((2.0 * far + 3.0 * scale) @ w)
     curvature = math.sqrt(min(0.25, value))
-    return 2.0 * _EPSILON * logits * curvature, 8.0 * _EPSILON * value * np.append(far / scale + 3.0, 1.0)
+    return 6.0 * _EPSILON * logits * curvature, 16.0 * _EPSILON * value * np.append(far / scale + 3.0, 1.0)
