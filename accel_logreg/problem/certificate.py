@@ -100,6 +100,11 @@ class Certificate:
         """½ gᵀH⁻¹g in nats."""
         return 0.5 * float(g @ self.solve(g))
 
+    def hidden(self, rounding: tuple[float, Float64]) -> float:
+        """What rounding alone may cost, in nats, along the directions of which H knows the curvature."""
+        inverse = self._inverse if math.isfinite(self._inverse) else 0.0
+        return 0.5 * (rounding[0] + math.sqrt(inverse) * float(np.linalg.norm(rounding[1]))) ** 2
+
     def bound(self, U: Float64, gradient: Float64, rounding: tuple[float, Float64]) -> float:
         """The bound at U in nats; inf where it does not exist, or is not certain.
 
@@ -174,4 +179,4 @@ def rounding_of(U: Float64, mean: Float64, scale: Float64, value: float) -> tupl
     far = np.abs(mean)
     logits = abs(float(U[-1])) + float((2.0 * far + 3.0 * scale) @ w)
     curvature = math.sqrt(min(0.25, value))
-    return 6.0 * _EPSILON * logits * curvature, 16.0 * _EPSILON * value * np.append(far / scale + 3.0, 1.0)
+    return 6.0 * _EPSILON * logits * curvature, 64.0 * _EPSILON * value * np.append(far / scale + 3.0, 1.0)

@@ -44,6 +44,8 @@ _WORTH_A_READ = 2048  # rows from which a read that is spared is worth a J that 
 _NEAR = 1e-5  # gap over J from which an exact Hessian that is made in any case is made at once
 _NO_PROGRESS = 0.5  # decrement now over decrement before
 _WORTH = 0.8  # of the predicted price, from which another factor is made: rates are known to a third or so
+# of an estimate by an exact Hessian that proves nothing: rounding hides some of its curvature
+_UNPROVEN = 3.0
 _SHORT = 0.3  # of the slope left after a step that should have levelled it
 
 
@@ -300,6 +302,9 @@ def newton(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> Sol
         n_iter += 1
         history.append(descent.value, problem.gradient_norm(descent.gradient), problem.reads)
     trouble = ""
+    if kind is GapKind.ESTIMATED and descent.certificate is not None:
+        hidden = descent.certificate.hidden(problem.rounding(descent.U, descent.value))
+        gap = _UNPROVEN * gap + relative_gap(hidden, descent.value)
     if separation is not None:
         gap, kind = math.inf, GapKind.CERTIFIED
     elif gap > tol:

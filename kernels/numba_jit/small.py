@@ -354,7 +354,7 @@ def _margins(mean: Any, scale: Any, u: Any, d: int, value: float) -> tuple[float
     for j in range(d):
         logits += (2.0 * abs(mean[j]) + 3.0 * scale[j]) * abs(u[j]) / scale[j]
     curvature = np.sqrt(min(0.25, value))
-    return 6.0 * _EPSILON * curvature * logits, 48.0 * _EPSILON * value * np.sqrt(d + 1.0)
+    return 6.0 * _EPSILON * curvature * logits, 192.0 * _EPSILON * value * np.sqrt(d + 1.0)
 
 
 @jit()
