@@ -22,7 +22,7 @@ from accel_logreg.kernels.numba_jit.blocks.panels import PANEL, add_panel, panel
 from accel_logreg.kernels.numba_jit.blocks.row_groups import GROUP
 from accel_logreg.kernels.numba_jit.compile import jit
 from accel_logreg.kernels.numba_jit.link import curvature_rows, exp_negative, link
-from accel_logreg.kernels.numba_jit.llvm import LANES, use_wide_vectors
+from accel_logreg.kernels.numba_jit.llvm import LANES, arrays_lie_apart, use_wide_vectors
 from accel_logreg.kernels.numba_jit.tuning import PANEL_BLOCK_BYTES, PANEL_BLOCK_ROWS
 
 
@@ -133,6 +133,7 @@ def _product_chunk(
 ) -> None:
     """Rows start to stop: G[q] (d + 1, 8) ← panel q's Σ s h x̃ (x̃ᵀV)."""
     use_wide_vectors()
+    arrays_lie_apart()
     n, d = X.shape
     panels = W.shape[0]
     line = d * X.itemsize

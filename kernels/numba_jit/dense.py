@@ -33,7 +33,7 @@ import numpy as np
 from accel_logreg.kernels.numba_jit.blocks.row_groups import GROUP, add_group, group_dots
 from accel_logreg.kernels.numba_jit.compile import jit
 from accel_logreg.kernels.numba_jit.link import curvature_rows, link_rows
-from accel_logreg.kernels.numba_jit.llvm import LANES, use_wide_vectors
+from accel_logreg.kernels.numba_jit.llvm import LANES, arrays_lie_apart, use_wide_vectors
 from accel_logreg.kernels.numba_jit.threads import share
 from accel_logreg.kernels.numba_jit.tuning import AHEAD, TWO_GROUPS_TO
 
@@ -79,6 +79,7 @@ def _scalar_add(X: Any, r: float, row: int, g: Any) -> None:
 def _gradient_chunk(X: Any, Y: Any, S: Any, w: Any, b: Any, start: int, stop: int, G: Any) -> None:
     """Rows start to stop: G ← every column's Σ s (a − y) x̃, and Σ s ℓ last."""
     use_wide_vectors()
+    arrays_lie_apart()
     width, rows, ahead, half, safe = plan(X)
     line = X.shape[1] * X.itemsize
     K, last = Y.shape[0], S.shape[0] - 1
@@ -118,11 +119,12 @@ def _gradient_chunk(X: Any, Y: Any, S: Any, w: Any, b: Any, start: int, stop: in
 def _product_chunk(X: Any, S: Any, w: Any, b: Any, v: Any, c: Any, start: int, stop: int, G: Any) -> None:
     """Rows start to stop: G ← every column's Σ s h x̃ (x̃ᵀ(v, c)), and 0 last."""
     use_wide_vectors()
+    arrays_lie_apart()
     width, rows, ahead, half, safe = plan(X)
     line = X.shape[1] * X.itemsize
     K, last = w.shape[0], S.shape[0] - 1
-    z = np.empty(2 * GROUP)
-    u = np.empty(2 * GROUP)
+    zu = np.empty(4 * GROUP)
+    z, u = zu[: 2 * GROUP], zu[2 * GROUP :]  # of one array, so that LLVM knows them apart
     G[:] = 0.0
     w0, v0, s0, g0 = w[0], v[0], S[0], G[0]
     total = 0.0
@@ -235,18 +237,16 @@ def hessian_product(X: Any, s: Any, weight_sum: float, W: Any, V: Any, n_chunks:
 def step_down(W: Any, gradient: Any, alpha: float, l2: float, fit_intercept: bool) -> tuple[float, float]:
     """A step of gradient descent on W (p,), in place; the cost and ‖gradient‖₂ before it.
 
-    ``gradient`` as ``loss_grad`` returns it. The sums have a loop of their own, which writes nothing: see
-    _link_block in numba_jit/csr.py.
+    ``gradient`` as ``loss_grad`` returns it.
     """
+    arrays_lie_apart()
     d = W.size - 1
-    for j in range(d):
-        gradient[j] += l2 * W[j]
     squared_w = 0.0
     squared_gradient = gradient[d] * gradient[d] if fit_intercept else 0.0
     for j in range(d):
+        gradient[j] += l2 * W[j]
         squared_w += W[j] * W[j]
         squared_gradient += gradient[j] * gradient[j]
-    for j in range(d):
         W[j] -= alpha * gradient[j]
     if fit_intercept:
         W[d] -= alpha * gradient[d]

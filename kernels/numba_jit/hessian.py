@@ -19,7 +19,7 @@ from accel_logreg.kernels.numba_jit.blocks.row_groups import GROUP, add_group
 from accel_logreg.kernels.numba_jit.compile import jit
 from accel_logreg.kernels.numba_jit.dense import plan
 from accel_logreg.kernels.numba_jit.link import curvature, root_curvature
-from accel_logreg.kernels.numba_jit.llvm import LANES, prefetch, use_wide_vectors
+from accel_logreg.kernels.numba_jit.llvm import LANES, arrays_lie_apart, prefetch, use_wide_vectors
 from accel_logreg.kernels.numba_jit.threads import share
 from accel_logreg.kernels.numba_jit.tuning import PICKED_AHEAD, PICKED_SHORT, ROWS_PER_SUM
 
@@ -33,6 +33,7 @@ def _fill_tile(
     picked is (rows, factors) and standard (centre, inverse).
     """
     use_wide_vectors()
+    arrays_lie_apart()
     (rows, factors), (centre, inverse) = picked, standard
     d = X.shape[1]
     line = d * X.itemsize

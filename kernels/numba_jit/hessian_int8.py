@@ -17,7 +17,7 @@ import numpy as np
 from accel_logreg.kernels.numba_jit.blocks.int8_products import COLUMNS, LANES, TOGETHER, add_products
 from accel_logreg.kernels.numba_jit.compile import jit
 from accel_logreg.kernels.numba_jit.link import root_curvature
-from accel_logreg.kernels.numba_jit.llvm import prefetch, use_wide_vectors
+from accel_logreg.kernels.numba_jit.llvm import arrays_lie_apart, prefetch, use_wide_vectors
 from accel_logreg.kernels.numba_jit.quantised import LARGEST
 from accel_logreg.kernels.numba_jit.threads import share
 from accel_logreg.kernels.numba_jit.tuning import MIRRORED, WEIGHED_AHEAD
@@ -37,6 +37,7 @@ def _weigh(
     picked is (rows, factors), standard (centre, inverse), and at (u, c): logits are x̂ u + c.
     """
     use_wide_vectors()
+    arrays_lie_apart()
     (rows, factors), (u, c), (centre, inverse) = picked, at, standard
     d = X.shape[1]
     line = d * X.itemsize

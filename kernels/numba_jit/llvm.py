@@ -148,6 +148,25 @@ def use_wide_vectors(_typing_context: Any) -> Any:
 
 
 @untyped_intrinsic
+def arrays_lie_apart(_typing_context: Any) -> Any:
+    """Promise LLVM that no array that the calling function is given and writes to overlaps another.
+
+    A loop that reads one array and writes another is otherwise compiled twice, in vectors and one by one, and
+    one of them chosen by where the arrays lie in memory. With a sum in it, the same data would now and then
+    give other bits. Every function with such a loop makes this promise. Of two arrays that the function makes
+    itself it says nothing: there the sum takes a loop of its own.
+    """
+
+    def emit(code: Code) -> None:
+        for argument in code.builder.function.args[2:]:  # after the answer and the error
+            kind = argument.type
+            if isinstance(kind, ir.PointerType) and kind != BYTES:  # owners of memory may be the same
+                argument.add_attribute("noalias")
+
+    return emitting(types.void(), emit)
+
+
+@untyped_intrinsic
 def prefetch(_typing_context: Any, array: Any, offset: Any) -> Any:
     """Ask for the cache line ``offset`` bytes into a contiguous array; past its end is harmless."""
 

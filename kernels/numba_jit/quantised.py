@@ -22,7 +22,7 @@ import numpy as np
 from accel_logreg.kernels.numba_jit.blocks.row_groups import GROUP, add_group, group_dots
 from accel_logreg.kernels.numba_jit.compile import jit
 from accel_logreg.kernels.numba_jit.link import exp_negative, link
-from accel_logreg.kernels.numba_jit.llvm import prefetch, use_wide_vectors
+from accel_logreg.kernels.numba_jit.llvm import arrays_lie_apart, prefetch, use_wide_vectors
 from accel_logreg.kernels.numba_jit.tuning import AHEAD, GROUPS_PER_SUM, ROUNDED_TOGETHER
 
 LINE = 64  # entries
@@ -94,8 +94,8 @@ def round_columns(chunk: int, chunks: int, X: Any, columns: Any, centre: Any, in
 
 
 @jit(inline="always")
-def _link_group(z: Any, y: Any, s: Any, first: int, b: float, r: Any, curvature: Any) -> float:
-    """For a group of rows: r = s (a − y), curvature = s a (1 − a) at z + b; returns Σ s ℓ."""
+def _link_group(z: Any, y: Any, s: Any, first: int, b: float, curvature: Any) -> float:
+    """For a group of rows: z ← s (a − y), curvature = s a (1 − a) at z + b; returns Σ s ℓ."""
     loss = 0.0
     for i in range(GROUP):
         zi = np.float64(z[i]) + b
@@ -103,7 +103,7 @@ def _link_group(z: Any, y: Any, s: Any, first: int, b: float, r: Any, curvature:
         of_row, residual, larger = link(zi, e, y[first + i])
         weight = s[first + i]
         loss += weight * of_row
-        r[i] = weight * residual
+        z[i] = weight * residual
         curvature[first + i] = weight * e * larger * larger
     return loss
 
@@ -121,21 +121,21 @@ def _gradient_chunk(
 ) -> tuple[float, float]:
     """Groups start to stop: total += Σ s (a − y) q; returns Σ s ℓ and Σ s (a − y)."""
     use_wide_vectors()
+    arrays_lie_apart()
     width = Q.shape[1]
     ahead = max(AHEAD, GROUP * width)
     nothing = np.float32(0.0)
     g = np.zeros(width, dtype=np.float32)
     z = np.empty(GROUP, dtype=np.float32)
-    r = np.empty(GROUP, dtype=np.float32)
     loss = 0.0
     residual = 0.0
     for group in range(start, stop):
         first = group * GROUP
         group_dots(Q, width, v, nothing, first, z, first * width + ahead)
-        loss += _link_group(z, y, s, first, b, r, curvature)
+        loss += _link_group(z, y, s, first, b, curvature)
         for i in range(GROUP):
-            residual += np.float64(r[i])
-        add_group(Q, width, r, first, g, first * width + ahead + GROUP // 2 * width)
+            residual += np.float64(z[i])
+        add_group(Q, width, z, first, g, first * width + ahead + GROUP // 2 * width)
         if (group - start) % GROUPS_PER_SUM == GROUPS_PER_SUM - 1:
             _flush(g, total)
     _flush(g, total)

@@ -21,7 +21,7 @@ from accel_logreg.kernels.numba_jit.blocks.rank_update import COLUMNS, add_outer
 from accel_logreg.kernels.numba_jit.blocks.row_groups import GROUP, add_group, group_dots
 from accel_logreg.kernels.numba_jit.compile import jit
 from accel_logreg.kernels.numba_jit.link import exp_negative, link
-from accel_logreg.kernels.numba_jit.llvm import use_wide_vectors
+from accel_logreg.kernels.numba_jit.llvm import arrays_lie_apart, use_wide_vectors
 
 _ENOUGH_FOR_FLOAT32 = 1e-5  # smallest pivot of a Hessian with about ones on its diagonal
 _CONTRACTION = 0.02  # a factor that shrinks the decrement this much is used again
@@ -123,6 +123,7 @@ def _logits(Z: Any, u: Any, z: Any) -> None:
 def _link_rows(z: Any, y: Any, s: Any, residuals: Any, roots: Any) -> tuple[float, float]:
     """residuals = s (a − y) and roots = √(s h), (n,); returns Σ s ℓ and Σ s h."""
     use_wide_vectors()
+    arrays_lie_apart()
     weighted = s.size > 0
     total = 0.0
     curvature = 0.0
@@ -243,6 +244,7 @@ def _solve(L: Any, p: int, g: Any, x: Any) -> None:
 @jit()
 def _decrement(L: Any, p: int, g: Any, direction: Any) -> float:
     """direction = −H⁻¹ g; returns ½ gᵀ H⁻¹ g."""
+    arrays_lie_apart()
     _solve(L, p, g, direction)
     decrement = 0.0
     for j in range(p):
@@ -270,6 +272,7 @@ def _factor(
     work: memory for the picked rows, their outer products, and L.
     """
     use_wide_vectors()
+    arrays_lie_apart()
     (Z, Z32), (T, C, L) = rows, work
     p = L.shape[0]
     if not precise:
@@ -420,6 +423,7 @@ def newton(
         new = loss / weight_sum
         for j in range(width):
             g[j] = g[j] / weight_sum + penalty[j] * u[j]
+        for j in range(width):
             new += 0.5 * penalty[j] * u[j] * u[j]
         squared = g[d] * g[d]
         for j in range(d):
@@ -496,6 +500,7 @@ def newton(
     intercept = u[d]
     for j in range(d):
         W[j] = u[j] / scale[j]
+    for j in range(d):
         intercept -= mean[j] * W[j]
     W[d] = intercept if fit_intercept else 0.0
     return status, taken, W, bound, costs[: taken + 1], norms[: taken + 1]
