@@ -17,7 +17,6 @@ import pytest
 
 from accel_logreg.kernels import numba_jit
 from accel_logreg.kernels.numba_jit.compile import jit
-from accel_logreg.kernels.numba_jit.dense import step_down
 from accel_logreg.kernels.numba_jit.link import curvature_rows, link_rows
 from accel_logreg.kernels.numba_jit.llvm import arrays_lie_apart, use_wide_vectors
 
@@ -78,33 +77,29 @@ def test_every_loop_that_sums_and_writes_has_the_promise() -> None:
 
 
 @jit()
-def linked(z: Any, y: Any, s: Any) -> tuple[float, float]:
+def linked(z: Any, y: Any, s: Any, first: int, m: int) -> tuple[float, float]:
     use_wide_vectors()
     arrays_lie_apart()
-    return link_rows(z, y, s, 0, z.size)
+    return link_rows(z, y, s, first, m)
 
 
 @jit()
-def curved(z: Any, u: Any, s: Any) -> float:
+def curved(z: Any, u: Any, s: Any, first: int, m: int) -> float:
     use_wide_vectors()
     arrays_lie_apart()
-    return curvature_rows(z, u, s, 0, z.size)
+    return curvature_rows(z, u, s, first, m)
 
 
-@jit()
-def stepped(W: Any, gradient: Any, _: Any) -> tuple[float, float]:
-    return step_down(W, gradient[: W.size + 1], 0.1, 0.3, True)
-
-
-@pytest.mark.parametrize("size", [8, 16, 33])
-@pytest.mark.parametrize("kernel", [linked, curved, stepped], ids=["gradient", "product", "step"])
+@pytest.mark.parametrize("size", [8, 9, 15, 20, 31, 42, 64])
+@pytest.mark.parametrize("kernel", [linked, curved])
 def test_bits_do_not_depend_on_where_arrays_lie(kernel: Any, size: int) -> None:
+    """``first`` comes at run time, as it does in a chunk: for a constant LLVM compiles another loop."""
     rng = np.random.default_rng(size)
-    a, b, s = rng.normal(size=size), rng.normal(size=size + 8), rng.random(size)
+    a, b, s = rng.normal(size=size), rng.normal(size=size), rng.random(size)
     if kernel is linked:
         b = (b > 0.0).astype(np.int8)
     seen = set()
-    for gap in range(0, 400, 8):  # bytes between the end of one and the beginning of the next
+    for gap in range(0, 264, 8):  # bytes between the end of one and the beginning of the next
         for order in ([0, 1, 2], [1, 0, 2], [2, 0, 1], [1, 2, 0]):
             memory = np.zeros(4096, dtype=np.uint8)
             placed: list[Any] = [None] * 3
@@ -114,5 +109,5 @@ def test_bits_do_not_depend_on_where_arrays_lie(kernel: Any, size: int) -> None:
                 placed[k] = memory[at : at + array.nbytes].view(array.dtype)
                 placed[k][:] = array
                 at += -(-array.nbytes // 8) * 8 + gap
-            seen.add((kernel(*placed), placed[0].tobytes()))
+            seen.add((kernel(*placed, 0, size), placed[0].tobytes()))
     assert len(seen) == 1
