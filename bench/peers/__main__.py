@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from accel_logreg.measure import machine
-from bench.peers import report, results, shapes, solvers
+from bench.peers import draw, report, results, shapes, solvers
 from bench.peers.contest import compare
+from bench.problems.drawn import drawn
+from bench.problems.problem import Problem
+from bench.problems.shipped import real_sets
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
+        if options.draw or options.real:
+            return _draw(options)
         found = results.read(options.read) if options.read else _measure(options)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
@@ -41,8 +47,38 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--read", type=Path, metavar="FILE", help="print and draw a results file; measure nothing"
     )
+    parser.add_argument(
+        "--draw", type=int, default=0, metavar="N", help="N problems from families, by --seed"
+    )
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="which problems are drawn")
+    parser.add_argument("--real", action="store_true", help="data sets that packages ship")
+    parser.add_argument("--busy", action="store_true", help="with a process that spins on every core")
+    parser.add_argument("--all", action="store_true", help="print every ratio, not only the ten worst")
     parser.add_argument("--shrink", type=int, default=1, metavar="K", help="a trial with a K-th of the rows")
     return parser
+
+
+def _draw(options: argparse.Namespace) -> int:
+    """The summary of problems that nobody chose; 1 where an answer of ours is not what it promises."""
+    busy = " on busy cores" if options.busy else ""
+    sources: list[tuple[str, Iterable[Problem]]] = []
+    if options.draw:
+        title = f"drawn with seed {options.seed}{busy}"
+        sources.append((title, drawn(options.seed, options.draw)))
+    if options.real:
+        sources.append((f"real data{busy}", real_sets()))
+    failed = False
+    with draw.busy_cores() if options.busy else contextlib.nullcontext():
+        for title, problems in sources:
+            found: list[results.ShapeResult] = []
+            with contextlib.suppress(KeyboardInterrupt):
+                for result in draw.compete(problems, _say):
+                    found.append(result)
+                    if (times := draw.ratio(result)) is not None:
+                        _say(f"  → {times:.2f}")
+            print(draw.summary(found, title, options.all), flush=True)
+            failed = failed or any(draw.missed(result) for result in found)
+    return int(failed)
 
 
 def _measure(options: argparse.Namespace) -> list[results.ShapeResult]:

@@ -35,8 +35,10 @@ class Pace:
     rounds, must : in turns; that many for what is near the best, whatever the time.
     patience : a peer's fit is ended after this many times the best peer's time,
     shortest, longest : within these seconds.
+    hopeless : times our time, beyond which a peer's fit is ended before there is a best peer.
     stop : a peer's sweep ends when it is this close.
     known : a strong peer's sweep begins where it is known to arrive, instead of at its loosest.
+    cold : whether a fresh process's first fit is to be known; else one is only warmed up.
     optimum_seconds : our own Newton is asked for J* if it takes about that long at most.
     """
 
@@ -47,8 +49,10 @@ class Pace:
     patience: float = 4.0
     shortest: float = 3.0
     longest: float = 40.0
+    hopeless: float = math.inf
     stop: float = PROMISE
     known: bool = False
+    cold: bool = True
     optimum_seconds: float = 90.0
     sampling: Sampling = field(default_factory=Sampling)
 
@@ -144,6 +148,8 @@ class Contest:
 
     def _cold(self, solver: Solver, parameters: dict[str, Any]) -> bool:
         """The first fit of a fresh process; whether there was one."""
+        if not self.pace.cold and self.station.started(solver):
+            return True
         seconds, trouble = self.station.cold(solver, parameters, self._limit(solver))
         if trouble:
             self.result.runs.append(Run(solver.name, dict(parameters), trouble=trouble))
@@ -204,10 +210,13 @@ class Contest:
     def _limit(self, solver: Solver) -> float:
         """Seconds a fit may take: peers that are far slower than the best need not be waited for."""
         self.station.settle()
-        best = self.result.best_peer(TARGET)
-        if best is None or solver.name == OURS:
+        best, ours = self.result.best_peer(TARGET), self.result.ours
+        if solver.name == OURS:
             return self.pace.longest
-        return min(self.pace.longest, max(self.pace.shortest, self.pace.patience * best.median))
+        limit = math.inf if best is None else self.pace.patience * best.median
+        if ours is not None and ours.seconds:
+            limit = min(limit, self.pace.hopeless * ours.median)
+        return min(self.pace.longest, max(self.pace.shortest, limit))
 
     def _gap(self, run: Run) -> float:
         if run.trouble or not run.values:

@@ -3,8 +3,9 @@
 Every function takes (X, y, parameters, threads): X as it was given (or as ``convert_*`` made it, which is
 timed apart), y of 0.0 and 1.0, and the entry of solvers.py being tried. All minimise
 
-    mean(log(1 + e^z) − y z) + λ/2 ‖w‖²,  z = X w + b,  λ = 1/(C n),  C = 1,  b free.
+    mean(log(1 + e^z) − y z) + λ/2 ‖w‖²,  z = X w + b,  λ = 1/(C n),  b free,
 
+with C = p["C"].
 Two libraries penalise b through a constant column: of value c, that costs λ/2 (b/c)², which c = 10 makes a
 hundred times less than nothing was done about it. Imports are inside: a process loads one library only.
 """
@@ -39,7 +40,7 @@ class Answer:
 
 def ours(X: Matrix, y: Float64, p: Parameters, _threads: int) -> Answer:
     """The default estimator; only tol is ever set."""
-    model = _module("accel_logreg").LogisticRegression(tol=p["tol"]).fit(X, y)
+    model = _module("accel_logreg").LogisticRegression(C=p["C"], tol=p["tol"]).fit(X, y)
     remark = f"{model.backend_}, {model.solver_}; says gap {model.gap_:.1e}, {model.gap_kind_}"
     return Answer(
         model.coef_[0],
@@ -56,7 +57,7 @@ def scikit_learn(X: Matrix, y: Float64, p: Parameters, _threads: int) -> Answer:
     liblinear penalises the intercept as the weight of a column of ``column``.
     """
     model = _module("sklearn.linear_model").LogisticRegression(
-        C=1.0,
+        C=p["C"],
         solver=p["solver"],
         tol=p["tol"],
         max_iter=_ITERATIONS,
@@ -79,7 +80,7 @@ def scikit_learn_intelex(X: Matrix, y: Float64, p: Parameters, threads: int) -> 
     logger.setLevel(logging.INFO)
     logger.handlers, logger.propagate = [handler], False
     model = _module("sklearnex.linear_model").LogisticRegression(
-        C=1.0, solver=p["solver"], tol=p["mean_tol"] * X.shape[0], max_iter=_ITERATIONS, n_jobs=threads
+        C=p["C"], solver=p["solver"], tol=p["mean_tol"] * X.shape[0], max_iter=_ITERATIONS, n_jobs=threads
     )
     model.fit(X, y)
     if not heard or any("accelerated" not in message for message in heard):
@@ -94,7 +95,7 @@ def glum(X: Matrix, y: Float64, p: Parameters, _threads: int) -> Answer:
         .GeneralizedLinearRegressor(
             family="binomial",
             l1_ratio=0.0,
-            alpha=1.0 / X.shape[0],
+            alpha=1.0 / (p["C"] * X.shape[0]),
             solver=p["solver"],
             gradient_tol=p["gradient_tol"],
             max_iter=_ITERATIONS,
@@ -113,7 +114,7 @@ def snap_ml(X: Matrix, y: Float64, p: Parameters, threads: int) -> Answer:
     """
     dual = bool(p["dual"])
     model = _module("snapml").LogisticRegression(
-        regularizer=1.0,
+        regularizer=1.0 / p["C"],
         dual=dual,
         tol=p["tol"],
         max_iter=_ITERATIONS,
@@ -136,7 +137,7 @@ def convert_snap_ml(X: Matrix, _y: Float64, p: Parameters) -> Matrix:
 
 def liblinear_multicore(problem: Any, _y: Float64, p: Parameters, threads: int) -> Answer:
     """-s 0: primal Newton; -B 1 -R: an intercept that is not penalised; -c: C on the summed loss."""
-    options = f"-s 0 -c 1 -B 1 -R -e {p['tol']!r} -m {threads} -q"
+    options = f"-s 0 -c {p['C']!r} -B 1 -R -e {p['tol']!r} -m {threads} -q"
     model = _module("liblinear.liblinearutil").train(problem, options)
     w, b = model.get_decfun()
     sign = 1.0 if model.get_labels()[0] == 1 else -1.0
@@ -158,10 +159,12 @@ def skglm(X: Matrix, y: Float64, p: Parameters, _threads: int) -> Answer:
     penalties, solvers = _module("skglm.penalties"), _module("skglm.solvers")
     if p["solver"] == "LBFGS":
         solver = solvers.LBFGS(max_iter=_ITERATIONS, tol=p["tol"])
-        w, costs, _ = solver.solve(X, np.where(y > 0.0, 1.0, -1.0), logistic, penalties.L2(1.0 / X.shape[0]))
+        w, costs, _ = solver.solve(
+            X, np.where(y > 0.0, 1.0, -1.0), logistic, penalties.L2(1.0 / (p["C"] * X.shape[0]))
+        )
         return Answer(w[:-1], p["column"] * float(w[-1]), len(costs))
     solver = solvers.ProxNewton(max_iter=_ITERATIONS, tol=p["tol"], fit_intercept=True, p0=X.shape[1])
-    penalty = penalties.L1_plus_L2(1.0 / X.shape[0], 0.0)
+    penalty = penalties.L1_plus_L2(1.0 / (p["C"] * X.shape[0]), 0.0)
     model = _module("skglm").GeneralizedLinearEstimator(logistic, penalty, solver).fit(X, y)
     return Answer(model.coef_[0], float(model.intercept_), int(model.n_iter_))
 

@@ -40,19 +40,34 @@ class Station:
         Gets conversions, and J* when a run finds a lower J than was known.
     folder : Path
         Where the data lie.
+    processes : dict or None
+        Solver → process, for several problems one after the other; whoever brings it ends them.
     """
 
-    def __init__(self, result: ShapeResult, data: Problem, folder: Path, sampling: Sampling) -> None:
+    def __init__(
+        self,
+        result: ShapeResult,
+        data: Problem,
+        folder: Path,
+        sampling: Sampling,
+        processes: dict[str, Process] | None = None,
+    ) -> None:
         self.result, self.data, self.folder, self.sampling = result, data, folder, sampling
-        self._processes: dict[str, Process] = {}
+        self._own = processes is None
+        self._processes: dict[str, Process] = {} if processes is None else processes
         self._lowest: tuple[float, Float64] | None = None  # J and W of the lowest J since settle()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        for process in self._processes.values():
-            process.close()
+        if self._own:
+            close(self._processes)
+
+    def started(self, solver: Solver) -> bool:
+        """Whether its process is there, its library loaded."""
+        process = self._processes.get(solver.name)
+        return process is not None and process.alive
 
     def measure(self, solver: Solver, run: Run, limit: float) -> Run:
         """Add a round to ``run``. If it fails where earlier ones did not, those stay."""
@@ -115,24 +130,26 @@ class Station:
         self.result.judge(optimum)
 
     def _ask(self, solver: Solver, request: Request, limit: float) -> Reply:
-        process = self._processes.get(solver.name)
-        if process is None or not process.alive:
-            process = self._start(solver)
-            self._processes[solver.name] = process
-        reply = _answer(process, request, limit)
+        if not self.started(solver):
+            self._processes[solver.name] = self._start(solver)
+        reply = _answer(self._processes[solver.name], request, limit)
         if reply.conversion_seconds is not None:  # the last: the first imports and compiles
             size = float(reply.conversion_bytes or 0)
             self.result.conversions[solver.name] = [reply.conversion_seconds, size]
         return reply
 
-    @staticmethod
-    def _request(parameters: dict[str, Any], calls: int = 1) -> Request:
-        return Request(parameters, usable_cores(), calls=calls)
+    def _request(self, parameters: dict[str, Any], calls: int = 1) -> Request:
+        return Request(str(self.folder), parameters, usable_cores(), calls=calls)
 
     def _start(self, solver: Solver, environment: tuple[tuple[str, str], ...] = ()) -> Process:
-        task = Task(solver.fit, solver.convert, solver.converts_by, str(self.folder), solver.module)
+        task = Task(solver.fit, solver.convert, solver.converts_by, solver.module)
         variables = inherited(**dict((*solver.environment, *environment)))
         return Process("bench.peers.worker:Worker", task, environment=variables)
+
+
+def close(processes: dict[str, Process]) -> None:
+    for process in processes.values():
+        process.close()
 
 
 def _answer(process: Process, request: Request, limit: float) -> Reply:

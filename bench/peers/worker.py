@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from bench.harness.memory import Peak
 from bench.harness.process import function
-from bench.problems.problem import Float64, load
+from bench.problems.problem import Float64, Problem, load
 
 _LONGEST_WARNING = 200  # characters
 
@@ -27,20 +27,18 @@ class Task:
 
     fit, convert : "module:function", see libraries.py; convert may be empty.
     converts_by : the parameters that a conversion depends on.
-    folder : where the data lie.
     module : the library's, imported before the clock starts except in a cold request; empty for none.
     """
 
     fit: str
     convert: str
     converts_by: tuple[str, ...]
-    folder: str
     module: str = ""
 
 
 @dataclass(frozen=True)
 class Request:
-    """Fit with these parameters, ``calls`` times or until ``seconds`` are over, at least once.
+    """Fit the data in ``folder`` with these parameters, ``calls`` times or until ``seconds`` are over.
 
     With ``calls`` 0 only the conversion is done that these parameters need, ``anew`` also if it is there.
 
@@ -49,6 +47,7 @@ class Request:
     cold : the library's import counts.
     """
 
+    folder: str
     parameters: dict[str, Any]
     threads: int
     blas_threads: int | None = None
@@ -84,24 +83,28 @@ class Reply:
 
 
 class Worker:
-    """Holds the data, and the last conversion of them; called with a request, it answers."""
+    """Holds the data of the last request, and the last conversion of them; called with one, it answers."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        self.data = load(Path(task.folder))
+        self.data: Problem | None = None
+        self._folder = ""
         self._converted: tuple[tuple[Any, ...], Any] | None = None
 
     def __call__(self, request: Request) -> Reply:
         """Whatever a library raises becomes a reply: a solver that cannot is a row, not a crash."""
         reply = Reply()
+        if self.data is None or request.folder != self._folder:
+            self.data = self._converted = None  # the old ones go before the new ones come
+            self.data, self._folder = load(Path(request.folder)), request.folder
         try:
             with warnings.catch_warnings(record=True) as heard:
                 warnings.simplefilter("always")
                 if self.task.module and not request.cold:
                     importlib.import_module(self.task.module)  # limits reach a BLAS only once it is loaded
-                reply = self._conversion(request)
+                reply = self._conversion(self.data, request)
                 if request.calls > 0:
-                    reply = self._fit(request, reply)
+                    reply = self._fit(self.data, request, reply)
         except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1]
             text = " ".join(str(error).split())[:300]
@@ -111,7 +114,7 @@ class Worker:
         different = dict.fromkeys(_first_line(str(w.message)) for w in told)
         return replace(reply, warnings=tuple(different))
 
-    def _conversion(self, request: Request) -> Reply:
+    def _conversion(self, data: Problem, request: Request) -> Reply:
         if not self.task.convert:
             return Reply()
         key = tuple(request.parameters[name] for name in self.task.converts_by)
@@ -120,21 +123,22 @@ class Worker:
         convert = function(self.task.convert)
         self._converted = None  # the old one goes before the new one comes
         peak, start = Peak(), time.perf_counter()
-        converted = convert(self.data.X, self.data.y, request.parameters)
+        converted = convert(data.X, data.y, request.parameters)
         seconds = time.perf_counter() - start
         self._converted = (key, converted)
         return Reply(conversion_seconds=seconds, conversion_bytes=peak.bytes())
 
-    def _fit(self, request: Request, reply: Reply) -> Reply:
+    def _fit(self, data: Problem, request: Request, reply: Reply) -> Reply:
         fit = function(self.task.fit)
-        X = self.data.X if self._converted is None else self._converted[1]
+        X = data.X if self._converted is None else self._converted[1]
+        parameters = {**request.parameters, "C": data.C}
         seconds: list[float] = []
         with _blas(request.blas_threads):
             peak = Peak()
             began = time.perf_counter()
             while len(seconds) < request.calls:
                 start = time.perf_counter()
-                answer = fit(X, self.data.y, request.parameters, request.threads)
+                answer = fit(X, data.y, parameters, request.threads)
                 seconds.append(time.perf_counter() - start)
                 if time.perf_counter() - began >= request.seconds:
                     break

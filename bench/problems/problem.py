@@ -43,6 +43,7 @@ class Problem:
     name: str
     X: Matrix
     y: Float64
+    C: float = C
 
     @property
     def n(self) -> int:
@@ -55,7 +56,7 @@ class Problem:
     @property
     def l2(self) -> float:
         """λ = 1/(C n)."""
-        return 1.0 / (C * self.n)
+        return 1.0 / (self.C * self.n)
 
     @property
     def is_sparse(self) -> bool:
@@ -97,7 +98,7 @@ class Problem:
 
     def save(self, folder: Path) -> None:
         """For ``load`` in another process."""
-        np.save(folder / "y.npy", self.y)
+        np.savez(folder / "y.npz", y=self.y, C=self.C)
         if self.is_sparse:
             sparse.save_npz(folder / "X.npz", self.X, compressed=False)
         else:
@@ -106,7 +107,8 @@ class Problem:
 
 def load(folder: Path) -> Problem:
     """Into memory of this process's own: a memory map would be shared, read-only, and not counted."""
-    y = np.load(folder / "y.npy")
+    with np.load(folder / "y.npz") as file:
+        y, C = file["y"], float(file["C"])
     if (folder / "X.npz").exists():
-        return Problem("", sparse.csr_matrix(sparse.load_npz(folder / "X.npz")), y)
-    return Problem("", np.load(folder / "X.npy"), y)
+        return Problem("", sparse.csr_matrix(sparse.load_npz(folder / "X.npz")), y, C)
+    return Problem("", np.load(folder / "X.npy"), y, C)

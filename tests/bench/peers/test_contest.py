@@ -184,9 +184,11 @@ def test_a_worker_tells_of_warnings_and_reuses_a_conversion(
     monkeypatch.syspath_prepend(tmp_path)
     data = small("float64")
     data.save(tmp_path)
-    task = Task("peer_with_format:fit", "peer_with_format:convert", ("column",), str(tmp_path))
+    task = Task("peer_with_format:fit", "peer_with_format:convert", ("column",))
     with Process("bench.peers.worker:Worker", task) as process:
-        first = process.ask(Request({"column": 2.0, "tol": 0.1}, threads=5, calls=4, seconds=1e9), 600.0)
+        first = process.ask(
+            Request(str(tmp_path), {"column": 2.0, "tol": 0.1}, threads=5, calls=4, seconds=1e9), 600.0
+        )
         assert first.trouble == ""
         assert first.conversion_seconds is not None
         assert len(first.seconds) == 4
@@ -195,9 +197,9 @@ def test_a_worker_tells_of_warnings_and_reuses_a_conversion(
         if sys.platform == "linux":
             assert first.peak_bytes is not None
             assert first.peak_bytes >= 0
-        same = process.ask(Request({"column": 2.0, "tol": 0.2}, threads=1), 600.0)
+        same = process.ask(Request(str(tmp_path), {"column": 2.0, "tol": 0.2}, threads=1), 600.0)
         assert same.conversion_seconds is None
-        other = process.ask(Request({"column": 3.0, "tol": 0.2}, threads=1, calls=0), 600.0)
+        other = process.ask(Request(str(tmp_path), {"column": 3.0, "tol": 0.2}, threads=1, calls=0), 600.0)
         assert other.conversion_seconds is not None
         assert other.seconds == ()
     assert not process.alive
