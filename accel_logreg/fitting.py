@@ -17,6 +17,7 @@ from accel_logreg.interface.device_matrix import DeviceMatrix
 from accel_logreg.interface.engine import Engine
 from accel_logreg.interface.rows import Rows
 from accel_logreg.problem.coordinates import standardised
+from accel_logreg.problem.csr_columns import CsrColumns
 from accel_logreg.problem.objective import Objective
 from accel_logreg.problem.separation import MOST_ENTRIES, separating_direction
 from accel_logreg.solvers.choose import choose, quicker_among_rows
@@ -43,7 +44,6 @@ _REFERENCE = 1e-9  # relative suboptimality to which the optimum is found that o
 _REFERENCE_READS = 300  # and three times those of the fit: what it may take
 _UNPENALISED = 8  # log10 of a C that is as good as none
 _ROUNDING = float(np.finfo(np.float64).eps)
-_RUNAWAY, _BESIDES = 3.0, 30.0  # times the reads that were predicted, and so many
 _LARGEST_L2 = 1e300  # beyond which w is 0 in float64 anyway
 _STANDARDISED = {"newton": newton, "newton-cg": newton_cg, "lbfgs": lbfgs}
 
@@ -61,7 +61,7 @@ class Fit:
     ) -> None:
         self.engine, self.parameters, self.report = engine, parameters, report
         bound = memory_bytes(parameters["max_memory"])
-        self.shift: Float64 | None = None
+        self.columns: CsrColumns | None = None
 
         def placed(X: Any) -> Objective:
             rows = engine.place(X, data.y, data.sample_weight, max_memory=bound)
@@ -73,29 +73,26 @@ class Fit:
             )
 
         self.X = data.X
-        self.objective = placed(data.X)
-        if isinstance(data.X, Csr) and parameters["fit_intercept"]:
-            self.shift = data.X.far_columns()
-            if self.shift is not None:
-                report(f"{np.count_nonzero(self.shift)} sparse columns lie far from zero: moved in a copy")
-                self.X = data.X.shifted(self.shift)
-                self.objective = placed(self.X)
+        if isinstance(data.X, Csr):
+            columns = CsrColumns.of(data.X, fit_intercept=bool(parameters["fit_intercept"]))
+            if columns.X is not data.X:
+                report(str(columns))
+                self.X, self.columns = columns.X, columns
+        self.objective = placed(self.X)
         self.rows = self.objective.rows
-        self.start = None if start is None else self._moved(start, 1.0)
+        self.start = None if start is None else self._inward(start)
         self.tol = float(parameters["tol"])
         self.costs = costs_of(self.rows)
 
-    def _moved(self, W: Float64, sign: float) -> Float64:
-        """W for the columns as they are held, or (−1) as they were given: b takes their shift up."""
-        if self.shift is None:
-            return W
-        return np.append(W[:-1], W[-1] + sign * float(self.shift @ W[:-1]))
+    def _inward(self, W: Float64) -> Float64:
+        """W for the columns as they are held."""
+        return W if self.columns is None else self.columns.inward(W)
 
     def solve(self) -> tuple[Solution, str]:
         """The solution and the name of the solver that found it."""
         rows, report, solver = self.rows, self.report, self.parameters["solver"]
         others: tuple[str, ...] = ()
-        why, predicted = " as asked", math.inf
+        why, most_reads = " as asked", math.inf
         if solver == "auto":
             penalised = self.objective.penalised
             n, l2 = rows.n_rows, self.objective.l2
@@ -103,20 +100,19 @@ class Fit:
             kind = {"sparse": rows.sparse, "penalised": penalised, "magnitude": magnitude}
             choice = choose(n, self.costs, tol=self.tol, **kind)
             solver, others, why = choice.solver, choice.others, f": {choice.why}"
-            predicted = choice.reads
+            most_reads = choice.most_reads
         if self.parameters["verbose"]:  # a dtype's name alone takes 3 us
             shape = f"{rows.n_rows}x{rows.n_features} {rows.dtype}"
             report(f"backend={self.engine.name}, X {shape}, solver={solver}{why}")
         limit = self.parameters["max_iter"]
         solution = None
-        if solver == "newton" and self.start is None:
+        if solver == ("newton-cg" if rows.sparse else "newton") and self.start is None:
             solution = self._small_fit(_max_iter(solver, limit))
         if solution is None:
             with self.engine.threads(self.parameters["n_threads"]):
-                # A solver that takes three times what was predicted hands over, where there is another.
+                # A solver that takes far more than was predicted hands over, where there is another.
                 others = others if limit is None else ()
-                most = _RUNAWAY * predicted + _BESIDES if others else math.inf
-                solution = self._run(solver, limit, most)
+                solution = self._run(solver, limit, most_reads if others else math.inf)
                 if not (solution.trouble and others):
                     solution = self._judged(solution, solver)
                 # "auto" means the user does not care how: where rounding stops one solver short of
@@ -137,11 +133,18 @@ class Fit:
 
     def _as_given(self, solution: Solution) -> Solution:
         """For the columns as they were given: what rounding of b may then do is added to the gap."""
-        if self.shift is None:
+        if self.columns is None:
             return solution
-        W = self._moved(solution.W, -1.0)
-        rounding = 2.0 * _ROUNDING * (abs(W[-1]) + float(np.abs(self.shift * W[:-1]).sum()))
-        value = self.objective.value_grad(solution.W)[0]
+        W = self.columns.outward(solution.W)
+        separation = solution.separation
+        if separation is not None and self.columns.used is not None:
+            along, named = self.columns.outward(separation.W), self.columns.used[separation.columns]
+            separation = replace(separation, W=along, columns=named)
+        solution = replace(solution, W=W, separation=separation)
+        rounding = self.columns.rounding(W)
+        if rounding == 0.0 or not math.isfinite(solution.gap):
+            return solution
+        value = self.objective.value_grad(self._inward(W))[0]
         gap = (math.sqrt(solution.gap) + rounding * math.sqrt(min(0.25, value) / value)) ** 2
         trouble = solution.trouble
         if solution.gap <= self.tol < gap:
@@ -149,13 +152,19 @@ class Fit:
                 f"columns of X lie so far from zero that rounding of the intercept costs a relative "
                 f"suboptimality of {gap:.2g}, above tol={self.tol:g}: subtract their means first"
             )
-        return replace(solution, W=W, gap=gap, trouble=trouble)
+        return replace(solution, gap=gap, trouble=trouble)
 
     def gap_of(self, W: Float64) -> float:
         """An upper bound on (J − J*)/J* at anybody's W (p,), for the columns as they were given."""
-        given = Solution(self._moved(W, 1.0), 0, math.inf, GapKind.ESTIMATED, History())
-        judged = self._judged(given, "the given model")
-        return self._as_given(judged).gap
+        inward = self._inward(W)
+        given = Solution(inward, 0, math.inf, GapKind.ESTIMATED, History())
+        gap = self._as_given(self._judged(given, "the given model")).gap
+        if self.columns is None:
+            return gap
+        # Weights of columns that store nothing cost their penalty, on top of what was judged.
+        unused = self.columns.unused(W)
+        penalty = 0.5 * self.objective.l2 * float(unused @ unused)
+        return gap + penalty / self.objective.value_grad(inward)[0] * (1.0 + gap)
 
     def _judged(self, solution: Solution, solver: str) -> Solution:
         """With a gap that is proven, where the solver had none and a proof can be afforded.
@@ -183,7 +192,7 @@ class Fit:
             solution = replace(solution, gap=proof.gap(value), gap_kind=GapKind.CERTIFIED)
         elif solution.gap > tol or solver not in ("newton", "newton-cg"):
             began = objective.reads
-            budget = self._budget("newton", None, _RUNAWAY * began + _REFERENCE_READS)
+            budget = self._budget("newton", None, 3.0 * began + _REFERENCE_READS)
             budget = replace(budget, tol=max(tol, _REFERENCE))
             self.report(f"{solver}: the optimum, to say how far it is")
             best = (newton if affordable(problem, self.costs) else newton_cg)(problem, U, budget)
@@ -257,7 +266,8 @@ def _l2(C: float, weight_unit: float, weight_sum: float) -> float:
 def costs_of(rows: Rows) -> Costs:
     """What questions to these rows cost."""
     entries = rows.entries / rows.n_rows
-    return Costs(rows.rates, rows.n_features + 1, entries, rows.nbytes / max(1.0, rows.n_rows * entries))
+    entry_bytes = rows.nbytes / max(1.0, rows.n_rows * entries)
+    return Costs(rows.rates, rows.n_features + 1, entries, entry_bytes, rows.pairs / rows.n_rows)
 
 
 def _max_iter(solver: str, limit: int | None) -> int:

@@ -31,6 +31,9 @@ class Rates:
         engine has those for p unknowns: from ``int8_from`` on
     quantised_entry : of a copy of dense X in few bits, in a pass over it; infinite where there is none
     quantised_from : entries of X from which such a copy is made
+    sparse_entry : of sparse X in a pass, all caches taken together
+    compiled_entries : of sparse X up to which ``Engine.small_fit`` makes a fit by newton-cg in one call
+    pair : two nonzeros of a sparse row in a Hessian, where those alone are multiplied
     """
 
     byte: float
@@ -43,6 +46,9 @@ class Rates:
     int8_multiplication: float = math.inf
     int8_tile_entry: float = 0.0
     int8_from: float = math.inf
+    sparse_entry: float = 0.0
+    pair: float = math.inf
+    compiled_entries: float = 0.0
 
 
 @dataclass(frozen=True)

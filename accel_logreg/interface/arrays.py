@@ -45,6 +45,11 @@ class Csr:
     def nbytes(self) -> int:
         return self.data.nbytes + self.indices.nbytes + self.indptr.nbytes
 
+    @property
+    def pairs(self) -> float:
+        """Σ of the squares of the rows' lengths: products of two nonzeros in a Hessian."""
+        return float(np.square(np.diff(self.indptr), dtype=np.float64).sum())
+
     def far_columns(self) -> Float64 | None:
         """By how much columns are to be moved that lie far from zero, (d,), 0 for the others; None where none
         does.
@@ -57,8 +62,12 @@ class Csr:
         everywhere: NDArray[Any] | None = None
         for i in np.linspace(0, n - 1, min(n, _LOOKS)).astype(int):
             row = self.indices[self.indptr[i] : self.indptr[i + 1]]
-            everywhere = row if everywhere is None else np.intersect1d(everywhere, row, assume_unique=True)
-            if len(everywhere) == 0:
+            if everywhere is None:
+                everywhere = row
+            elif len(row):  # numbers rise along a row
+                at = np.minimum(row.searchsorted(everywhere), len(row) - 1)
+                everywhere = everywhere[row[at] == everywhere]
+            if len(row) == 0 or len(everywhere) == 0:
                 return None
         assert everywhere is not None
         shift = np.zeros(self.shape[1])

@@ -77,6 +77,8 @@ class Rows(ABC):
     sparse : bool
     entries, nbytes : int
         Of X as it was given: what it stores, and in how many bytes.
+    pairs : float
+        Sum of squares of the rows' numbers of entries where these are sparse; 0 where X is dense.
     dtype : numpy.dtype
         Storage of X: float32 or float64. Sums are accumulated in float64 either way.
     weight_sum : float, or (K,) float64
@@ -89,6 +91,7 @@ class Rows(ABC):
 
     n_columns: int | None = None
     sparse = False
+    pairs = 0.0
     targets: Targets
 
     def __init__(

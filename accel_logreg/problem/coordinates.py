@@ -14,6 +14,7 @@ there is nothing to take μ up: it is 0, and the mean square stands for the vari
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from accel_logreg.problem.certificate import NOISE, Certificate, rounding_of
 from accel_logreg.problem.objective import Objective
 from accel_logreg.problem.quantised import QuantisedObjective
 
+_ELIMINATED = 1e-12  # of a diagonal entry: what rounding leaves of it once a constant column is eliminated
 _NOISE = 1e-12  # of a direction's largest coordinate: zero but for rounding
 _SAME = 1e-13  # of J: no change but for rounding
 _CONSTANT = 1e-8  # change of a logit along a direction of length 1: none but for rounding
@@ -67,6 +69,21 @@ def _sparse_scales(objective: Objective) -> tuple[Float64, Float64]:
     variance[variance <= 1e-14 * mean * mean] = 0.0  # a constant column, but for rounding
     scale = np.sqrt(variance + 4.0 * objective.l2)
     return mean, np.where(scale > 0.0, scale, 1.0)
+
+
+@dataclass(frozen=True)
+class Jacobi:
+    """Inverse of diag(D, curvature) in the coordinates whose origin is the rows' weighted mean (d,)."""
+
+    mean: Float64
+    diagonal: Float64
+    curvature: float
+
+    def solve(self, g: Float64) -> Float64:
+        x = np.empty_like(g)
+        np.divide(g[:-1] - self.mean * g[-1], self.diagonal, out=x[:-1])
+        x[-1] = g[-1] / self.curvature - self.mean @ x[:-1]
+        return x
 
 
 class Coordinates:
@@ -126,6 +143,18 @@ class Coordinates:
         centre = np.zeros_like(self._mean)
         H = self._objective.hessian(W, centre, self._scale, sample=sample, precision=precision)
         return _centred(H, self._mean / self._scale)
+
+    def jacobi(self, U: Float64) -> Jacobi:
+        """The inverse of the Hessian's diagonal at U, once its column of the intercept is eliminated."""
+        diagonal, last = self._objective.hessian_border(self.original(U))
+        curvature = diagonal[-1]
+        if not curvature > 0.0:
+            return Jacobi(np.zeros(self.size - 1), np.ones(self.size - 1), 1.0)
+        eliminated = diagonal[:-1] - last[:-1] * (last[:-1] / curvature)
+        eliminated = np.maximum(eliminated, _ELIMINATED * diagonal[:-1]) / np.square(self._scale)
+        eliminated[eliminated <= 0.0] = 1.0  # a column that curves nowhere
+        mean = (last[:-1] / curvature - self._mean * (last[-1] / curvature)) / self._scale
+        return Jacobi(mean, eliminated, curvature)
 
     def certificate(self, U: Float64) -> Certificate:
         """The Hessian over all rows at U, factorised: from float32 products where these are enough."""

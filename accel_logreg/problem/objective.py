@@ -126,6 +126,15 @@ class Objective:
             H[-1] = H[:, -1] = 0.0
             H[-1, -1] = 1.0
 
+    def hessian_border(self, W: Float64) -> tuple[Float64, Float64]:
+        """The diagonal of ∇²J at W and its last column, each (p,); the column 0 without an intercept."""
+        diagonal, last = self.rows.hessian_diagonal(W), np.zeros(self.size)
+        if self.fit_intercept:
+            last[-1] = 1.0
+            last = self.rows.hessian_product(W, last)
+        diagonal[:-1] += self.l2
+        return diagonal, last
+
     def gradient_norm(self, gradient: Float64) -> float:
         """‖∇J‖₂."""
         return float(np.linalg.norm(gradient))

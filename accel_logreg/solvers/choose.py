@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,26 +13,35 @@ _SAMPLED = 0.03  # share of the rows that the nested samples see
 _CG_PASSES = 40  # gradients and products of a Newton-CG fit: 30 to 50 on problems of moderate condition
 # Of few rows an unknown, 14 to 113 were measured with n from p/4 to 17 p at C = 1, and 2,200 to 2,800 at
 # C = 1e4 and 1e6: there the penalty alone bounds the curvature along most axes.
+# Of sparse rows, preconditioned by the diagonal at hand, 13 to 30 at C = 1, 60 to 110 at 1e3 to 1e5.
+_CG_SPARSE, _CG_OF_C_SPARSE = 20, 0.17
 _CG_TALL, _CG_SQUARE, _CG_OF_C = 15, 80, 0.35
 _FEW_ROWS = 20  # an unknown
 _NEWTON_STEPS = 4, 6  # factors of all rows, where these are many an unknown, and where they are few
 _EXACT_PASSES = 5  # of these and to make the copy, where the others read a copy in few bits
 _CG_VECTORS = 30e-9  # seconds an unknown, in the vectors of a pass: the memory's pairs
+_INTERPRETED = 150e-6  # seconds of a Newton step beside the engine: what small sparse fits are spared
+_RUNAWAY, _BESIDES = 3.0, 30.0  # times the reads that were predicted, and so many
 _GRAM_STEPS = 10
 _GRAM_STEP_CALLS = 40e-6  # of NumPy, in one step of gradient descent among the rows
-_DENSE_ENOUGH = 2048  # features up to which sparse rows are scattered into dense tiles
+_MOST_SPARSE = 4096  # unknowns up to which a Hessian of sparse rows is thought of
 _MOST_ENTRIES = 1 << 27  # of a square matrix: 1 GiB of float64
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A solver's name, the reason in words, the predicted seconds and reads of X; the others, best first."""
+    """A solver's name, the reason in words, the predicted seconds and reads of X; the others, best first.
+
+    most_reads : after these the next one is to go on: three times those predicted, or as many as take the
+        time that the next one would.
+    """
 
     solver: str
     why: str
     seconds: float
     reads: float
     others: tuple[str, ...] = ()
+    most_reads: float = math.inf
 
 
 @lru_cache(maxsize=64)  # a fit to 1,000 rows takes a tenth of a millisecond, a tenth of which is this
@@ -45,19 +55,24 @@ def choose(
     matrix of n² entries, newton-cg nothing but time.
     """
     options = [_newton_cg(n, costs, sparse, magnitude)]
-    if costs.p**2 <= _MOST_ENTRIES and not (sparse and costs.p > _DENSE_ENOUGH):
+    if costs.p**2 <= _MOST_ENTRIES and not (sparse and costs.p > _MOST_SPARSE):
         options.append(_newton(n, costs, tol, magnitude))
     if penalised and n < 2 * costs.p and n**2 <= _MOST_ENTRIES:
         options.append(_newton_gram(n, costs))
     options.sort(key=lambda choice: choice.seconds)
     best, others = options[0], options[1:]
     against = "".join(f"; {other.solver} {_seconds(other.seconds)}" for other in others)
+    most_reads = math.inf
+    if others:
+        most_reads = _RUNAWAY * best.reads + _BESIDES
+        most_reads = max(most_reads, best.reads * others[0].seconds / best.seconds)
     return Choice(
         best.solver,
         f"{best.why}, predicted {best.reads:.1f} reads of X, {_seconds(best.seconds)}{against}",
         best.seconds,
         best.reads,
         tuple(other.solver for other in others),
+        most_reads,
     )
 
 
@@ -80,6 +95,8 @@ def _newton(n: int, costs: Costs, tol: float, magnitude: int) -> Choice:
         # All rows at once is Newton's own method: a few factors on the way, none of them sampled.
         factors = 1.0 if rows < n else _NEWTON_STEPS[n < _FEW_ROWS * p] * (1.0 + max(0, magnitude) / 3.0)
         seconds = steps * costs.gradient(n) + factors * (costs.hessian(rows) + costs.factor())
+        if costs.pairs:
+            seconds += (steps + factors) * _INTERPRETED
         best = min(best, (seconds, steps + factors * rows / n, rows))
     seconds, reads, rows = best
     of = "all" if rows == n else f"{rows} of {n}"
@@ -90,6 +107,10 @@ def _newton_cg(n: int, costs: Costs, sparse: bool, magnitude: int) -> Choice:
     why = f"{costs.p} unknowns: Hessian products cost less than a Hessian"
     gradient, product = costs.gradient(n), costs.gradient(n) if sparse else costs.quantised_pass(n)
     passes = float(_CG_PASSES)
+    if sparse:
+        passes = _CG_SPARSE * 10.0 ** (_CG_OF_C_SPARSE * max(0, magnitude))
+    if sparse and n * costs.entries <= costs.rates.compiled_entries:
+        gradient = product = 2.0 * (gradient - costs.rates.call)  # in one call, on one thread
     if not sparse and n < _FEW_ROWS * costs.p:
         passes = _CG_TALL + _CG_SQUARE * min(1.0, 2.0 * costs.p / n)
         passes = max(passes, min(passes * 10.0 ** (_CG_OF_C * magnitude), 10.0 * costs.p))
@@ -103,6 +124,8 @@ def _newton_cg(n: int, costs: Costs, sparse: bool, magnitude: int) -> Choice:
 def _newton_gram(n: int, costs: Costs) -> Choice:
     step = n**3 / 6.0 / 40e9 + 4e-9 * n**2
     seconds = 3.0 * costs.gradient(n) + costs.gram(n) + _GRAM_STEPS * step
+    if costs.pairs:
+        seconds += _GRAM_STEPS * _INTERPRETED
     return Choice("newton-gram", f"{n} rows against {costs.p} unknowns: solved among the rows", seconds, 3.0)
 
 

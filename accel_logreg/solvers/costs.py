@@ -13,21 +13,27 @@ from accel_logreg.interface.answers import Rates
 
 # One core's Cholesky factor of a matrix that does not fit its cache: multiplications a second.
 _FACTOR_RATE = 40e9
+_MOVED = 4e-9  # seconds an entry of a Hessian, to clear each thread's own and add them up
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds on one engine, for rows with p unknowns, ``entries`` stored of ``entry_bytes`` each."""
+    """Seconds on one engine, for rows with p unknowns, ``entries`` stored of ``entry_bytes`` each.
+
+    ``pairs`` is the mean over sparse rows of the square of their entries; 0 for dense ones.
+    """
 
     rates: Rates
     p: int
     entries: float
     entry_bytes: float
+    pairs: float = 0.0
 
     def gradient(self, rows: float) -> float:
         """One pass over this many rows: at the memory's pace, or the processor's if that is slower."""
         rates = self.rates
-        return rows * self.entries * max(self.entry_bytes * rates.byte, rates.entry) + rates.call
+        entry = max(self.entry_bytes * rates.byte, rates.sparse_entry if self.pairs else rates.entry)
+        return rows * self.entries * entry + rates.call
 
     def quantised_pass(self, rows: float) -> float:
         """One pass over a copy in few bits; no longer than a gradient, which takes its place."""
@@ -38,13 +44,17 @@ class Costs:
     def hessian(self, rows: float, *, low_precision: bool = True) -> float:
         """All p² entries from this many rows, by halves: filling the tile, and its rank-k update.
 
+        Of sparse rows by what is quicker: as dense ones, or by products of their nonzeros alone.
         From products of few bits where the engine has them, unless they are known not to do.
         """
         p, rates = self.p, self.rates
         tile_entry, multiplication = rates.tile_entry, rates.multiplication
         if low_precision and p >= rates.int8_from:
             tile_entry, multiplication = rates.int8_tile_entry, rates.int8_multiplication
-        return rows * p * (tile_entry + 0.5 * p * multiplication) + 2.0 * rates.call
+        seconds = rows * p * (tile_entry + 0.5 * p * multiplication)
+        if self.pairs:
+            seconds = min(seconds, 0.5 * rows * self.pairs * rates.pair + _MOVED * p**2)
+        return seconds + 2.0 * rates.call
 
     def factor(self) -> float:
         """A Cholesky factor: p³/6 multiplications on the host, and p² numbers to move."""

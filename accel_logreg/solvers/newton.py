@@ -21,13 +21,14 @@ from accel_logreg.interface.arrays import Float64
 from accel_logreg.solvers.costs import Costs, passes, sampling_rate
 from accel_logreg.solvers.parts.factor import factorise, low_precision_factor
 from accel_logreg.solvers.parts.line_search import search
-from accel_logreg.solvers.parts.memory import Inverse, Memory
+from accel_logreg.solvers.parts.memory import Memory
 from accel_logreg.solvers.parts.proof import MARGIN, POLISHED, Apart, affordable, apart_along, downhill, prove
 from accel_logreg.solvers.problem import (
     Budget,
     Certificate,
     GapKind,
     History,
+    Inverse,
     NewtonProblem,
     Solution,
     relative_gap,

@@ -17,15 +17,17 @@ is no good shows in the contraction from one exact gradient to the next, and is 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from accel_logreg.interface.arrays import Float64
+from accel_logreg.solvers.costs import Costs
 from accel_logreg.solvers.parts.factor import factorise, low_precision_factor
 from accel_logreg.solvers.parts.line_search import search
-from accel_logreg.solvers.parts.memory import Inverse, Memory
+from accel_logreg.solvers.parts.memory import Memory
 from accel_logreg.solvers.parts.newton_decrement import Lanczos
 from accel_logreg.solvers.parts.proof import MARGIN, POLISHED, Apart, apart_along, downhill, prove
 from accel_logreg.solvers.problem import (
@@ -33,6 +35,7 @@ from accel_logreg.solvers.problem import (
     Certificate,
     GapKind,
     History,
+    Inverse,
     NewtonProblem,
     Report,
     Smooth,
@@ -52,8 +55,10 @@ _CERTIFICATES = 60
 _PRODUCTS = 250  # in one solve
 _ROWS_AN_UNKNOWN = 8  # in the Hessian that preconditions
 _PASSES_A_FACTOR = 10  # at most, that a factor may cost
+_STALE = 1e-5  # of J: what a fall may change the curvature of rows by
 _FLAT = 1e-15  # curvature along an axis is about J at most; this share of it is rounding
-_PAIRS = 60
+_PAIRS = 60  # at most, and so many as cost a pass over X: each is four vectors to go through
+_PAIR = 1.2e-9  # seconds an unknown
 _MODEL_TOL = 3e-3  # relative suboptimality of the model: its optimum is not J's
 _MODEL_STEPS = 30
 _USELESS = 0.5  # contraction of the gradient from which a model is no good
@@ -83,7 +88,7 @@ def newton_cg(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> 
     preconditioner = _preconditioner(problem, U, budget)
     model = problem.quantised()
     history = History()
-    memory = Memory(_PAIRS)
+    memory = Memory(_pairs(budget.costs, problem.n_rows))
     products: Smooth = problem
     if model is not None:
         U = _minimise_model(model, U, memory, preconditioner, max(tol, _MODEL_TOL), report)
@@ -100,6 +105,7 @@ def newton_cg(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> 
     apart: Apart | None = None
     before, until, attempts = math.inf, math.inf, 0  # until: reads that a proof by strong convexity may take
     certificate: Certificate | None = None
+    moved = 0.0  # share by which J has fallen since the preconditioner was made
     while True:
         if not gradient.any():
             gap, kind = 0.0, GapKind.CERTIFIED
@@ -108,6 +114,9 @@ def newton_cg(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> 
             separation = problem.separating(U)
             break
         target = tol * value
+        if problem.sparse and certificate is None and moved > _STALE:
+            preconditioner, moved = problem.jacobi(U), 0.0
+            memory.clear()
         worth = problem.residual_gap if math.isfinite(until) and products is problem else None
         solve = _solve(products, U, gradient, memory, preconditioner, 0.5 * target, value, worth)
         decrement = solve.decrement + solve.left
@@ -171,6 +180,7 @@ def newton_cg(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> 
             memory.clear()
             continue
         memory.append(found.U - U, found.gradient - gradient)
+        moved += abs(value - found.value) / value
         U, value, gradient = found.U, found.value, found.gradient
         n_iter += 1
         history.append(value, problem.gradient_norm(gradient), problem.reads)
@@ -183,6 +193,11 @@ def newton_cg(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> 
     if certificate is not None and certificate.flat is not None and separation is None:
         U = problem.least_norm(U, certificate.flat, value)
     return Solution(U, n_iter, gap, kind, history, trouble, separation)
+
+
+def _pairs(costs: Costs, n: int) -> int:
+    """How many directions to remember."""
+    return min(_PAIRS, int(costs.gradient(n) / (_PAIR * costs.p)))
 
 
 class _ScaledIdentity:
@@ -251,7 +266,7 @@ def _solve(
     """
     x = np.zeros_like(gradient)
     residual = -gradient
-    pairs: list[tuple[Float64, Float64]] = []
+    pairs: deque[tuple[Float64, Float64]] = deque(maxlen=memory.most)
     lanczos = Lanczos()
     z = memory.solve(preconditioner, residual)
     direction = z.copy()
@@ -279,6 +294,6 @@ def _solve(
                 break
         lanczos.turn(alpha, rho / before)
         direction = z + (rho / before) * direction
-    for direction, product in pairs[-_PAIRS:]:
+    for direction, product in pairs:
         memory.append(direction, product)
     return _Solve(x, decrement, left, products)

@@ -19,7 +19,8 @@ def drawn(seed: int, count: int) -> Iterator[Problem]:
     """``count`` problems, two dense and then a sparse one; the same for the same seed."""
     for i in range(count):
         random = np.random.default_rng([seed, i])
-        X, kind = _sparse(random) if i % 3 == 2 else _dense(random)
+        found: tuple[Matrix, str] = _sparse(random) if i % 3 == 2 else _dense(random)
+        X, kind = found
         y = _labels(random, X)
         C = 1.0 if random.random() < 0.4 else _between(random, 1e-4, 1e6)
         X = X.astype("float32" if random.random() < 0.4 else "float64")

@@ -125,7 +125,7 @@ def _block_rows(x: Any, start: int, stop: int) -> int:
 
 
 @jit()
-def _gradient_chunk(
+def gradient_chunk(
     x: Any, y: Any, s: Any, w: Any, b: float, start: int, stop: int, g: Any, sh: Any
 ) -> tuple[float, float]:
     """Rows start to stop: g += Σ s (a − y) x and sh; returns Σ s ℓ and Σ s (a − y)."""
@@ -146,7 +146,7 @@ def _gradient_chunk(
 
 
 @jit()
-def _product_chunk(x: Any, sh: Any, v: Any, c: float, start: int, stop: int, g: Any) -> float:
+def product_chunk(x: Any, sh: Any, v: Any, c: float, start: int, stop: int, g: Any) -> float:
     """Rows start to stop: g += Σ s h (x̃ᵀ(v, c)) x; returns the intercept's entry."""
     use_wide_vectors()
     rows = _block_rows(x, start, stop)
@@ -188,7 +188,7 @@ def _gradient_part(
     g, d = partials[chunk], W.size - 1
     g[:] = 0.0
     x = (data, indices, indptr)
-    g[d + 1], g[d] = _gradient_chunk(x, y, s, W, W[d], bounds[chunk], bounds[chunk + 1], g, sh)
+    g[d + 1], g[d] = gradient_chunk(x, y, s, W, W[d], bounds[chunk], bounds[chunk + 1], g, sh)
 
 
 def loss_grad(
@@ -219,7 +219,7 @@ def _product_part(
 ) -> None:
     g, d = partials[chunk], V.size - 1
     g[:] = 0.0
-    g[d] = _product_chunk((data, indices, indptr), sh, V, V[d], bounds[chunk], bounds[chunk + 1], g)
+    g[d] = product_chunk((data, indices, indptr), sh, V, V[d], bounds[chunk], bounds[chunk + 1], g)
 
 
 def hessian_product(
@@ -300,6 +300,32 @@ def logits(data: Any, indices: Any, indptr: Any, W: Any, bounds: Any) -> Any:
     z = np.empty(indptr.size - 1)
     share(bounds.size - 1, _logits_part, data, indices, indptr, W, bounds, z)
     return z
+
+
+@jit()
+def longest_row(
+    chunk: int,
+    _chunks: int,
+    data: Any,
+    indices: Any,
+    indptr: Any,
+    s: Any,
+    bounds: Any,
+    twice: Any,
+    inverse: Any,
+    squares: Any,
+) -> None:
+    """squares[c] = max Σⱼ xⱼ (xⱼ − twiceⱼ) inverseⱼ over the chunk's rows of weight above 0, and 0."""
+    longest = 0.0
+    for row in range(bounds[chunk], bounds[chunk + 1]):
+        if s.size == 0 or s[np.uintp(row)] > 0.0:
+            square = 0.0
+            for k in range(indptr[np.uintp(row)], indptr[np.uintp(row + 1)]):
+                column = np.uintp(indices[np.uintp(k)])
+                x = np.float64(data[np.uintp(k)])
+                square += x * (x - twice[column]) * inverse[column]
+            longest = max(longest, square)
+    squares[chunk] = longest
 
 
 @jit()

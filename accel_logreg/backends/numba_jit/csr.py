@@ -9,6 +9,7 @@ caller's numbers are used as they are.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from typing import Any
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from accel_logreg.backends.numba_jit import tuning
 from accel_logreg.backends.numba_jit.sharing import read_only, threads_for
-from accel_logreg.interface.answers import Descent, RowSample
+from accel_logreg.interface.answers import Descent, RowSample, SmallFit
 from accel_logreg.interface.arrays import Csr, Float64, Labels
 from accel_logreg.interface.rows import AmongRows, Precision, Rows
 from accel_logreg.kernels.numba_jit import csr as kernels
@@ -44,6 +45,7 @@ class NumbaCsrRows(Rows, AmongRows):
         weight_sum = float(X.shape[0] if sample_weight is None else sample_weight.sum())
         super().__init__(X.shape, X.dtype, weight_sum)
         self.sparse, self.entries, self.nbytes = True, len(X.data), X.nbytes
+        self.pairs = X.pairs
         self._data = read_only(X.data)
         self._indptr = read_only(X.indptr.astype(np.int64, copy=False))
         self._order = np.arange(self.n_features + 1) if order is None else order
@@ -129,10 +131,14 @@ class NumbaCsrRows(Rows, AmongRows):
         return largest
 
     def longest_row(self, centre: Float64, scale: Float64) -> float:
-        order = self._order[:-1]
-        X = Csr(self._data, self._indices, self._indptr, (self.n_rows, self.n_features))
+        order, bounds = self._order[:-1], self._bounds()
+        squares = np.zeros(bounds.size - 1)
+        of = self._data, self._indices, self._indptr, self._s, bounds
+        inverse = 1.0 / np.square(scale[order])
+        share(squares.size, kernels.longest_row, *of, 2.0 * centre[order], inverse, squares)
         self._count(1)
-        return X.longest_row(self._s, centre[order], scale[order])
+        zeros = float(np.square(centre / scale).sum()) + 1.0
+        return math.sqrt(zeros + float(squares.max()))
 
     def hessian(
         self,
@@ -159,8 +165,7 @@ class NumbaCsrRows(Rows, AmongRows):
             np.append(scale, 1.0)[self._order],
         )
         chunks = threads_for(m * self.n_features, m, 4)
-        lengths = np.diff(self._indptr).astype(np.float64)
-        if float(lengths @ lengths) > tuning.CSR_FULL**2 * lengths.size * float(self.n_features) ** 2:
+        if self.pairs > tuning.CSR_FULL**2 * self.n_rows * float(self.n_features) ** 2:
             syrk, tiles = DSYRK, np.empty((chunks, min(tuning.CSR_TILE_ROWS, m), W.size))
         else:
             syrk, tiles = 0, np.empty((chunks, 1, 0))
@@ -198,6 +203,23 @@ class NumbaCsrRows(Rows, AmongRows):
         z: Float64 = kernels.logits(self._data, self._indices, self._indptr, w, self._bounds())
         self._count(1)
         return z
+
+    def small_fit(self, shrink: float, fit_intercept: bool, tol: float, steps: int) -> SmallFit | None:
+        """See ``Engine.small_fit``."""
+        if self.entries > tuning.SMALL_NONZEROS or not shrink > 0.0:
+            return None
+        from accel_logreg.kernels.numba_jit import small_csr
+
+        W = np.zeros(self.n_features + 1)
+        if fit_intercept:
+            negative, positive = self.targets.label_shares()
+            W[-1] = math.log(positive / negative)
+        of = self._data, self._indices, self._indptr, self._y, self._s, self.weight_sum
+        status, _, reads, *run = small_csr.newton_cg(
+            *of, shrink, fit_intercept, W, tol, steps, tuning.SMALL_READS
+        )
+        self._count(reads)
+        return SmallFit(self._outward(W), *run) if status == small_csr.REACHED else None
 
     def among_rows(self) -> NumbaCsrRows:
         return self

@@ -49,9 +49,14 @@ class NumbaEngine(Engine):
     def small_fit(
         self, rows: Rows, shrink: float, fit_intercept: bool, tol: float, steps: int
     ) -> SmallFit | None:
-        if not isinstance(rows, NumbaRows):
-            return None
-        return rows.small_fit(shrink, fit_intercept, tol, steps)
+        if isinstance(rows, NumbaRows):
+            return rows.small_fit(shrink, fit_intercept, tol, steps)
+        if rows.sparse:
+            from accel_logreg.backends.numba_jit.csr import NumbaCsrRows
+
+            if isinstance(rows, NumbaCsrRows):
+                return rows.small_fit(shrink, fit_intercept, tol, steps)
+        return None
 
     def logits(self, X: Matrix | Csr, W: Float64) -> Float64:
         if isinstance(X, Csr):

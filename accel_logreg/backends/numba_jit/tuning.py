@@ -21,6 +21,9 @@ NARROW = 112  # unknowns up to which a rank-k update in registers beats BLAS's
 # What one thread solves in a few milliseconds, from the L2 cache.
 SMALL_ENTRIES = 200_000
 SMALL_FEATURES = 100
+# Nonzeros of a sparse fit that one thread makes in one call, and the reads after which it is given up.
+SMALL_NONZEROS = 300_000
+SMALL_READS = 2_000
 
 # Entries from which a copy in 8 bits is worth making: below, X is in a cache.
 LEAST_FOR_QUANTISED = 1_000_000
@@ -48,4 +51,7 @@ RATES = Rates(
     int8_multiplication=1 / 800e9,
     int8_tile_entry=0.6e-9,
     int8_from=NARROW + 1 if int8_products.available() else math.inf,
+    sparse_entry=0.45e-9,
+    pair=0.8e-9,
+    compiled_entries=SMALL_NONZEROS,
 )

@@ -29,6 +29,7 @@ class NumpyCsrRows(NumpyRows):
         self._matrix: Any = csr_array((X.data, X.indices, X.indptr), shape=X.shape)  # the same arrays
         self._parts = list(_parts(X))
         self.sparse, self.entries, self.nbytes = True, len(X.data), X.nbytes
+        self.pairs = X.pairs
 
     def blocks(self, beside: int = 0, answer_bytes: int = 0) -> Iterator[tuple[slice, Any]]:  # noqa: ARG002
         for rows, X in self._parts:
@@ -60,9 +61,8 @@ class NumpyCsrRows(NumpyRows):
             refuse_centre(centre.tolist())
         s = self._s if sample is None else self._s[sample.rows] * sample.factors
         H = np.zeros((W.size, W.size))
-        lengths = np.diff(self._matrix.indptr).astype(np.float64)
-        sparse = float(lengths @ lengths) * _SPARSE_PRODUCT < lengths.size * float(self.n_features) ** 2
-        step = rows_in_block(max(1, int(lengths.mean())) if sparse else self.n_features, H.nbytes)
+        sparse = self.pairs * _SPARSE_PRODUCT < self.n_rows * float(self.n_features) ** 2
+        step = rows_in_block(max(1, self.entries // self.n_rows) if sparse else self.n_features, H.nbytes)
         for start in range(0, s.size, step):
             block = slice(start, start + step)
             X = self._matrix[block if sample is None else sample.rows[block]].astype(np.float64, copy=False)

@@ -22,7 +22,7 @@ from accel_logreg.kernels.numpy_vectorised import dense as kernels
 class NumpyEngine(Engine):
     name = "numpy"
     # Two cores, 28 to 300 features; a Hessian's block goes through a full matrix product.
-    rates = Rates(1 / 26e9, 0.8e-9, 2e-9, 1 / 17e9, 60e-6)
+    rates = Rates(1 / 26e9, 0.8e-9, 2e-9, 1 / 17e9, 60e-6, pair=10e-9)
 
     def _place(self, X: Any, targets: Targets, max_memory: int | None) -> NumpyRows:  # noqa: ARG002
         if isinstance(X, Csr):

@@ -16,6 +16,7 @@ class PythonCsrRows(ListRows):
         n, d = X.shape
         super().__init__(kernels, sparse_rows(X), floats(y), weights(sample_weight, n), d, X.dtype)
         self.sparse, self.entries, self.nbytes = True, len(X.data), X.nbytes
+        self.pairs = X.pairs
 
 
 def sparse_rows(X: Csr) -> list[kernels.Row]:

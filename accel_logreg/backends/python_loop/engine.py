@@ -21,7 +21,7 @@ from accel_logreg.kernels.python_loop import dense as python_loop
 
 class PythonEngine(Engine):
     name = "python"
-    rates = Rates(0.0, 63e-9, 100e-9, 50e-9, 20e-6)
+    rates = Rates(0.0, 63e-9, 100e-9, 50e-9, 20e-6, pair=100e-9)
 
     def _place(self, X: Any, targets: Targets, max_memory: int | None) -> ListRows:  # noqa: ARG002
         if isinstance(X, Csr):

@@ -8,23 +8,18 @@ shrinks the error by a constant, this shrinks it faster with every step, at no f
 from __future__ import annotations
 
 from collections import deque
-from typing import Protocol
 
 from scipy.linalg.blas import daxpy
 
 from accel_logreg.interface.arrays import Float64
-
-
-class Inverse(Protocol):
-    """An approximate inverse Hessian."""
-
-    def solve(self, g: Float64) -> Float64: ...
+from accel_logreg.solvers.problem import Inverse
 
 
 class Memory:
     """The last pairs, and the two-loop recursion through them."""
 
     def __init__(self, pairs: int = 30) -> None:
+        self.most = pairs
         self._pairs: deque[tuple[Float64, Float64, float]] = deque(maxlen=pairs)
 
     def __len__(self) -> int:

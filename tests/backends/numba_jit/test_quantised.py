@@ -14,6 +14,7 @@ from accel_logreg.backends import load_backend
 from accel_logreg.backends.numba_jit import tuning
 from accel_logreg.interface.arrays import Float64
 from accel_logreg.kernels.numba_jit.quantised import LARGEST
+from accel_logreg.problem.coordinates import Jacobi
 from accel_logreg.solvers.costs import Costs
 from accel_logreg.solvers.newton_cg import newton_cg
 from accel_logreg.solvers.parts import proof
@@ -163,6 +164,9 @@ class Quadratic:
     def hessian_product(self, _U: Float64, V: Float64) -> Float64:
         self.asked += 1
         return self.H * V
+
+    def jacobi(self, _U: Float64) -> Jacobi:
+        return Jacobi(np.zeros(self.size - 1), np.full(self.size - 1, 0.25), 0.25)
 
     def gradient_norm(self, gradient: Float64) -> float:
         return float(np.linalg.norm(gradient))
