@@ -21,6 +21,7 @@ import numpy as np
 from accel_logreg.kernels.numba_jit.blocks.panels import PANEL, add_panel, panel_dots
 from accel_logreg.kernels.numba_jit.blocks.row_groups import GROUP
 from accel_logreg.kernels.numba_jit.compile import jit
+from accel_logreg.kernels.numba_jit.copies import pack, unpack
 from accel_logreg.kernels.numba_jit.link import curvature_rows, exp_negative, link
 from accel_logreg.kernels.numba_jit.llvm import LANES, arrays_lie_apart, use_wide_vectors
 from accel_logreg.kernels.numba_jit.tuning import PANEL_BLOCK_BYTES, PANEL_BLOCK_ROWS
@@ -69,7 +70,9 @@ def _weights(s: Any, n: int, shared: bool, panel: int, first: int, m: int, width
     if s.size == 0:
         return s
     if shared:
-        buffer[: m * width].reshape(m, width)[:] = s[first : first + m].reshape(m, 1)
+        for i in range(m):
+            for j in range(width):
+                buffer[i * width + j] = s[first + i]
         return buffer
     start = PANEL * panel * n + first * width
     return s[start : start + m * width]
@@ -110,10 +113,9 @@ def _gradient_chunk(
             if width == PANEL:
                 _link_block(z.reshape(-1), y, sk, losses[panel], m * PANEL)
             else:
-                packed = c[: m * width].reshape(m, width)  # without the empty columns
-                packed[:] = z[:m, :width]
+                pack(z, m, width, c)  # without the empty columns
                 _link_block(c, y, sk, losses[panel], m * width)
-                z[:m, :width] = packed
+                unpack(c, m, width, z)
             z[m:padded] = 0.0
             for i in range(0, padded, GROUP):
                 if panel == 0:
@@ -162,10 +164,10 @@ def _product_chunk(
             if width == PANEL:
                 curvature_rows(z.reshape(-1), u.reshape(-1), sk, 0, m * PANEL)
             else:
-                packed, of_u = c[: m * width].reshape(m, width), e[: m * width].reshape(m, width)
-                packed[:], of_u[:] = z[:m, :width], u[:m, :width]
+                pack(z, m, width, c)
+                pack(u, m, width, e)
                 curvature_rows(c, e, sk, 0, m * width)
-                z[:m, :width] = packed
+                unpack(c, m, width, z)
             z[m:padded] = 0.0
             for i in range(0, padded, GROUP):
                 if panel == 0:

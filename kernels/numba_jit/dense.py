@@ -32,6 +32,7 @@ import numpy as np
 
 from accel_logreg.kernels.numba_jit.blocks.row_groups import GROUP, add_group, group_dots
 from accel_logreg.kernels.numba_jit.compile import jit
+from accel_logreg.kernels.numba_jit.copies import copy
 from accel_logreg.kernels.numba_jit.link import curvature_rows, link_rows
 from accel_logreg.kernels.numba_jit.llvm import LANES, arrays_lie_apart, use_wide_vectors
 from accel_logreg.kernels.numba_jit.threads import share
@@ -164,7 +165,9 @@ def gradient_part(chunk: int, chunks: int, X: Any, Y: Any, S: Any, w: Any, b: An
     n = X.shape[0]
     G = np.empty(partials.shape[1:])  # its own: no cache line of it is another thread's as well
     _gradient_chunk(X, Y, S, w, b, chunk * n // chunks, (chunk + 1) * n // chunks, G)
-    partials[chunk] = G
+    target = partials[chunk]
+    for k in range(G.shape[0]):
+        copy(G[k], target[k])
 
 
 @jit()
@@ -175,7 +178,9 @@ def product_part(
     n = X.shape[0]
     G = np.empty(partials.shape[1:])
     _product_chunk(X, S, w, b, v, c, chunk * n // chunks, (chunk + 1) * n // chunks, G)
-    partials[chunk] = G
+    target = partials[chunk]
+    for k in range(G.shape[0]):
+        copy(G[k], target[k])
 
 
 def _padded(W: Any, d: int) -> Any:

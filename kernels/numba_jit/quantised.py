@@ -79,7 +79,8 @@ def round_rows(chunk: int, chunks: int, X: Any, centre: Any, inverse: Any, Q: An
     largest[chunk] = 0
     start, stop = chunk * n // chunks, (chunk + 1) * n // chunks
     _round_chunk(X, centre, inverse, start, stop, Q, largest[chunk], not_finite)
-    largest[chunk] += not_finite
+    for j in range(d):
+        largest[chunk, j] += not_finite[j]
 
 
 @jit()

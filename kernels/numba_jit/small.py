@@ -20,6 +20,7 @@ import numpy as np
 from accel_logreg.kernels.numba_jit.blocks.rank_update import COLUMNS, add_outer_products_small
 from accel_logreg.kernels.numba_jit.blocks.row_groups import GROUP, add_group, group_dots
 from accel_logreg.kernels.numba_jit.compile import jit
+from accel_logreg.kernels.numba_jit.copies import copy
 from accel_logreg.kernels.numba_jit.link import exp_negative, link
 from accel_logreg.kernels.numba_jit.llvm import arrays_lie_apart, use_wide_vectors
 
@@ -388,7 +389,8 @@ def newton(
     scale = np.ones(width)
     mean = _standardise(X, s, weight_sum, l2, fit_intercept, Z, Z32, scale)
     penalty = np.zeros(width)
-    penalty[:d] = l2 / (scale[:d] * scale[:d])
+    for j in range(d):
+        penalty[j] = l2 / (scale[j] * scale[j])
     u = np.zeros(width)
     if fit_intercept:
         positive = 0.0
@@ -454,7 +456,7 @@ def newton(
                 if not found:
                     status = FAILED
                     break
-                at_factor[:] = z
+                copy(z, at_factor)
                 decrement = _decrement(L, p, g, direction)
             if taken == 0 or _MARGIN * decrement > tol * value:
                 break

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from accel_logreg.kernels.numba_jit.compile import jit
+from accel_logreg.kernels.numba_jit.copies import copy
 from accel_logreg.kernels.numba_jit.csr import gradient_chunk, product_chunk
 from accel_logreg.kernels.numba_jit.llvm import arrays_lie_apart, use_wide_vectors
+from accel_logreg.kernels.numba_jit.reductions import dot
 
 _EPSILON = 2.220446049250313e-16
 _ELIMINATED = 1e-12  # of a diagonal entry, see problem/coordinates.py
@@ -27,15 +29,6 @@ _DECREASE, _ROUNDING = 1e-4, 1e-14  # see solvers/parts/line_search.py
 _ATTEMPTS = 30
 
 REACHED, UNFINISHED = 0, 1
-
-
-@jit()
-def _dot(a: Any, b: Any) -> float:
-    use_wide_vectors()
-    total = 0.0
-    for j in range(a.size):
-        total += a[j] * b[j]
-    return total
 
 
 @jit()
@@ -66,7 +59,7 @@ def _value_grad(x: Any, y: Any, s: Any, terms: Any, W: Any, g: Any, sh: Any) -> 
     for j in range(d):
         g[j] = g[j] / weight_sum + l2 * W[j]
     g[d] = intercept * residual / weight_sum
-    return loss / weight_sum + 0.5 * l2 * (_dot(W, W) - W[d] * W[d])
+    return loss / weight_sum + 0.5 * l2 * (dot(W, W) - W[d] * W[d])
 
 
 @jit()
@@ -154,14 +147,14 @@ def _longest(x: Any, s: Any) -> float:
 def _bound(value: float, g: Any, W: Any, l2: float, mean: Any, curvature: float, longest: float) -> float:
     """Objective.certified_gap, with what rounding may do as problem/certificate.py reckons it."""
     d = W.size - 1
-    length = np.sqrt(_dot(W, W))
+    length = np.sqrt(dot(W, W))
     logits = 3.0 * longest * length + abs(W[d])
     rounding = _EPSILON * (64.0 * value + 6.0 * min(0.25, value) * logits)
     slope = abs(g[d]) + rounding
     if not slope < curvature:
         return np.inf
     tau = -np.log1p(-slope / curvature)
-    radius = longest + np.sqrt(_dot(mean, mean))
+    radius = longest + np.sqrt(dot(mean, mean))
     norm = np.sqrt(_squared(g, mean)) + rounding * (longest + radius)
     norm += radius * curvature * (np.expm1(tau) - tau)
     return slope * tau + norm * norm / (2.0 * l2)
@@ -179,15 +172,15 @@ def _solve(
     for j in range(g.size):
         r[j] = -g[j]
     _condition(diagonal, mean, curvature, r, z)
-    v[:] = z
-    rho = _dot(r, z)
+    copy(z, v)
+    rho = dot(r, z)
     decrement = 0.0
     products = 0
     while products < _PRODUCTS and rho > 0.0:
         _product(x, sh, terms, v, product)
         products += 1
-        curve = _dot(v, product)
-        if not curve > _FLAT * value * _dot(v, v):
+        curve = dot(v, product)
+        if not curve > _FLAT * value * dot(v, v):
             break
         alpha = rho / curve
         _move(step, alpha, v)
@@ -195,7 +188,7 @@ def _solve(
         decrement += 0.5 * alpha * rho
         _condition(diagonal, mean, curvature, r, z)
         before = rho
-        rho = _dot(r, z)
+        rho = dot(r, z)
         left = 0.5 * alpha * rho
         newton_error = decrement * min(0.1, decrement / value)
         if left <= _SETTLED * decrement and left <= max(newton_error, 0.1 * enough):
@@ -204,7 +197,7 @@ def _solve(
             if decrement > _NEAR * enough or worth <= max(newton_error, _PROVEN * enough):
                 break
         _add(z, rho / before, v, product)
-        v[:] = product
+        copy(product, v)
     return decrement, products
 
 
@@ -244,7 +237,7 @@ def newton_cg(
     value = _value_grad(x, y, s, terms, W, g, sh)
     reads = 1
     while True:
-        costs[taken], norms[taken] = value, np.sqrt(_dot(g, g))
+        costs[taken], norms[taken] = value, np.sqrt(dot(g, g))
         if norms[taken] == 0.0:
             return REACHED, taken, reads, 0.0, costs[: taken + 1], norms[: taken + 1]
         curvature = _border(x, sh, terms, diagonal, mean)
@@ -266,7 +259,7 @@ def newton_cg(
         border = (diagonal, mean, curvature)
         _, products = _solve(x, sh, terms, g, memory, border, value, enough, step)
         reads += products
-        down = _dot(g, step)
+        down = dot(g, step)
         length = 1.0
         found = False
         for _ in range(_ATTEMPTS):
@@ -274,7 +267,7 @@ def newton_cg(
             new_value = _value_grad(x, y, s, terms, new_W, new_g, new_sh)
             reads += 1
             if new_value <= value + _DECREASE * length * down or (
-                new_value <= value + _ROUNDING * value and abs(_dot(new_g, step)) <= -0.9 * down
+                new_value <= value + _ROUNDING * value and abs(dot(new_g, step)) <= -0.9 * down
             ):
                 found = True
                 break
@@ -283,7 +276,7 @@ def newton_cg(
             length *= 0.5
         if not found:
             break
-        W[:] = new_W
+        copy(new_W, W)
         g, new_g = new_g, g
         sh, new_sh = new_sh, sh
         value = new_value

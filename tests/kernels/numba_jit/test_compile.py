@@ -147,3 +147,40 @@ def test_numba_that_may_not_compile_is_no_engine() -> None:
 def test_flags_leave_nan_alone() -> None:
     """fastmath=True would allow LLVM to assume that NaN does not happen."""
     assert not {"nnan", "ninf", "fast"} & (numba_compile.FLAGS | numba_compile.IN_ORDER)
+
+
+_FIRST_FITS = """
+import numpy as np
+from numba.core import event
+from scipy import sparse
+
+compiled = []
+
+class Listener(event.Listener):
+    def on_start(self, e):
+        compiled.append(e.data["dispatcher"].py_func.__qualname__)
+
+    def on_end(self, e):
+        pass
+
+event.register("numba:compile", Listener())
+from accel_logreg import LogisticRegression
+
+random = np.random.default_rng(0)
+X = random.standard_normal((12_000, 28))
+y = (X[:, 0] > random.standard_normal(12_000)).astype(int)
+for some in (X[:300], X, sparse.csr_matrix(X[:300])):
+    LogisticRegression(backend="numba").fit(some, y[: some.shape[0]])
+print(*compiled)
+"""
+
+
+@pytest.mark.slow
+def test_no_kernel_compiles_messages(tmp_path: Path) -> None:
+    """An array assigned to a slice brings Numba's message about shapes: strings, and 3.4 s of a first fit."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", _FIRST_FITS]
+    out = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    assert "gradient_part" in out
+    assert "newton_cg" in out
+    assert "shape_context" not in out
