@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 import warnings
+from importlib import import_module
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -23,6 +24,7 @@ from accel_logreg.prediction import LinearPrediction
 from accel_logreg.solvers.problem import Solution
 
 _NAMED = 10  # columns, in a warning
+_VERSION = "_accel_logreg_version"  # in a pickle: the version that wrote it
 
 
 class SeparationWarning(ConvergenceWarning):
@@ -280,11 +282,36 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
             )
         return np.append(self.coef_[0], self.intercept_[0] if self.fit_intercept else 0.0)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), _VERSION: _version()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Parameters that an older version lacked get their defaults; a newer version's pickle warns."""
+        state = dict(state)
+        version = str(state.pop(_VERSION, "0"))
+        super().__setstate__({**type(self)().get_params(), **state})
+        if _release(version) > _release(_version()):
+            warnings.warn(
+                f"this model was pickled by accel_logreg {version} and is read by {_version()}, which may "
+                f"not know all of it. Remedy: pip install 'accel_logreg>={version}'",
+                UserWarning,
+                stacklevel=2,
+            )
+
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_class = False
         tags.input_tags.sparse = True
         return tags
+
+
+def _version() -> str:
+    return str(import_module("accel_logreg").__version__)  # that package imports this one
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """Major and minor: what a format may change with."""
+    return tuple(int(part) for part in version.split(".")[:2])
 
 
 def _quiet(_line: str) -> None:

@@ -127,7 +127,7 @@ class Fit:
                         solution, solver = further, other
         report(
             f"{solver}: {solution.n_iter} iterations, relative gap {solution.gap:.2g} ({solution.gap_kind}), "
-            f"{solution.history.reads[-1]:.2f} reads of X, {solution.history.elapsed():.3g} s"
+            f"{solution.history.reads[-1]:.2f} reads of X, {solution.history.seconds[-1]:.3g} s"
         )
         return self._as_given(solution), solver
 

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression as ScikitLearn
 from sklearn.preprocessing import scale
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from accel_logreg import DivergenceError, LogisticRegression
+from accel_logreg import DivergenceError, LogisticRegression, __version__
 from accel_logreg.backends import load_backend
 from accel_logreg.backends.numba_jit.sharing import threads_now
 from accel_logreg.interface.engine import Engine
@@ -205,6 +205,25 @@ def test_clone_params_and_pickle(backend: Engine) -> None:
     again = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
     assert all(isinstance(value, np.ndarray) for value in (again.coef_, again.intercept_, again.classes_))
+
+
+def test_pickles_know_their_version(backend: Engine) -> None:
+    model = LogisticRegression(backend=backend.name, C=3.0).fit(*data())
+    state = model.__getstate__()
+    assert state["_accel_logreg_version"] == __version__
+    assert "_accel_logreg_version" not in vars(pickle.loads(pickle.dumps(model)))
+    older = {
+        k: v for k, v in state.items() if k not in ("_accel_logreg_version", "max_memory", "random_state")
+    }
+    again = LogisticRegression.__new__(LogisticRegression)
+    again.__setstate__(older)  # of a version without these parameters, and without a version
+    assert again.get_params() == model.get_params()
+    np.testing.assert_array_equal(again.coef_, model.coef_)
+    with pytest.warns(
+        UserWarning, match=r"pickled by accel_logreg 99\.1\.2 .* pip install 'accel_logreg>=99\.1\.2'"
+    ):
+        again.__setstate__({**state, "_accel_logreg_version": "99.1.2"})
+    assert again.C == 3.0
 
 
 def test_predictions_fit_together(backend: Engine, dtype: type[np.floating]) -> None:

@@ -20,6 +20,12 @@ from accel_logreg.measure.words import in_bytes, in_memory
 FAST_ENGINES = ("numba", "cupy")
 LAB_PACKAGES = ("typer", "rich", "matplotlib", "pillow", "jinja2", "pyarrow", "scikit-image")
 INSTALL_LAB = 'pip install "accel_logreg[lab]"'
+INSTRUCTIONS = (
+    ("avx512vnni", "AVX-512 with VNNI"),
+    ("avx512f", "AVX-512"),
+    ("avx2", "AVX2"),
+    ("neon", "NEON"),
+)
 OLDEST_GPU = (7, 0)  # compute capability
 
 Level = Literal["ok", "note", "trouble"]
@@ -96,6 +102,7 @@ def processor_findings(machine: Machine) -> Iterator[Finding]:
     yield Finding("ok", f"{machine.cpu}: {machine.usable_cores} of {machine.logical_cores} cores usable")
     yield Finding("ok", f"memory {in_memory(machine.memory_bytes)}; caches: {caches or 'unknown'}")
     yield Finding("ok", f"BLAS: {blas or 'unknown'}")
+    yield from instruction_findings()
     if machine.cpu_quota is not None and machine.cpu_quota < machine.usable_cores:
         threads = max(1, int(machine.cpu_quota))
         yield Finding(
@@ -104,6 +111,22 @@ def processor_findings(machine: Machine) -> Iterator[Finding]:
             "threads beyond the quota only wait for each other",
             f"export NUMBA_NUM_THREADS={threads} OMP_NUM_THREADS={threads}",
         )
+
+
+def instruction_findings() -> Iterator[Finding]:
+    """What the numba engine compiles for; nothing where it does not run."""
+    if backend_status()["numba"] is not None:
+        return
+    from accel_logreg.kernels.numba_jit.blocks import int8_products
+    from accel_logreg.kernels.numba_jit.llvm import compiled_for
+
+    found = next((name for feature, name in INSTRUCTIONS if compiled_for(feature)), "no wide vectors")
+    set_by = [name for name in ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES") if os.environ.get(name)]
+    text = f"numba compiles for {found}" + (f", because of {' and '.join(set_by)}" if set_by else "")
+    if int8_products.available():
+        yield Finding("ok", f"{text}: Hessians from products of 8 bits")
+    else:
+        yield Finding("note", f"{text}: Hessians in float32, as products of 8 bits need AVX-512 VNNI")
 
 
 def bandwidth_findings(machine: Machine) -> Iterator[Finding]:

@@ -9,6 +9,10 @@ smallest Ritz value. Axes that it has not met are why an estimate is not believe
 (parts/proof.py): by the exact Hessian, or, under a penalty, by solving until strong convexity alone bounds
 the gap.
 
+Sparse rows get no factor: the Hessian's diagonal conditions them, made anew where a step has changed J, since
+the rows that saturate on the way change it by orders of magnitude (kernels/numba_jit/small_csr.py does the
+same for small problems in one call).
+
 Where the engine has a model of J that is cheap to ask (problem/quantised.py), it is minimised first, and
 every Hessian product is the model's: what is exact is J and its gradient, of which three do. A model that
 is no good shows in the contraction from one exact gradient to the next, and is then dropped.
@@ -58,7 +62,8 @@ _PASSES_A_FACTOR = 10  # at most, that a factor may cost
 _STALE = 1e-5  # of J: what a fall may change the curvature of rows by
 _FLAT = 1e-15  # curvature along an axis is about J at most; this share of it is rounding
 _PAIRS = 60  # at most, and so many as cost a pass over X: each is four vectors to go through
-_PAIR = 1.2e-9  # seconds an unknown
+_LEAST_PAIRS = 20  # of dense rows
+_PAIR, _PAIR_CALLS = 1.2e-9, 3e-6  # seconds an unknown, and of the interpreter
 _MODEL_TOL = 3e-3  # relative suboptimality of the model: its optimum is not J's
 _MODEL_STEPS = 30
 _USELESS = 0.5  # contraction of the gradient from which a model is no good
@@ -197,7 +202,8 @@ def newton_cg(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> 
 
 def _pairs(costs: Costs, n: int) -> int:
     """How many directions to remember."""
-    return min(_PAIRS, int(costs.gradient(n) / (_PAIR * costs.p)))
+    product, least = (costs.gradient(n), 0) if costs.pairs else (costs.quantised_pass(n), _LEAST_PAIRS)
+    return max(least, min(_PAIRS, int(product / (_PAIR * costs.p + _PAIR_CALLS))))
 
 
 class _ScaledIdentity:
@@ -271,7 +277,7 @@ def _solve(
     z = memory.solve(preconditioner, residual)
     direction = z.copy()
     rho = float(residual @ z)
-    decrement, left = 0.0, 0.5 * rho
+    decrement, left, settled = 0.0, 0.5 * rho, False
     for products in range(1, _PRODUCTS + 1):  # noqa: B007
         product = smooth.hessian_product(U, direction)
         curvature = float(direction @ product)
@@ -287,13 +293,16 @@ def _solve(
         before, rho = rho, float(residual @ z)
         left = 0.5 * alpha * rho  # the last step length stands for the curvature that is left
         newton_error = decrement * min(0.1, decrement / value)
-        if left <= _SETTLED * decrement and left <= max(enough * 0.2, newton_error):
-            left = 0.5 * rho / lanczos.smallest()
-            settled = left <= _SETTLED * decrement and left <= max(enough * 0.2, newton_error)
-            if settled and (worth is None or worth(residual) <= _PROVEN * enough):
+        little = min(_SETTLED * decrement, max(enough * 0.2, newton_error))
+        if left <= little:
+            left = lanczos.left(rho, little)
+            settled = left <= little and (worth is None or worth(residual) <= _PROVEN * enough)
+            if settled:
                 break
         lanczos.turn(alpha, rho / before)
         direction = z + (rho / before) * direction
+    if not settled and lanczos.steps:
+        left = max(left, 0.5 * rho / lanczos.smallest())
     for direction, product in pairs:
         memory.append(direction, product)
     return _Solve(x, decrement, left, products)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import llvmlite.binding
+import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -21,6 +23,17 @@ LINE = 64  # bytes: of a cache line, and of the widest vector
 LANES = LINE // 8  # float64 in 512 bits; shorter vectors take two steps or four
 _FAST = ("contract", "reassoc", "nsz", "arcp")
 declared: Any = cgutils.get_or_insert_function
+
+
+def compiled_for(feature: str) -> bool:
+    """Whether the processor that Numba compiles for has this feature, by LLVM's name: "avx2", "avx512f".
+
+    That is the one at hand, unless NUMBA_CPU_NAME or NUMBA_CPU_FEATURES say something else.
+    """
+    settings = vars(numba.config)
+    if settings["CPU_FEATURES"] is not None or settings["CPU_NAME"] is not None:
+        return f"+{feature}" in (settings["CPU_FEATURES"] or "").split(",")
+    return bool(llvmlite.binding.get_host_cpu_features().get(feature))
 
 
 def untyped_intrinsic(function: Any) -> Any:

@@ -23,6 +23,11 @@ class Lanczos:
         self._diagonal: list[float] = []
         self._beside: list[float] = []
         self._carried = 0.0
+        self._known = np.inf  # the smallest, some steps ago: it only falls
+
+    @property
+    def steps(self) -> int:
+        return len(self._diagonal)
 
     def step(self, alpha: float) -> None:
         """A step of this length."""
@@ -33,12 +38,22 @@ class Lanczos:
         self._beside.append(np.sqrt(beta) / alpha)
         self._carried = beta / alpha
 
+    def left(self, squared: float, enough: float) -> float:
+        """½ squared/λ, λ the least curvature that has been met; where it is above ``enough`` maybe too low.
+
+        λ takes an eigenvalue problem, and what it was some steps ago often says enough.
+        """
+        left = 0.5 * squared / self._known
+        return left if left > enough else 0.5 * squared / self.smallest()
+
     def smallest(self) -> float:
         """The least curvature that has been met, from above."""
-        values = eigh_tridiagonal(
-            self._diagonal, self._beside, eigvals_only=True, select="i", select_range=(0, 0)
-        )
-        return max(float(values[0]), float(np.finfo(np.float64).tiny))
+        beside = self._beside[: self.steps - 1]
+        if not np.isfinite(self._diagonal + beside).all():
+            return float(np.finfo(np.float64).tiny)
+        values = eigh_tridiagonal(self._diagonal, beside, eigvals_only=True, select="i", select_range=(0, 0))
+        self._known = max(float(values[0]), float(np.finfo(np.float64).tiny))
+        return self._known
 
 
 def estimated_gap(problem: Problem, W: Float64, gradient: Float64, max_products: int) -> float:
@@ -60,9 +75,11 @@ def estimated_gap(problem: Problem, W: Float64, gradient: Float64, max_products:
         lanczos.step(alpha)
         residual -= alpha * product
         before, squared = squared, float(residual @ residual)
-        left = 0.5 * squared / lanczos.smallest()
+        left = lanczos.left(squared, _SETTLED * decrement)
         if left <= _SETTLED * decrement:
-            break
+            return decrement + left
         lanczos.turn(alpha, squared / before)
         direction = residual + (squared / before) * direction
+    if lanczos.steps:
+        left = 0.5 * squared / lanczos.smallest()
     return decrement + left

@@ -13,8 +13,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import llvmlite.binding as llvm
-import numba
 from llvmlite import ir
 from numba import types
 
@@ -24,6 +22,7 @@ from accel_logreg.kernels.numba_jit.llvm import (
     I32,
     I64,
     Code,
+    compiled_for,
     declared,
     emitting,
     untyped_intrinsic,
@@ -41,10 +40,7 @@ _WHOLE, _REAL = ir.VectorType(I32, LANES), ir.VectorType(FLOAT, LANES)
 
 def available() -> bool:
     """Whether the processor that Numba compiles for has these instructions."""
-    asked = vars(numba.config)["CPU_FEATURES"]
-    if asked is not None or vars(numba.config)["CPU_NAME"] is not None:
-        return "+avx512vnni" in (asked or "")
-    return bool(llvm.get_host_cpu_features().get("avx512vnni"))
+    return compiled_for("avx512vnni")
 
 
 @untyped_intrinsic

@@ -15,6 +15,7 @@ from accel_logreg.backends.numba_jit import tuning
 from accel_logreg.backends.numba_jit.dense import NumbaRows
 from accel_logreg.interface.answers import LowPrecisionHessian, RowSample
 from accel_logreg.interface.arrays import Float64
+from accel_logreg.kernels.numba_jit import llvm as kernel_llvm
 from accel_logreg.kernels.numba_jit.blocks import int8_products as byte_products
 from accel_logreg.kernels.numba_jit.hessian_int8 import width_for
 from accel_logreg.problem.coordinates import Coordinates
@@ -144,7 +145,7 @@ def test_none_for_few_unknowns_or_an_engine_or_processor_without(
     for engine in ("python", "numpy"):
         assert load_backend(engine).place(X, y, None).low_precision_hessian(W, centre, scale) is None
     features = {"avx512f": True}
-    monkeypatch.setattr(byte_products.llvm, "get_host_cpu_features", lambda: features)
+    monkeypatch.setattr(kernel_llvm.llvmlite.binding, "get_host_cpu_features", lambda: features)
     assert not byte_products.available()
 
 
@@ -155,8 +156,8 @@ def test_none_for_few_unknowns_or_an_engine_or_processor_without(
 def test_a_processor_that_numba_was_told_to_compile_for(
     name: str | None, features: str | None, there: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(byte_products.numba.config, "CPU_NAME", name)
-    monkeypatch.setattr(byte_products.numba.config, "CPU_FEATURES", features)
+    monkeypatch.setattr(kernel_llvm.numba.config, "CPU_NAME", name)
+    monkeypatch.setattr(kernel_llvm.numba.config, "CPU_FEATURES", features)
     assert byte_products.available() == there
 
 
