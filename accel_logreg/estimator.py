@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 import warnings
 from importlib import import_module
@@ -311,7 +312,7 @@ def _version() -> str:
 
 def _release(version: str) -> tuple[int, ...]:
     """Major and minor: what a format may change with."""
-    return tuple(int(part) for part in version.split(".")[:2])
+    return tuple(map(int, re.findall(r"\d+", version)[:2]))
 
 
 def _quiet(_line: str) -> None:

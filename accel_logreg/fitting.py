@@ -41,7 +41,7 @@ from accel_logreg.solvers.problem import (
 
 _MAX_ITER = {"gradient-descent": 1_000, "lbfgs": 10_000}
 _REFERENCE = 1e-9  # relative suboptimality to which the optimum is found that others are measured by
-_REFERENCE_READS = 300  # and three times those of the fit: what it may take
+_REFERENCE_TIMES, _REFERENCE_READS = 3.0, 300  # times the reads of the fit, and so many: what it may take
 _UNPENALISED = 8  # log10 of a C that is as good as none
 _ROUNDING = float(np.finfo(np.float64).eps)
 _LARGEST_L2 = 1e300  # beyond which w is 0 in float64 anyway
@@ -192,7 +192,7 @@ class Fit:
             solution = replace(solution, gap=proof.gap(value), gap_kind=GapKind.CERTIFIED)
         elif solution.gap > tol or solver not in ("newton", "newton-cg"):
             began = objective.reads
-            budget = self._budget("newton", None, 3.0 * began + _REFERENCE_READS)
+            budget = self._budget("newton", None, _REFERENCE_TIMES * began + _REFERENCE_READS)
             budget = replace(budget, tol=max(tol, _REFERENCE))
             self.report(f"{solver}: the optimum, to say how far it is")
             best = (newton if affordable(problem, self.costs) else newton_cg)(problem, U, budget)

@@ -224,6 +224,7 @@ def test_pickles_know_their_version(backend: Engine) -> None:
     ):
         again.__setstate__({**state, "_accel_logreg_version": "99.1.2"})
     assert again.C == 3.0
+    again.__setstate__({**state, "_accel_logreg_version": "0.1rc2"})  # of this release: nothing to say
 
 
 def test_predictions_fit_together(backend: Engine, dtype: type[np.floating]) -> None:

@@ -31,7 +31,7 @@ class Rates:
         engine has those for p unknowns: from ``int8_from`` on
     quantised_entry : of a copy of dense X in few bits, in a pass over it; infinite where there is none
     quantised_from : entries of X from which such a copy is made
-    sparse_entry : of sparse X in a pass, all caches taken together
+    sparse_entry : of sparse X in a pass, all caches taken together; as ``entry`` where it is None
     compiled_entries : of sparse X up to which ``Engine.small_fit`` makes a fit by newton-cg in one call
     pair : two nonzeros of a sparse row in a Hessian, where those alone are multiplied
     """
@@ -46,7 +46,7 @@ class Rates:
     int8_multiplication: float = math.inf
     int8_tile_entry: float = 0.0
     int8_from: float = math.inf
-    sparse_entry: float = 0.0
+    sparse_entry: float | None = None
     pair: float = math.inf
     compiled_entries: float = 0.0
 

@@ -34,8 +34,8 @@ class Costs:
     def gradient(self, rows: float) -> float:
         """One pass over this many rows: at the memory's pace, or the processor's if that is slower."""
         rates = self.rates
-        entry = max(self.entry_bytes * rates.byte, rates.sparse_entry if self.pairs else rates.entry)
-        return rows * self.entries * entry + rates.call
+        entry = rates.sparse_entry if self.pairs and rates.sparse_entry is not None else rates.entry
+        return rows * self.entries * max(self.entry_bytes * rates.byte, entry) + rates.call
 
     def quantised_pass(self, rows: float) -> float:
         """One pass over a copy in few bits; no longer than a gradient, which takes its place."""

@@ -110,7 +110,8 @@ def newton_cg(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> 
     apart: Apart | None = None
     before, until, attempts = math.inf, math.inf, 0  # until: reads that a proof by strong convexity may take
     certificate: Certificate | None = None
-    moved = 0.0  # share by which J has fallen since the preconditioner was made
+    # The share by which J has fallen since the preconditioner was made: of the trivial point, at first.
+    moved = 0.0 if U is trivial else math.inf
     while True:
         if not gradient.any():
             gap, kind = 0.0, GapKind.CERTIFIED

@@ -193,3 +193,14 @@ def test_costs_grow_with_rows_and_passes_with_distance() -> None:
     assert passes(10.0, 1.0) == np.inf
     assert sampling_rate(300, 10_000, 100_000) < sampling_rate(300, 5_000, 100_000)
     assert sampling_rate(300, 100_000, 100_000) == 0.0
+
+
+def test_sparse_rows_cost_what_their_engine_says() -> None:
+    """The loop's entries are no cheaper for being sparse; pairs of nonzeros cost less than a full tile."""
+    loop = Rates(0.0, 63e-9, 100e-9, 50e-9, 20e-6, pair=100e-9)
+    dense, thin = Costs(loop, 1001, 8, 12), Costs(loop, 1001, 8, 12, pairs=64.0)
+    assert thin.gradient(1000) == dense.gradient(1000) > 1000 * 8 * 60e-9
+    assert replace(thin, rates=replace(loop, sparse_entry=1e-9)).gradient(1000) < thin.gradient(1000)
+    assert thin.hessian(1000) < 0.1 * dense.hessian(1000)
+    full = replace(thin, pairs=1000.0**2)
+    assert full.hessian(1000) >= dense.hessian(1000)
