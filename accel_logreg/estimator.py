@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import traceback
 import warnings
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal, Self
 
@@ -16,8 +17,9 @@ from sklearn.utils import Tags
 
 from accel_logreg.backends import resolve
 from accel_logreg.fitting import Fit
+from accel_logreg.fitting_classes import SoftmaxFit
 from accel_logreg.inputs.parameters import check_parameters
-from accel_logreg.inputs.training import check_training_data
+from accel_logreg.inputs.training import TrainingData, check_training_data
 from accel_logreg.interface.answers import Separation
 from accel_logreg.interface.arrays import Float64
 from accel_logreg.interface.engine import Engine
@@ -185,6 +187,7 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         solver: str = "auto",
         C: float = 1.0,
         l1_ratio: float = 0.0,
+        multi_class: str = "auto",
         tol: float = 1e-8,
         max_iter: int | None = None,
         fit_intercept: bool = True,
@@ -200,6 +203,7 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         self.solver = solver
         self.C = C
         self.l1_ratio = l1_ratio
+        self.multi_class = multi_class
         self.tol = tol
         self.max_iter = max_iter
         self.fit_intercept = fit_intercept
@@ -231,7 +235,7 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         try:
             check_parameters(vars(self))
             backend = resolve(self.backend, X)
-            solution, solver, classes = self._solve(backend, X, y, sample_weight)
+            solution, solver, data = self._solve(backend, X, y, sample_weight)
         except BaseException as error:  # Ctrl-C included: a fit that did not finish did not happen
             self.__dict__ = before
             _let_go(error)
@@ -239,9 +243,10 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         finally:
             if backend is not None:
                 backend.after_fit()
-        self.coef_: Float64 = solution.W[np.newaxis, :-1].copy()
-        self.intercept_: Float64 = solution.W[-1:].copy()
-        self.classes_: NDArray[Any] = classes
+        W = _by_class(solution.W, data)
+        self.coef_: Float64 = W[:, :-1].copy()
+        self.intercept_: Float64 = W[:, -1].copy()
+        self.classes_: NDArray[Any] = data.classes
         self.n_iter_: NDArray[np.int64] = np.array([solution.n_iter], dtype=np.int64)
         self.backend_ = backend.name
         self.solver_ = solver
@@ -255,17 +260,16 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
             warnings.warn(solution.trouble, ConvergenceWarning, stacklevel=2)
         return self
 
-    def _solve(
-        self, backend: Engine, X: Any, y: Any, sample_weight: Any
-    ) -> tuple[Solution, str, NDArray[Any]]:
+    def _solve(self, backend: Engine, X: Any, y: Any, sample_weight: Any) -> tuple[Solution, str, _Classes]:
         """The solution, the solver that found it, and the classes; nothing else of the fit outlives this."""
         data = check_training_data(self, backend, X, y, sample_weight, self.class_weight)
-        start = self._warm_start(data.X.shape[1])
+        start = self._warm_start(data)
+        kind = Fit if len(data.classes) == 2 else SoftmaxFit
         try:
             # NaN and infinity in an X that nobody has looked at yet are named below.
             with np.errstate(over="ignore", invalid="ignore"):
-                fit = Fit(backend, data, vars(self), start, print if self.verbose else _quiet)
-                return *fit.solve(), data.classes
+                fit = kind(backend, data, vars(self), start, print if self.verbose else _quiet)
+                return *fit.solve(), _Classes(data.classes, data.present)
         except FloatingPointError as error:
             _let_go(error)
             data.check_finite()
@@ -273,15 +277,29 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
                 "the values of X are too large: sums over its rows overflow float64. Scale X down"
             ) from None
 
-    def _warm_start(self, n_features: int) -> Float64 | None:
+    def _warm_start(self, data: TrainingData) -> Float64 | None:
+        """The last fit's W, (p,) or (K p,)."""
         if not (self.warm_start and hasattr(self, "coef_")):
             return None
+        n_features = data.X.shape[1]
         if self.coef_.shape[1] != n_features:
             raise ValueError(
                 f"warm_start=True, but X has {n_features} features and the last fit had "
                 f"{self.coef_.shape[1]}; pass the same features or set warm_start=False"
             )
-        return np.append(self.coef_[0], self.intercept_[0] if self.fit_intercept else 0.0)
+        if len(self.classes_) != len(data.classes):
+            raise ValueError(
+                f"warm_start=True, but y has {len(data.classes)} classes and the last fit had "
+                f"{len(self.classes_)}; pass the same classes or set warm_start=False"
+            )
+        b = self.intercept_ if self.fit_intercept else np.zeros(len(self.coef_))
+        W = np.column_stack([self.coef_, b])
+        if data.present is not None:
+            W = W[data.present]
+        if len(W) > 1:
+            W[~np.isfinite(W)] = 0.0  # of a class that had no weight
+            W = W - W.mean(axis=0)
+        return W.ravel()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), _VERSION: _version()}
@@ -301,9 +319,32 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = False
         tags.input_tags.sparse = True
         return tags
+
+
+@dataclass(frozen=True)
+class _Classes:
+    """What an estimator keeps of the labels."""
+
+    classes: NDArray[Any]
+    present: NDArray[np.intp] | None
+
+
+def _by_class(W: Float64, data: _Classes) -> Float64:
+    """A solution as (1, p), or (K, p): what sums to 0 over the classes does so exactly, and classes without
+    weight have a probability of 0.
+    """
+    if len(data.classes) == 2:
+        return W[np.newaxis]
+    W = W.reshape(len(data.classes) if data.present is None else len(data.present), -1)
+    W = W - W.mean(axis=0)
+    if data.present is None:
+        return W
+    every = np.zeros((len(data.classes), W.shape[1]))
+    every[:, -1] = -np.inf
+    every[data.present] = W
+    return every
 
 
 def _version() -> str:

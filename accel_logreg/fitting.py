@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from accel_logreg.problem.coordinates import standardised
 from accel_logreg.problem.csr_columns import CsrColumns
 from accel_logreg.problem.objective import Objective
 from accel_logreg.problem.separation import MOST_ENTRIES, separating_direction
-from accel_logreg.solvers.choose import choose, quicker_among_rows
+from accel_logreg.solvers.choose import Choice, choose, quicker_among_rows
 from accel_logreg.solvers.costs import Costs
 from accel_logreg.solvers.gradient_descent import gradient_descent
 from accel_logreg.solvers.gram.descent import gram_descent
@@ -33,6 +33,7 @@ from accel_logreg.solvers.problem import (
     Budget,
     GapKind,
     History,
+    NewtonProblem,
     Report,
     Solution,
     relative_gap,
@@ -45,7 +46,8 @@ _REFERENCE_TIMES, _REFERENCE_READS = 3.0, 300  # times the reads of the fit, and
 _UNPENALISED = 8  # log10 of a C that is as good as none
 _ROUNDING = float(np.finfo(np.float64).eps)
 _LARGEST_L2 = 1e300  # beyond which w is 0 in float64 anyway
-_STANDARDISED = {"newton": newton, "newton-cg": newton_cg, "lbfgs": lbfgs}
+Solver = Callable[[Any, Float64 | None, Budget], Solution]
+_STANDARDISED: dict[str, Solver] = {"newton": newton, "newton-cg": newton_cg, "lbfgs": lbfgs}
 
 
 class Fit:
@@ -60,33 +62,73 @@ class Fit:
         report: Report,
     ) -> None:
         self.engine, self.parameters, self.report = engine, parameters, report
-        bound = memory_bytes(parameters["max_memory"])
         self.columns: CsrColumns | None = None
-
-        def placed(X: Any) -> Objective:
-            rows = engine.place(X, data.y, data.sample_weight, max_memory=bound)
-            return Objective(
-                rows,
-                l2=_l2(float(parameters["C"]), data.weight_unit, rows.weight_sum),
-                fit_intercept=bool(parameters["fit_intercept"]),
-                smallest_weight=rows.targets.smallest_weight,
-            )
-
         self.X = data.X
         if isinstance(data.X, Csr):
             columns = CsrColumns.of(data.X, fit_intercept=bool(parameters["fit_intercept"]))
             if columns.X is not data.X:
                 report(str(columns))
                 self.X, self.columns = columns.X, columns
-        self.objective = placed(self.X)
+        self.objective = self._objective(data)
         self.rows = self.objective.rows
         self.start = None if start is None else self._inward(start)
         self.tol = float(parameters["tol"])
-        self.costs = costs_of(self.rows)
+        self.costs = self._costs()
+
+    def _objective(self, data: TrainingData) -> Objective:
+        """J over X as it is held."""
+        rows = self._place(data)
+        return Objective(rows, **self._penalty(data, rows))
+
+    def _place(self, data: TrainingData, n_classes: int | None = None) -> Rows:
+        bound = memory_bytes(self.parameters["max_memory"])
+        return self.engine.place(self.X, data.y, data.sample_weight, n_classes=n_classes, max_memory=bound)
+
+    def _penalty(self, data: TrainingData, rows: Rows) -> dict[str, Any]:
+        """What an objective is told beside its rows."""
+        return {
+            "l2": _l2(float(self.parameters["C"]), data.weight_unit, rows.weight_sum),
+            "fit_intercept": bool(self.parameters["fit_intercept"]),
+            "smallest_weight": rows.targets.smallest_weight,
+        }
+
+    def _costs(self) -> Costs:
+        return costs_of(self.rows)
+
+    def _standardised(self) -> NewtonProblem:
+        """J in the coordinates in which it is minimised."""
+        return standardised(self.objective)
+
+    def _solvers(self) -> dict[str, Solver]:
+        """Those that work in these coordinates."""
+        return _STANDARDISED
+
+    def _choice(self) -> Choice:
+        penalised, rows = self.objective.penalised, self.rows
+        magnitude = round(-math.log10(self.objective.l2 * rows.n_rows)) if penalised else _UNPENALISED
+        kind = {"sparse": rows.sparse, "penalised": penalised, "magnitude": magnitude}
+        return choose(rows.n_rows, self.costs, tol=self.tol, **kind)
+
+    def _separating_direction(self) -> Float64 | None:
+        """A direction that separates, (p,), by a linear program where that is small."""
+        targets = self.rows.targets
+        if self.rows.entries > MOST_ENTRIES or isinstance(self.X, DeviceMatrix):
+            return None
+        return separating_direction(self.X, targets.y, targets.s, self.objective.fit_intercept)
 
     def _inward(self, W: Float64) -> Float64:
         """W for the columns as they are held."""
         return W if self.columns is None else self.columns.inward(W)
+
+    def _outward(self, W: Float64) -> Float64:
+        """And for those that were given, where some are held otherwise."""
+        assert self.columns is not None
+        return self.columns.outward(W)
+
+    def _rounding(self, W: Float64) -> float:
+        """What rounding of the intercept may do to a logit, for columns as they were given."""
+        assert self.columns is not None
+        return self.columns.rounding(W)
 
     def solve(self) -> tuple[Solution, str]:
         """The solution and the name of the solver that found it."""
@@ -94,11 +136,7 @@ class Fit:
         others: tuple[str, ...] = ()
         why, most_reads = " as asked", math.inf
         if solver == "auto":
-            penalised = self.objective.penalised
-            n, l2 = rows.n_rows, self.objective.l2
-            magnitude = round(-math.log10(l2 * n)) if penalised else _UNPENALISED
-            kind = {"sparse": rows.sparse, "penalised": penalised, "magnitude": magnitude}
-            choice = choose(n, self.costs, tol=self.tol, **kind)
+            choice = self._choice()
             solver, others, why = choice.solver, choice.others, f": {choice.why}"
             most_reads = choice.most_reads
         if self.parameters["verbose"]:  # a dtype's name alone takes 3 us
@@ -135,13 +173,13 @@ class Fit:
         """For the columns as they were given: what rounding of b may then do is added to the gap."""
         if self.columns is None:
             return solution
-        W = self.columns.outward(solution.W)
+        W = self._outward(solution.W)
         separation = solution.separation
         if separation is not None and self.columns.used is not None:
-            along, named = self.columns.outward(separation.W), self.columns.used[separation.columns]
+            along, named = self._outward(separation.W), self.columns.used[separation.columns]
             separation = replace(separation, W=along, columns=named)
         solution = replace(solution, W=W, separation=separation)
-        rounding = self.columns.rounding(W)
+        rounding = self._rounding(W)
         if rounding == 0.0 or not math.isfinite(solution.gap):
             return solution
         value = self.objective.value_grad(self._inward(W))[0]
@@ -174,12 +212,10 @@ class Fit:
         objective, tol = self.objective, self.tol
         if solution.separation is not None or solution.gap_kind is GapKind.CERTIFIED:
             return solution
-        problem = standardised(objective)
-        if not objective.penalised and not isinstance(self.X, DeviceMatrix):
+        problem = self._standardised()
+        if not objective.penalised:
             # Without a proof that an optimum exists: whether it does is asked of a linear program.
-            targets = self.rows.targets
-            few = self.rows.entries <= MOST_ENTRIES
-            V = separating_direction(self.X, targets.y, targets.s, objective.fit_intercept) if few else None
+            V = self._separating_direction()
             found = None if V is None else problem.separating(problem.coordinates(V))
             if found is not None:
                 return replace(solution, separation=found, gap=math.inf, gap_kind=GapKind.CERTIFIED)
@@ -188,14 +224,19 @@ class Fit:
         if not gradient.any():
             return replace(solution, gap=0.0, gap_kind=GapKind.CERTIFIED)
         proof = prove(problem, U, value, gradient, tol, self.costs) if solver != "newton" else None
-        if proof is not None and proof.gap(value) < math.inf:
+        # A bound by strong convexity alone, above tol, says less than an estimate below it.
+        tells = proof is not None and (
+            proof.certificate is not None or proof.gap(value) <= max(tol, solution.gap)
+        )
+        if proof is not None and tells and proof.gap(value) < math.inf:
             solution = replace(solution, gap=proof.gap(value), gap_kind=GapKind.CERTIFIED)
         elif solution.gap > tol or solver not in ("newton", "newton-cg"):
             began = objective.reads
             budget = self._budget("newton", None, _REFERENCE_TIMES * began + _REFERENCE_READS)
             budget = replace(budget, tol=max(tol, _REFERENCE))
             self.report(f"{solver}: the optimum, to say how far it is")
-            best = (newton if affordable(problem, self.costs) else newton_cg)(problem, U, budget)
+            by = self._solvers()["newton" if affordable(problem, self.costs) else "newton-cg"]
+            best = by(problem, U, budget)
             if best.separation is not None:
                 return replace(solution, separation=best.separation, gap=math.inf, gap_kind=GapKind.CERTIFIED)
             lowest = best.history.cost[-1] / (1.0 + best.gap)
@@ -226,13 +267,18 @@ class Fit:
 
     def _run(self, solver: str, limit: int | None, max_reads: float = math.inf) -> Solution:
         budget, objective = self._budget(solver, limit, max_reads), self.objective
-        if solver in _STANDARDISED:
-            problem = standardised(objective)
+        if solver in self._solvers():
+            problem = self._standardised()
             start = None if self.start is None else problem.coordinates(self.start)
-            solution = _STANDARDISED[solver](problem, start, budget)
+            solution = self._solvers()[solver](problem, start, budget)
             return replace(solution, W=problem.original(solution.W))
         if solver == "newton-gram":
             return gram_newton(objective, self.start, budget)
+        return self._descent(budget)
+
+    def _descent(self, budget: Budget) -> Solution:
+        """Gradient descent, where it is quickest."""
+        objective = self.objective
         if quicker_among_rows(self.rows.n_rows, self.costs, budget.max_iter):
             n = self.rows.n_rows
             self.report(f"gradient-descent among the {n} rows: the same steps, no feature touched")

@@ -1,4 +1,4 @@
-"""What a fitted binary classifier says of new rows; for X on a GPU it is said there."""
+"""What a fitted classifier says of new rows; for X on a GPU it is said there."""
 
 from __future__ import annotations
 
@@ -35,9 +35,10 @@ class LinearPrediction:
     classes_: NDArray[Any]
     backend_: str
     n_threads: int | None
+    one_vs_rest_ = False  # whether each class has a sigmoid of its own, where there are three or more
 
     def decision_function(self, X: Any) -> Any:
-        """z = X w + b for X (m, d): (m,) float64, positive for ``classes_[1]``.
+        """z = X w + b for X (m, d): (m,) float64, positive for ``classes_[1]``; (m, K) for K ≥ 3 classes.
 
         The answer lives where X lives, here and below: an X on a GPU is read there, whichever engine
         fitted, and is answered by a torch tensor if it is one, else by a CuPy array.
@@ -45,11 +46,15 @@ class LinearPrediction:
         return self._scores(X).decision()
 
     def predict_proba(self, X: Any) -> Any:
-        """Probability of each class, in the order of ``classes_``: (m, 2) float64, where X lives."""
+        """Probability of each class, in the order of ``classes_``: (m, K) float64, where X lives.
+
+        For three and more classes a softmax; of a model that was fitted one class against the rest, each
+        class's sigmoid over the sum of all.
+        """
         return self._scores(X).probabilities(logarithm=False)
 
     def predict_log_proba(self, X: Any) -> Any:
-        """Logarithm of ``predict_proba``, finite where the probability rounds to 0: (m, 2) float64."""
+        """Logarithm of ``predict_proba``, finite where the probability rounds to 0: (m, K) float64."""
         return self._scores(X).probabilities(logarithm=True)
 
     def predict(self, X: Any) -> Any:
@@ -70,7 +75,11 @@ class LinearPrediction:
     def _scores(self, X: Any) -> Scores:
         if not hasattr(self, "coef_"):
             check_is_fitted(self)
-        W = np.append(self.coef_[0], self.intercept_[0])
+        two = len(self.coef_) == 1
+        if two:
+            W = np.append(self.coef_[0], self.intercept_[0])
+        else:
+            W = np.vstack([np.asarray(self.coef_, dtype=np.float64).T, self.intercept_])
         if on_gpu(X):
             matrix = check_device_prediction_data(self, X)
             scores = matrix.scores(W)
@@ -83,9 +92,9 @@ class LinearPrediction:
         bound = nullcontext if few else partial(engine.threads, self.n_threads)
         with bound(), np.errstate(invalid="ignore", over="ignore"):
             z = engine.logits(checked, W)
-        if not np.isfinite(z).all():
+        if not np.isfinite(z).all():  # or of a class without rows, whose intercept is -inf
             check_finite(checked, type(self).__name__)
-        return HostScores(z, engine, bound)
+        return HostScores(z, engine, bound) if two else ClassScores(z, one_vs_rest=self.one_vs_rest_)
 
     def _prediction_engine(self, X: Matrix | Csr) -> Engine:
         """The engine that fitted, for X on the host; NumPy for one that is not here.
@@ -123,3 +132,33 @@ class HostScores(Scores):
 
     def labels(self, classes: NDArray[Any]) -> NDArray[Any]:
         return classes[(self._z > 0).astype(np.intp)]
+
+
+class ClassScores(Scores):
+    """z (m, K) of three and more classes, on the host, of an X that is finite. Answers take z's place."""
+
+    finite = True
+
+    def __init__(self, z: Float64, *, one_vs_rest: bool) -> None:
+        self._z, self._one_vs_rest = z, one_vs_rest
+
+    def decision(self) -> Float64:
+        return self._z
+
+    def probabilities(self, *, logarithm: bool) -> Float64:
+        z = self._z
+        if self._one_vs_rest:
+            log_expit(z, out=z)
+        step = max(1, FEW_ENTRIES // z.shape[1])  # a part at a time, which stays in the cache
+        for first in range(0, len(z), step):
+            part = z[first : first + step]
+            part -= part.max(axis=1, keepdims=True)
+            if logarithm:
+                part -= np.log(np.exp(part).sum(axis=1, keepdims=True))
+            else:
+                np.exp(part, out=part)
+                part /= part.sum(axis=1, keepdims=True)
+        return z
+
+    def labels(self, classes: NDArray[Any]) -> NDArray[Any]:
+        return np.asarray(classes[self._z.argmax(axis=1)])

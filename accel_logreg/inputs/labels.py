@@ -1,8 +1,7 @@
-"""Labels of two classes as 0 and 1.
+"""Labels of classes as 0, 1, 2, ….
 
 scikit-learn's checks sort y several times, which for a million rows takes longer than the fit. A NumPy
-array of whole numbers or booleans, the usual case, needs three comparisons; anything else goes the
-general way.
+array of whole numbers or booleans of two values needs three comparisons; anything else goes the general way.
 """
 
 from __future__ import annotations
@@ -11,18 +10,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.multiclass import check_classification_targets
 
-Codes = NDArray[np.int8]
+Codes = NDArray[Any]  # int8 of two classes, int32 of more
 
 
 def encode(y: NDArray[Any]) -> tuple[NDArray[Any], Codes]:
-    """Classes (2,), sorted, and codes (n,) with ``classes[codes] == y``, for y (n,).
+    """Classes (K,), sorted, and codes (n,) with ``classes[codes] == y``, for y (n,).
 
     Raises
     ------
     ValueError
-        One class, more than two, or continuous values.
+        One class, or continuous values.
     """
     return _of_two_numbers(y) or _of_anything(y)
 
@@ -46,12 +45,6 @@ def _of_two_numbers(y: NDArray[Any]) -> tuple[NDArray[Any], Codes] | None:
 def _of_anything(y: NDArray[Any]) -> tuple[NDArray[Any], Codes]:
     check_classification_targets(y)
     classes, codes = np.unique(y, return_inverse=True)
-    if len(classes) > 2:
-        raise ValueError(
-            f"Only binary classification is supported. The type of the target is {type_of_target(y)}: "
-            f"y has {len(classes)} classes. For more than two use "
-            "sklearn.multiclass.OneVsRestClassifier(LogisticRegression())"
-        )
     if len(classes) < 2:
         raise ValueError(f"y has only one class, {classes.tolist()[0]!r}; two are needed to fit a classifier")
-    return classes, codes.astype(np.int8)
+    return classes, codes.astype(np.int8 if len(classes) == 2 else np.int32)

@@ -13,12 +13,14 @@ from sklearn.utils import check_random_state
 from accel_logreg.inputs.memory_size import memory_bytes
 
 SOLVERS = ("auto", "newton", "newton-cg", "newton-gram", "lbfgs", "gradient-descent")
+MULTI_CLASS = ("auto", "multinomial", "ovr")
 
 
 def check_parameters(parameters: Mapping[str, Any]) -> None:
     """Raise TypeError or ValueError that names the parameter, its value and what is allowed."""
     p = parameters
     _choice(p, "solver", SOLVERS)
+    _choice(p, "multi_class", MULTI_CLASS)
     _positive(p, "C", "C=float('inf') means no penalty")
     _positive(p, "tol", "it bounds the relative suboptimality (J - J*)/J*")
     if p["learning_rate"] != "auto":

@@ -28,9 +28,10 @@ _SMALL = 1_000_000  # entries of X up to which a look at all of them costs nothi
 class TrainingData:
     """X (n, d) float32 or float64, C-contiguous, CSR or on a GPU; y (n,) 0 or 1; weights (n,) or None.
 
-    The weights were divided by ``weight_unit``, a power of 2 by which the largest is of moderate size.
-    ``finite`` is False where X has not been looked at: NaN and infinity reach the first pass over it,
-    whose answer they turn into NaN or infinity, and ``check_finite`` then names them. Looking first
+    Where some of three and more classes have no weight, ``present`` are the places of those that have, which
+    y then counts. The weights were divided by ``weight_unit``, a power of 2 by which the largest is of
+    moderate size. ``finite`` is False where X has not been looked at: NaN and infinity reach the first pass
+    over it, whose answer they turn into NaN or infinity, and ``check_finite`` then names them. Looking first
     would cost as much as that pass.
     """
 
@@ -40,6 +41,12 @@ class TrainingData:
     classes: NDArray[Any]
     finite: bool = True
     weight_unit: float = 1.0
+    present: NDArray[np.intp] | None = None
+
+    @property
+    def n_classes(self) -> int:
+        """How many classes have weight: y says which of them."""
+        return len(self.classes) if self.present is None else len(self.present)
 
     def check_finite(self) -> None:
         """Raise scikit-learn's ValueError if X has a NaN or an infinity."""
@@ -67,7 +74,7 @@ def check_training_data(
     Raises
     ------
     ValueError
-        NaN, infinity, empty, wrong shapes, one class, more than two classes, continuous labels,
+        NaN, infinity, empty, wrong shapes, one class, continuous labels,
         negative, all-zero or non-finite weights, a class whose weights sum to zero.
     TypeError
         X lies on a GPU and the engine reads host memory, or is of a dtype that is not read there.
@@ -102,7 +109,21 @@ def check_training_data(
     classes, codes = encode(y)
     s = _weights(codes, sample_weight, class_weight, classes)
     unit = 1.0 if s is None else _unit_of(s)
-    return TrainingData(X, codes, s if s is None or unit == 1.0 else s / unit, classes, finite, unit)
+    s = s if s is None or unit == 1.0 else s / unit
+    present = None
+    if s is not None and len(classes) > 2:
+        codes, present = _of_weight(codes, s, len(classes))
+    return TrainingData(X, codes, s, classes, finite, unit, present)
+
+
+def _of_weight(codes: Labels, s: Float64, K: int) -> tuple[Labels, NDArray[np.intp] | None]:
+    """Codes of the classes that have weight, and which these are; None where all have."""
+    present = np.flatnonzero(np.bincount(codes, weights=s, minlength=K) > 0.0)
+    if len(present) == K:
+        return codes, None
+    renamed = np.zeros(K, dtype=codes.dtype)
+    renamed[present] = np.arange(len(present))
+    return renamed[codes], present
 
 
 def _is_plain(X: Any, y: Any) -> bool:
@@ -152,12 +173,13 @@ def _weights(
             "all sample weights are zero; at least one row of each class needs a positive weight"
         )
     s *= _class_weights(class_weight, classes, codes, s)[codes]
-    for code, label in enumerate(classes.tolist()):
-        if not s[codes == code].any():
-            raise ValueError(
-                f"the rows of class {label!r} have a total weight of zero, so y has only one class left; "
-                "give them positive sample and class weights, or drop the class"
-            )
+    with_weight = np.bincount(codes, weights=s, minlength=len(classes)) > 0.0
+    if np.count_nonzero(with_weight) < 2:
+        none = ", ".join(map(repr, classes[~with_weight].tolist()))
+        raise ValueError(
+            f"the rows of class {none} have a total weight of zero, so y has only one class left; "
+            "give them positive sample and class weights, or drop the class"
+        )
     with np.errstate(over="ignore"):
         total = float(s.sum())
     if not np.isfinite(total):
@@ -175,9 +197,10 @@ def _unit_of(s: Float64) -> float:
 
 
 def _class_weights(class_weight: Any, classes: NDArray[Any], codes: Labels, s: Float64) -> Float64:
-    """One weight a class. "balanced": S / (2 Sₖ) with Sₖ the sample weights of class k."""
+    """One weight a class, (K,). "balanced": S / (K Sₖ) with Sₖ the sample weights of class k."""
+    K = len(classes)
     if class_weight is None:
-        return np.ones(2)
+        return np.ones(K)
     if isinstance(class_weight, Mapping):
         labels = classes.tolist()
         unknown = [key for key in class_weight if key not in labels]
@@ -189,9 +212,9 @@ def _class_weights(class_weight: Any, classes: NDArray[Any], codes: Labels, s: F
         if not (np.isfinite(weights) & (weights >= 0)).all():
             raise ValueError(f"class_weight={dict(class_weight)!r} must hold finite weights of 0 or above")
         return weights
-    sums = np.bincount(codes, weights=s, minlength=2)
+    sums = np.bincount(codes, weights=s, minlength=K)
     # A class without weight is named by the caller; it must not become 0/0 here.
-    return np.asarray(s.sum() / (2.0 * np.where(sums > 0, sums, 1.0)), dtype=np.float64)
+    return np.asarray(s.sum() / (K * np.where(sums > 0, sums, 1.0)), dtype=np.float64)
 
 
 def check_device_prediction_data(estimator: Any, X: Any) -> DeviceMatrix:

@@ -12,7 +12,7 @@ from accel_logreg.interface.answers import Rates, SmallFit
 from accel_logreg.interface.arrays import Csr, Float64, Matrix, kind_of
 from accel_logreg.interface.device_matrix import DeviceMatrix
 from accel_logreg.interface.rows import Rows
-from accel_logreg.interface.targets import Targets, column_targets
+from accel_logreg.interface.targets import ClassTargets, Targets, column_targets
 
 
 class BackendUnavailableError(ImportError):
@@ -35,7 +35,15 @@ class Engine(ABC):
     # Compiled code on two AVX-512 cores at 31 GB/s, from 28 to 3072 features.
     rates: ClassVar[Rates] = Rates(1 / 31e9, 0.13e-9, 0.4e-9, 1 / 150e9, 10e-6)
 
-    def place(self, X: Any, y: Any, weights: Any = None, *, max_memory: int | None = None) -> Rows:
+    def place(
+        self,
+        X: Any,
+        y: Any,
+        weights: Any = None,
+        *,
+        n_classes: int | None = None,
+        max_memory: int | None = None,
+    ) -> Rows:
         """Take a training set into this engine's memory.
 
         Parameters
@@ -44,6 +52,7 @@ class Engine(ABC):
         y : (n,) of 0 and 1: one problem, whose labels and weights have been checked; or (n, K): K problems
             that share X, checked here
         weights : None, (n,), or (n, K) for each column's own; 0 takes a row out of one column's problem
+        n_classes : K, for y (n,) of 0 to K − 1 and a softmax across classes (classes.py), checked
         max_memory : bytes of a device's memory that may be taken; None is what is free
             Without a device's memory there is nothing to bound: X is read where it is.
 
@@ -54,7 +63,11 @@ class Engine(ABC):
         MemoryError
             There is not enough memory on the device; nothing has been copied.
         """
-        if np.ndim(y) == 1:
+        targets: Targets
+        if n_classes is not None:
+            targets = ClassTargets(y, weights, n_classes)
+            rows = self._place_classes(X, targets, max_memory)
+        elif np.ndim(y) == 1:
             targets = Targets(y, weights)
             rows = self._place(X, targets, max_memory)
         else:
@@ -69,6 +82,10 @@ class Engine(ABC):
     @abstractmethod
     def _place_columns(self, X: Any, targets: Targets, max_memory: int | None) -> Rows:
         """Rows of K problems."""
+
+    @abstractmethod
+    def _place_classes(self, X: Any, targets: ClassTargets, max_memory: int | None) -> Rows:
+        """Rows of one problem of K classes: a ``ClassRows``."""
 
     def small_fit(
         self,
@@ -88,7 +105,7 @@ class Engine(ABC):
 
     @abstractmethod
     def logits(self, X: Matrix | Csr, W: Float64) -> Float64:
-        """z = X W[:d] + W[d] for host X (m, d): host float64 (m,)."""
+        """z = X W[:d] + W[d] for host X (m, d): host float64 (m,), or (m, K) for W (p, K)."""
 
     def probabilities(self, z: Float64, *, logarithm: bool) -> Float64 | None:  # noqa: ARG002
         """(1 − a, a) of host logits z (m,), or their logarithms, (m, 2); None where NumPy is as quick."""

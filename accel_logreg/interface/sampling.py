@@ -21,6 +21,7 @@ from accel_logreg.interface.answers import RowSample
 from accel_logreg.interface.arrays import Float64
 
 _RARE = 0.1  # share of the weight below which a class is drawn more often than it occurs
+_UNEVEN = 5.0  # times as important as another: from which classes are drawn by importance
 _RUN_BYTES = 1024
 
 
@@ -36,19 +37,38 @@ class Sampler:
     """
 
     def __init__(self, problems: list[tuple[NDArray[Any], Float64 | None]], row_bytes: int) -> None:
-        self._n = len(problems[0][0])
-        self._run = int(min(8, max(1, _RUN_BYTES // row_bytes)))
-        self._cumulated: Float64 | None = None
+        self._set(len(problems[0][0]), row_bytes, None)
         shares = [float(np.count_nonzero(y) / len(y) if s is None else s @ y / s.sum()) for y, s in problems]
         if any(s is not None for _, s in problems) or min(min(a, 1.0 - a) for a in shares) < _RARE:
             importance = [_importance(y, s, a) for (y, s), a in zip(problems, shares, strict=True)]
-            self._importance = importance[0] if len(problems) == 1 else np.sum(importance, axis=0)
-            self._cumulated = np.cumsum(self._importance)
+            self._set(self._n, row_bytes, importance[0] if len(problems) == 1 else np.sum(importance, axis=0))
+
+    def _set(self, n: int, row_bytes: int, importance: Float64 | None) -> None:
+        self._n = n
+        self._run = int(min(8, max(1, _RUN_BYTES // row_bytes)))
+        self._importance = importance
+        self._cumulated: Float64 | None = None if importance is None else np.cumsum(importance)
+
+    @classmethod
+    def of_classes(cls, y: NDArray[Any], s: Float64 | None, shares: Float64, row_bytes: int) -> Sampler:
+        """For y (n,) of K classes with these shares of the weight: as important as a row is to the K problems
+        of one class against the rest.
+        """
+        sampler = cls.__new__(cls)
+        others = shares < 1.0
+        rest = np.where(others, 0.5 / np.where(others, 1.0 - shares, 1.0), 0.0)
+        some = shares > 0.0
+        of_class = np.where(some, 0.5 / np.where(some, shares, 1.0), 0.0) - rest + rest.sum()
+        even = s is None and of_class.max() <= _UNEVEN * of_class[some].min()
+        importance = None if even else of_class[y] * (1.0 if s is None else s)
+        sampler._set(len(y), row_bytes, importance)
+        return sampler
 
     def pick(self, size: int, random: np.random.RandomState) -> RowSample:
         """About ``size`` rows; fewer where an important row is drawn several times."""
         if self._cumulated is None:
             return self._runs(size, random)
+        assert self._importance is not None
         total = self._cumulated[-1]
         cells = (np.arange(size) + random.random_sample(size)) * (total / size)
         drawn = np.searchsorted(self._cumulated, cells, side="right")

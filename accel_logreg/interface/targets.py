@@ -98,6 +98,27 @@ class Targets:
         return self._sampler
 
 
+@dataclass(eq=False)
+class ClassTargets(Targets):
+    """Of one problem of K classes: y (n,) int32 from 0 to K − 1, s None or (n,)."""
+
+    n_classes: int = 0
+
+    def label_shares(self) -> Float64:
+        """The share of the weight that each class has, (K,)."""
+        return np.asarray(np.bincount(self.y, self.s, minlength=self.n_classes) / self.weight_sum)
+
+    def of_sample(self, rows: NDArray[np.intp], factors: Float64) -> ClassTargets:
+        one = super().of_sample(rows, factors)
+        return ClassTargets(one.y, one.s, self.n_classes)
+
+    def sampler(self, row_bytes: int) -> Sampler:
+        """What draws among these rows, so that every class is heard."""
+        if self._sampler is None:
+            self._sampler = Sampler.of_classes(self.y, self.s, self.label_shares(), row_bytes)
+        return self._sampler
+
+
 def column_targets(n: int, Y: Any, weights: Any | None) -> Targets:
     """Labels and weights of K problems for n rows, checked.
 

@@ -25,13 +25,13 @@ from accel_logreg.problem.certificate import NOISE, Certificate, rounding_of
 from accel_logreg.problem.objective import Objective
 from accel_logreg.problem.quantised import QuantisedObjective
 
-_ELIMINATED = 1e-12  # of a diagonal entry: what rounding leaves of it once a constant column is eliminated
+ELIMINATED = 1e-12  # of a diagonal entry: what rounding leaves of it once a constant column is eliminated
 _NOISE = 1e-12  # of a direction's largest coordinate: zero but for rounding
-_SAME = 1e-13  # of J: no change but for rounding
-_CONSTANT = 1e-8  # change of a logit along a direction of length 1: none but for rounding
-_SEPARATES = 1e-7  # of the largest margin along a direction: zero but for rounding
-_SLOWEST = 0.05  # of the largest margin: rows that gain less are left to further steps
-_NAMED = 0.01  # of the largest coordinate of a direction: columns above this share are named
+SAME = 1e-13  # of J: no change but for rounding
+CONSTANT = 1e-8  # change of a logit along a direction of length 1: none but for rounding
+SEPARATES = 1e-7  # of the largest margin along a direction: zero but for rounding
+SLOWEST = 0.05  # of the largest margin: rows that gain less are left to further steps
+NAMED = 0.01  # of the largest coordinate of a direction: columns above this share are named
 
 
 def standardised(objective: Objective) -> Coordinates:
@@ -97,6 +97,7 @@ class Coordinates:
         self.n_rows = objective.n_rows
         self.sparse = objective.sparse
         self.penalised = objective.l2 > 0.0
+        self.rank = objective.rank
 
     @property
     def reads(self) -> float:
@@ -112,6 +113,9 @@ class Coordinates:
     def sample(self, picked: RowSample) -> Coordinates:
         """The same coordinates over the picked rows alone."""
         return Coordinates(self._objective.sample(picked), self._mean, self._scale)
+
+    def smoothed(self, share: float) -> None:
+        """Of two classes: nothing yet."""
 
     def quantised(self) -> QuantisedObjective | None:
         """A model of J in these coordinates, where the engine has one."""
@@ -151,13 +155,17 @@ class Coordinates:
         if not curvature > 0.0:
             return Jacobi(np.zeros(self.size - 1), np.ones(self.size - 1), 1.0)
         eliminated = diagonal[:-1] - last[:-1] * (last[:-1] / curvature)
-        eliminated = np.maximum(eliminated, _ELIMINATED * diagonal[:-1]) / np.square(self._scale)
+        eliminated = np.maximum(eliminated, ELIMINATED * diagonal[:-1]) / np.square(self._scale)
         eliminated[eliminated <= 0.0] = 1.0  # a column that curves nowhere
         mean = (last[:-1] / curvature - self._mean * (last[-1] / curvature)) / self._scale
         return Jacobi(mean, eliminated, curvature)
 
     def certificate(self, U: Float64) -> Certificate:
         """The Hessian over all rows at U, factorised: from float32 products where these are enough."""
+        return self._certificate(U, 1.0)
+
+    def _certificate(self, U: Float64, spread: float) -> Certificate:
+        """``spread``: what a row's logits may move by together, in lengths of the row."""
         floor = self._objective.l2 / float(self._scale.max()) / float(self._scale.max())
         precisions: tuple[Precision, ...] = ("float32", "float64")
         for precision in precisions:
@@ -165,7 +173,7 @@ class Coordinates:
             noise = NOISE[precision] * float(np.trace(H))
             if self.sparse:
                 noise *= 1.0 + float(np.square(self._mean / self._scale).max(initial=0.0))
-            radius = self._objective.rows.longest_row(self._mean, self._scale)
+            radius = spread * self._objective.rows.longest_row(self._mean, self._scale)
             found = Certificate(H, U, radius, noise, floor, last=precision == "float64")
             if found.certain:
                 break
@@ -194,17 +202,17 @@ class Coordinates:
         """V as a direction along which no row's loss grows and some fall for ever, if it is one. One read."""
         margins = self._objective.margins(self.original(V))
         largest = float(np.abs(margins).max())
-        if not (largest > 0.0 and margins.min() >= -_SEPARATES * largest):
+        if not (largest > 0.0 and margins.min() >= -SEPARATES * largest):
             return None
-        apart = margins > _SEPARATES * largest
-        columns = np.flatnonzero(np.abs(V[:-1]) >= _NAMED * np.abs(V).max())
-        least = max(float(margins[apart].min()), _SLOWEST * largest)
+        apart = margins > SEPARATES * largest
+        columns = np.flatnonzero(np.abs(V[:-1]) >= NAMED * np.abs(V).max())
+        least = max(float(margins[apart].min()), SLOWEST * largest)
         return Separation(self.original(V), columns, int(np.count_nonzero(apart)), len(margins), least)
 
     def constant_along(self, flat: Float64) -> bool:
         """Whether no logit changes along these directions (p, k), each of length 1. One read."""
         some = flat @ np.cos(np.arange(1.0, flat.shape[1] + 1.0))  # all at once
-        return float(np.abs(self._objective.margins(self.original(some))).max()) <= _CONSTANT
+        return float(np.abs(self._objective.margins(self.original(some))).max()) <= CONSTANT
 
     def low_precision_hessian(
         self, U: Float64, *, sample: RowSample | None = None
@@ -228,7 +236,7 @@ class Coordinates:
         size[size == 0.0] = 1.0
         steps = np.linalg.lstsq(directions / size, U[:-1] / self._scale, rcond=1e-10)[0]
         moved: Float64 = U - flat @ (steps / size)
-        return moved if self.value_grad(moved)[0] <= value * (1.0 + _SAME) else U
+        return moved if self.value_grad(moved)[0] <= value * (1.0 + SAME) else U
 
     def _pulled_back(self, gradient: Float64) -> Float64:
         last = gradient[-1]

@@ -9,7 +9,7 @@ cost. J is scikit-learn's objective divided by C S, so both have the same optimu
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,7 @@ class Objective:
         self.n_rows = rows.n_rows
         self.sparse = rows.sparse
         self.penalised = l2 > 0.0
+        self.rank = 1
         self._smallest_weight = smallest_weight
         self._radius: tuple[Float64, float] | None = None
         self._log2_of_one_row = math.log(2.0) * smallest_weight / rows.weight_sum
@@ -65,9 +66,9 @@ class Objective:
         """About ``size`` rows that stand for all."""
         return self.rows.pick(size, random)
 
-    def sample(self, picked: RowSample) -> Objective:
+    def sample(self, picked: RowSample) -> Self:
         """J over the picked rows alone, with the same λ."""
-        return Objective(
+        return type(self)(
             self.rows.sample(picked),
             l2=self.l2,
             fit_intercept=self.fit_intercept,

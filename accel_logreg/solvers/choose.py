@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from accel_logreg.solvers.costs import Costs, passes, sampling_rate
+from accel_logreg.solvers.costs import ClassCosts, Costs, passes, sampling_rate
 
 _USUAL_COST = 0.5  # nats
 _SAMPLED = 0.03  # share of the rows that the nested samples see
@@ -29,6 +29,9 @@ _INTERPRETED = 150e-6  # seconds of a Newton step beside the engine: what small 
 _RUNAWAY, _BESIDES = 3.0, 10.0  # times the reads that were predicted, and so many
 _GRAM_STEPS = 10
 _GRAM_STEP_CALLS = 40e-6  # of NumPy, in one step of gradient descent among the rows
+_MOST_OF_CLASSES = 4096  # unknowns of all classes up to which their Hessian is thought of
+_EXACT_OF_CLASSES, _MODEL_OF_CLASSES = 6, 0.5  # gradients, and what a product from a model costs
+_CLASS_CALLS = 50e-6  # seconds of a pass beside the engine
 _MOST_SPARSE = 4096  # unknowns up to which a Hessian of sparse rows is thought of
 _MOST_ENTRIES = 1 << 27  # of a square matrix: 1 GiB of float64
 
@@ -79,6 +82,22 @@ def choose(
         tuple(other.solver for other in others),
         most_reads,
     )
+
+
+def choose_for_classes(n: int, costs: ClassCosts, *, sparse: bool, tol: float) -> Choice:
+    """newton or newton-cg for the softmax of K classes: a Hessian of (K p)² entries, or one block a class."""
+    cg = _newton_cg_of_classes(n, costs, sparse)
+    if sparse or costs.n_classes * costs.p > _MOST_OF_CLASSES:
+        return cg
+    best, other = sorted((cg, _newton(n, costs, tol, 0)), key=lambda choice: choice.seconds)
+    why = f"{best.why}, predicted {best.reads:.1f} reads of X, {_seconds(best.seconds)}"
+    return replace(best, why=f"{why}; {other.solver} {_seconds(other.seconds)}", others=(other.solver,))
+
+
+def _newton_cg_of_classes(n: int, costs: ClassCosts, sparse: bool) -> Choice:
+    passes = _EXACT_OF_CLASSES + _CG_PASSES * (1.0 if sparse else _MODEL_OF_CLASSES)
+    why = f"{costs.n_classes} x {costs.p} unknowns: products and a block a class"
+    return Choice("newton-cg", why, passes * (costs.gradient(n) + _CLASS_CALLS), passes)
 
 
 def quicker_among_rows(n: int, costs: Costs, steps: int) -> bool:

@@ -16,6 +16,8 @@ _FACTOR_RATE = 40e9
 # Of sparse rows, measured with 60 to 2,000 columns, a hundredth to a tenth of them filled.
 _SCATTERED = 3.0  # times a dense Hessian: rows are scattered into tiles, and multiplied in float64
 _MOVED = 10e-9  # seconds an entry of a Hessian, to clear each thread's own and add them up
+_PRODUCT = 3.0  # times what a rank-k update in float32 takes: both halves, in float64
+_EXPONENTIAL = 2e-9  # seconds a class and row
 
 
 @dataclass(frozen=True)
@@ -81,3 +83,26 @@ def sampling_rate(p: int, rows: float, n: int) -> float:
     measured at 28 and at 300 features.
     """
     return 1.5 * p / rows * (1.0 - rows / n)
+
+
+@dataclass(frozen=True)
+class ClassCosts(Costs):
+    """The same for K classes; p is a class's."""
+
+    n_classes: int = 1
+
+    def gradient(self, rows: float) -> float:
+        """One pass: at the memory's pace, or at that of two products with a matrix of K columns."""
+        products = 2.0 * self.n_classes * rows * self.entries * _PRODUCT * self.rates.multiplication
+        softmax = _EXPONENTIAL * rows * self.n_classes
+        return max(super().gradient(rows), products) + softmax
+
+    def hessian(self, rows: float, *, low_precision: bool = True) -> float:  # noqa: ARG002
+        """All (K p)² entries: a block for each two classes."""
+        K = self.n_classes
+        blocks = max(1, K * (K - 1) // 2)
+        return blocks * super().hessian(rows, low_precision=False) + _MOVED * (K * self.p) ** 2 / 10.0
+
+    def factor(self) -> float:
+        size = self.n_classes * self.p
+        return size**3 / 6.0 / _FACTOR_RATE + 1e-9 * size**2 + 10e-6

@@ -40,6 +40,7 @@ _SMALLEST_SAMPLE = 16  # times p
 _GROWTH = 8
 _LARGEST_COPY = 0.03  # share of X that samples may occupy
 _STATISTICAL = 0.05  # a sample's optimum is p/(2m) nats off: a tenth of that is near enough
+_MOST_SMOOTHED = 0.25
 _ITERATIONS_ON_SAMPLE = 30
 _WORTH_A_READ = 2048  # rows from which a read that is spared is worth a J that is reckoned, not read
 _NEAR = 1e-5  # gap over J from which an exact Hessian that is made in any case is made at once
@@ -119,9 +120,11 @@ class _Descent:
         assert self.factor is not None
         # A factor that is a step old and shrank the gap by ``rate`` is off by about its root.
         old = 1.0 + 2.0 * math.sqrt(self.rate) if math.isfinite(self.rate) else 1.0
-        return self.decrement * max(
-            MARGIN, old, self.factor.overshoot(self.problem.size, self.problem.n_rows)
-        )
+        return self.decrement * max(MARGIN, old, self.factor.overshoot(self._a_row(), self.problem.n_rows))
+
+    def _a_row(self) -> int:
+        """Unknowns for each number that a row's curvature says something of: p, for two classes."""
+        return -(-self.problem.size // self.problem.rank)
 
     def _set_direction(self) -> None:
         assert self.factor is not None
@@ -135,13 +138,13 @@ class _Descent:
         Besides the sample's part there is the change of the Hessian along the way, which shrinks with
         the gap (Newton's quadratic convergence).
         """
-        n, p = self.problem.n_rows, self.problem.size
+        n, p = self.problem.n_rows, self._a_row()
         gap = self.decrement if self.factor is not None else self.expected
         return sampling_rate(p, rows, n) + min(0.1, gap / self.value)
 
     def _better_factor(self, target: float) -> int | None:
         """The number of rows of the factor that gets to ``target`` soonest; None to keep this one."""
-        n, p = self.problem.n_rows, self.problem.size
+        n, p = self.problem.n_rows, self._a_row()
         if self.factor is not None and self.decrement <= target and not self.stale:
             return None
         far = (self.decrement if self.factor is not None else self.expected) / target
@@ -243,7 +246,7 @@ def newton(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> Sol
     trivial, ceiling = problem.trivial()
     U, expected = (trivial if start is None else start), None
     if start is None:
-        for rows in _sample_sizes(problem.n_rows, problem.size):
+        for rows in _sample_sizes(problem.n_rows, -(-problem.size // problem.rank)):
             U = _solve_sample(problem, U, rows, random, budget, expected)
             expected = problem.size / rows
     descent = _started(problem, costs, random, U, expected)
@@ -351,6 +354,7 @@ def _solve_sample(
     picked = problem.pick(rows, random)
     sample = problem.sample(picked)
     rows = len(picked.rows)
+    sample.smoothed(min(_MOST_SMOOTHED, problem.size / problem.rank / rows))
     target = _STATISTICAL * problem.size / rows
     descent = _Descent(sample, budget.costs, None, U, expected)
     taken = 0

@@ -53,8 +53,6 @@ _SETTLED = 0.1  # what the residual may still add to the decrement, relative, fo
 _PROVEN = (
     0.2  # of the target: what a residual may be worth by strong convexity after a solve that is to prove
 )
-_PROVING = 2.0  # of the reads before, and so many more, that a proof may take
-_PROVING_READS = 100
 _CERTIFICATES = 60
 _PRODUCTS = 250  # in one solve
 _ROWS_AN_UNKNOWN = 8  # in the Hessian that preconditions
@@ -79,10 +77,29 @@ class _Solve:
     products: int
 
 
-def newton_cg(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> Solution:
+@dataclass(frozen=True)
+class Approach:
+    """How far a cheaper model of J has led: where to, the model if it is to give the Hessian's products, what
+    conditions them, and what was learnt on the way.
+    """
+
+    U: Float64
+    model: Smooth | None
+    preconditioner: Inverse
+    memory: Memory
+
+
+def newton_cg(
+    problem: NewtonProblem,
+    start: Float64 | None,
+    budget: Budget,
+    *,
+    approach: Callable[[Float64], Approach] | None = None,
+) -> Solution:
     """Minimise until the relative suboptimality is at most ``budget.tol``.
 
-    From ``start`` where given, else from the trivial point.
+    From ``start`` where given, else from the trivial point, by way of ``approach``, or of the copy in 8 bits
+    where the engine has one.
     """
     tol, max_iter, report = budget.tol, budget.max_iter, budget.report
     trivial, ceiling = problem.trivial()
@@ -90,14 +107,10 @@ def newton_cg(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> 
     U = trivial
     if start is not None and problem.value_grad(start)[0] <= ceiling:
         U = start
-    preconditioner = _preconditioner(problem, U, budget)
-    model = problem.quantised()
     history = History()
-    memory = Memory(_pairs(budget.costs, problem.n_rows))
-    products: Smooth = problem
-    if model is not None:
-        U = _minimise_model(model, U, memory, preconditioner, max(tol, _MODEL_TOL), report)
-        products = model
+    began = approach(U) if approach is not None else _by_few_bits(problem, U, budget)
+    U, preconditioner, memory = began.U, began.preconditioner, began.memory
+    products: Smooth = problem if began.model is None else began.model
     value, gradient = problem.value_grad(U)
     if not value <= ceiling and U is not trivial:
         report(f"newton-cg: J = {value:.6g} where it was to start, above {ceiling:.6g} at the trivial point")
@@ -124,7 +137,10 @@ def newton_cg(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> 
             preconditioner, moved = problem.jacobi(U), 0.0
             memory.clear()
         worth = problem.residual_gap if math.isfinite(until) and products is problem else None
-        solve = _solve(products, U, gradient, memory, preconditioner, 0.5 * target, value, worth)
+        most = _PRODUCTS if worth is None else max(1, min(_PRODUCTS, int(until - problem.reads)))
+        solve = conjugate_gradients(
+            products, U, gradient, memory, preconditioner, 0.5 * target, value, worth, most
+        )
         decrement = solve.decrement + solve.left
         contraction, before = math.sqrt(decrement / before), decrement
         if products is not problem and contraction > _USELESS:
@@ -170,11 +186,13 @@ def newton_cg(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> 
                     break
             elif certificate is None:
                 if math.isinf(until):
-                    until = problem.reads + _PROVING * problem.reads + _PROVING_READS
-                elif problem.reads > until:
+                    until = problem.reads * (1.0 + budget.proving[0]) + budget.proving[1]
+                if problem.reads >= until:
                     break
             if certificate is not None:
-                solve = _solve(products, U, gradient, memory, preconditioner, 0.5 * target, value, None)
+                solve = conjugate_gradients(
+                    products, U, gradient, memory, preconditioner, 0.5 * target, value, None
+                )
         found = search(problem, U, value, gradient, solve.x)
         if found is None:
             if products is problem:
@@ -207,7 +225,7 @@ def _pairs(costs: Costs, n: int) -> int:
     return max(least, min(_PAIRS, int(product / (_PAIR * costs.p + _PAIR_CALLS))))
 
 
-class _ScaledIdentity:
+class ScaledIdentity:
     """The inverse Hessian that standardised coordinates aim at: a curvature of 1/4 along every axis."""
 
     def solve(self, g: Float64) -> Float64:
@@ -219,11 +237,21 @@ def _preconditioner(problem: NewtonProblem, U: Float64, budget: Budget) -> Inver
     n, costs = problem.n_rows, budget.costs
     rows = min(n, _ROWS_AN_UNKNOWN * costs.p)
     if costs.hessian(rows) + costs.factor() > _PASSES_A_FACTOR * costs.gradient(n) or problem.sparse:
-        return _ScaledIdentity()
+        return ScaledIdentity()
     picked = None if rows == n else problem.pick(rows, budget.random)
     return low_precision_factor(problem.low_precision_hessian(U, sample=picked)) or factorise(
         lambda precision: problem.hessian(U, sample=picked, precision=precision)
     )
+
+
+def _by_few_bits(problem: NewtonProblem, U: Float64, budget: Budget) -> Approach:
+    """Through the copy in 8 bits, where there is one."""
+    preconditioner = _preconditioner(problem, U, budget)
+    memory = Memory(_pairs(budget.costs, problem.n_rows))
+    model = problem.quantised()
+    if model is not None:
+        U = _minimise_model(model, U, memory, preconditioner, max(budget.tol, _MODEL_TOL), budget.report)
+    return Approach(U, model, preconditioner, memory)
 
 
 def _minimise_model(
@@ -232,9 +260,11 @@ def _minimise_model(
     """The model's optimum, to about ``tol``; what is learnt about its Hessian stays in the memory."""
     value, gradient = model.value_grad(U)
     for steps in range(_MODEL_STEPS):
-        solve = _solve(model, U, gradient, memory, preconditioner, 0.5 * tol * value, value)
+        solve = conjugate_gradients(model, U, gradient, memory, preconditioner, 0.5 * tol * value, value)
         gap = relative_gap(solve.decrement + solve.left, value)
-        report(f"newton-cg: model, iteration {steps}, cost {value:.6g}, gap {gap:.2g}")
+        report(
+            f"newton-cg: model, iteration {steps}, cost {value:.6g}, gap {gap:.2g}, {solve.products} products"
+        )
         found = search(model, U, value, gradient, solve.x) if gap > tol else None
         if found is None:
             break
@@ -255,7 +285,7 @@ def _margin(contraction: float, exact: bool) -> float:
     return 1.0 / (1.0 - contraction) if contraction > 0.0 else math.inf
 
 
-def _solve(
+def conjugate_gradients(
     smooth: Smooth,
     U: Float64,
     gradient: Float64,
@@ -264,6 +294,7 @@ def _solve(
     enough: float,
     value: float,
     worth: Callable[[Float64], float] | None = None,
+    most: int = _PRODUCTS,
 ) -> _Solve:
     """Conjugate gradients on H x = −g, until the rest is worth less than what Newton's step leaves.
 
@@ -279,7 +310,7 @@ def _solve(
     direction = z.copy()
     rho = float(residual @ z)
     decrement, left, settled = 0.0, 0.5 * rho, False
-    for products in range(1, _PRODUCTS + 1):  # noqa: B007
+    for products in range(1, most + 1):  # noqa: B007
         product = smooth.hessian_product(U, direction)
         curvature = float(direction @ product)
         if curvature <= _FLAT * value * float(direction @ direction):
@@ -289,6 +320,8 @@ def _solve(
         x += alpha * direction
         residual -= alpha * product
         decrement += 0.5 * alpha * rho
+        if decrement > value:  # no gap exceeds J: so far from the optimum H says little, and a step suffices
+            break
         pairs.append((direction, product))
         z = memory.solve(preconditioner, residual)
         before, rho = rho, float(residual @ z)

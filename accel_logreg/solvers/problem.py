@@ -36,6 +36,7 @@ class Problem(Smooth, Protocol):
     n_rows: int
     sparse: bool
     penalised: bool  # λ > 0
+    rank: int  # of a row's curvature: 1, or K − 1 for K classes
 
     @property
     def reads(self) -> float: ...
@@ -80,7 +81,12 @@ class ProvableProblem(Problem, Protocol):
 
 
 class NewtonProblem(ProvableProblem, Protocol):
-    """One that knows its Hessian, models of itself, and itself over some of its rows."""
+    """One that knows its Hessian, models of itself, and itself over some of its rows; and X's own
+    coordinates.
+    """
+
+    def original(self, U: Float64) -> Float64: ...
+    def coordinates(self, W: Float64) -> Float64: ...
 
     def hessian(
         self, W: Float64, *, sample: RowSample | None = None, precision: Precision = "float32"
@@ -92,6 +98,18 @@ class NewtonProblem(ProvableProblem, Protocol):
     def jacobi(self, U: Float64) -> Inverse: ...
     def pick(self, size: int, random: np.random.RandomState) -> RowSample: ...
     def sample(self, picked: RowSample) -> NewtonProblem: ...
+    def smoothed(self, share: float) -> None: ...
+
+
+class ClassProblem(NewtonProblem, Protocol):
+    """One of K classes, W (K p,) class by class."""
+
+    n_classes: int
+
+    def kronecker_factors(
+        self, U: Float64, *, sample: RowSample | None = None
+    ) -> tuple[Float64, Float64, Float64]: ...
+    def model(self, picked: RowSample | None) -> ClassProblem | None: ...
 
 
 class PlainProblem(Problem, Protocol):
@@ -99,8 +117,9 @@ class PlainProblem(Problem, Protocol):
 
     l2: float
     fit_intercept: bool
-    rows: Rows
 
+    @property
+    def rows(self) -> Rows: ...
     def descend(self, W: Float64, learning_rate: float, steps: int) -> Descent: ...
     def lipschitz(self, random_state: int | np.random.RandomState) -> float: ...
 
@@ -115,6 +134,7 @@ class Budget:
     random_state : seeds samples of rows and power iterations
     learning_rate : of gradient descent; None is 1/L
     max_reads : of X from here on, after which newton-cg hands over to another solver
+    proving : of the reads so far, and how many more, a proof by strong convexity may take
     report : told what happens, a line at a time
     """
 
@@ -124,6 +144,7 @@ class Budget:
     random_state: int | np.random.RandomState = 0
     learning_rate: float | None = None
     max_reads: float = math.inf
+    proving: tuple[float, float] = (2.0, 100.0)
     report: Report = lambda _line: None
 
     @property

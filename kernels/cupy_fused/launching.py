@@ -6,6 +6,7 @@ compiled for the host.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
@@ -74,6 +75,9 @@ class Device(Protocol):
 
     def contiguous(self, array: Any, dtype: Any) -> Any:
         """An array of this device as C-contiguous of this dtype: itself where it is, else a copy."""
+
+    def expressions(self) -> AbstractContextManager[None]:
+        """A context in which expressions of this device's arrays run on it, in memory of the engine's."""
 
     def after_fit(self) -> None:
         """Return most of the memory that is not in use."""

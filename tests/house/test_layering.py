@@ -26,14 +26,20 @@ ALLOWED = {
             "interface", "backends.blas_threads", f"kernels.{engine}", "kernels.python_loop",
         } for engine in ENGINES
     },
+    # With K classes CuPy's arrays run through NumPy's expressions.
+    "backends.cupy_fused": {
+        "interface", "backends.blas_threads", "kernels.cupy_fused", "kernels.python_loop",
+        "kernels.numpy_vectorised",
+    },
     "backends.blas_threads": set(),
     "backends": {"interface", *(f"backends.{engine}" for engine in ENGINES)},
     "problem": {"interface"},
     "solvers": {"interface"},
     "inputs": {"interface", "backends"},
     "fitting": {"interface", "inputs", "problem", "solvers"},
+    "fitting_classes": {"interface", "inputs", "fitting", "problem", "solvers"},
     "prediction": {"interface", "inputs", "backends"},
-    "estimator": {"interface", "inputs", "backends", "fitting", "prediction", "solvers"},
+    "estimator": {"interface", "inputs", "backends", "fitting", "fitting_classes", "prediction", "solvers"},
     "certify": {"interface", "inputs", "backends", "estimator", "fitting"},
     "gradient_check": {"interface", "inputs", "backends", "estimator", "kernels.python_loop"},
     "files": {"estimator"},

@@ -70,7 +70,6 @@ class OnGpu:
         (np.empty((0, 2)), np.empty(0), "0 sample"),
         (np.empty((6, 0)), Y, "0 feature"),
         (X, np.zeros(6), r"y has only one class, 0\.0"),
-        (X, np.array([0, 1, 2, 0, 1, 2]), "Only binary classification is supported. .* 3 classes"),
         (X, np.linspace(0, 1, 6), "Unknown label type: continuous"),
         (X, Y[:5], "inconsistent numbers of samples"),
         (X[0], Y, "Expected 2D array, got 1D array"),

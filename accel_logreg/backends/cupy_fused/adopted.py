@@ -42,7 +42,9 @@ class AdoptedMatrix(DeviceMatrix):
         return columns_around(self._device, self._array, targets)
 
     def logits(self, W: Float64) -> Float64:
-        return kernels.logits_on_host(self._device, self._array, W)
+        if W.ndim == 1:
+            return kernels.logits_on_host(self._device, self._array, W)
+        return np.stack([self.logits(w) for w in np.ascontiguousarray(W.T)], axis=1)
 
     def row_that_is_not_finite(self) -> Matrix | None:
         # 0 x is 0 for every number and NaN for the others.

@@ -168,7 +168,7 @@ def csr_columns(rows: CupyCsrRows, targets: Targets) -> OneByOne:
 
 
 def csr_logits(device: Device, X: Csr, W: Float64) -> Float64:
-    """z = X W[:d] + W[d], (m,); X goes through the device in pieces."""
+    """z = X W[:d] + W[d], (m,) or (m, K); X goes through the device in pieces."""
     _require_short_indices(X)
     return kernels.logits(device, (X.data, X.indices, X.indptr), W)
 

@@ -10,8 +10,11 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Any
 
+import numpy as np
+
 from accel_logreg.backends.blas_threads import blas_threads
 from accel_logreg.backends.cupy_fused.adopted import AdoptedMatrix, adopt
+from accel_logreg.backends.cupy_fused.classes import CupyClasses, upload_classes
 from accel_logreg.backends.cupy_fused.columns import upload_columns
 from accel_logreg.backends.cupy_fused.csr import csr_columns, csr_logits, upload_csr_rows
 from accel_logreg.backends.cupy_fused.device.budget import bounded_device
@@ -25,7 +28,7 @@ from accel_logreg.interface.arrays import Csr, Float64, Matrix, on_gpu
 from accel_logreg.interface.device_matrix import DeviceMatrix
 from accel_logreg.interface.engine import BackendUnavailableError, Engine
 from accel_logreg.interface.rows import Rows
-from accel_logreg.interface.targets import Targets
+from accel_logreg.interface.targets import ClassTargets, Targets
 from accel_logreg.kernels.cupy_fused.launching import Device
 
 
@@ -73,6 +76,14 @@ class CupyEngine(Engine):
             first = targets.column(0)
             return csr_columns(upload_csr_rows(device, X, first.y, first.s), targets)
         return upload_columns(device, X, targets)
+
+    def _place_classes(self, X: Any, targets: ClassTargets, max_memory: int | None) -> CupyClasses:
+        """As above."""
+        if on_gpu(X):
+            X = self.adopt(X)
+        if isinstance(X, DeviceMatrix):
+            return CupyClasses(X.rows(Targets(np.zeros(len(targets.y), dtype=np.int8), None)), targets)
+        return upload_classes(self._bounded(max_memory), X, targets)
 
     def _bounded(self, max_memory: int | None) -> Device:
         return self._device if max_memory is None else bounded_device(self._device, max_memory)

@@ -48,7 +48,7 @@ class NumbaCsrRows(Rows, AmongRows):
         self.pairs = X.pairs
         self._data = read_only(X.data)
         self._indptr = read_only(X.indptr.astype(np.int64, copy=False))
-        self._order = np.arange(self.n_features + 1) if order is None else order
+        self.order = np.arange(self.n_features + 1) if order is None else order
         self._indices = read_only(self._renamed(X.indices) if order is None else X.indices)
         self._y = read_only(y.astype(np.int8, copy=False))
         self._s = read_only(np.empty(0) if sample_weight is None else np.ascontiguousarray(sample_weight))
@@ -65,8 +65,8 @@ class NumbaCsrRows(Rows, AmongRows):
         names = np.arange(d, dtype=np.uint16)
         if d > tuning.CSR_WORTH_SORTING:
             counts = kernels.count_columns(read_only(indices), d, chunks)
-            self._order[:d] = np.argsort(-counts, kind="stable")
-            names[self._order[:d]] = np.arange(d, dtype=np.uint16)
+            self.order[:d] = np.argsort(-counts, kind="stable")
+            names[self.order[:d]] = np.arange(d, dtype=np.uint16)
         renamed = np.empty(indices.size, dtype=np.uint16)
         share(chunks, kernels.rename_columns, read_only(indices), names, renamed)
         return renamed
@@ -80,8 +80,8 @@ class NumbaCsrRows(Rows, AmongRows):
             self._y,
             self._s,
             self.weight_sum,
-            W[self._order],
-            self._bounds(),
+            W[self.order],
+            self.bounds(),
             self._sh,
         )
         self._sh_at = W.copy()
@@ -96,8 +96,8 @@ class NumbaCsrRows(Rows, AmongRows):
             self._indptr,
             self._sh,
             self.weight_sum,
-            V[self._order],
-            self._bounds(),
+            V[self.order],
+            self.bounds(),
         )
         self._count(1)
         return self._outward(product)
@@ -105,7 +105,7 @@ class NumbaCsrRows(Rows, AmongRows):
     def descend(
         self, W: Float64, learning_rate: float, shrink: float, steps: int, fit_intercept: bool
     ) -> Descent:
-        W = W[self._order]
+        W = W[self.order]
         self._sh_at = None
         costs, norms = kernels.descend(
             self._data,
@@ -119,19 +119,19 @@ class NumbaCsrRows(Rows, AmongRows):
             shrink,
             steps,
             fit_intercept,
-            self._bounds(),
+            self.bounds(),
             self._sh,
         )
         self._count(steps)
         return Descent(self._outward(W), costs, norms)
 
     def _largest_entry(self) -> float:
-        largest = float(largest_entry(self._data, self._bounds().size - 1))
+        largest = float(largest_entry(self._data, self.bounds().size - 1))
         self._count(1)
         return largest
 
     def longest_row(self, centre: Float64, scale: Float64) -> float:
-        order, bounds = self._order[:-1], self._bounds()
+        order, bounds = self.order[:-1], self.bounds()
         squares = np.zeros(bounds.size - 1)
         of = self._data, self._indices, self._indptr, self._s, bounds
         inverse = 1.0 / np.square(scale[order])
@@ -161,8 +161,8 @@ class NumbaCsrRows(Rows, AmongRows):
             self._s,
             read_only(rows),
             read_only(factors),
-            W[self._order],
-            np.append(scale, 1.0)[self._order],
+            W[self.order],
+            np.append(scale, 1.0)[self.order],
         )
         chunks = threads_for(m * self.n_features, m, 4)
         if self.pairs > tuning.CSR_FULL**2 * self.n_rows * float(self.n_features) ** 2:
@@ -172,7 +172,7 @@ class NumbaCsrRows(Rows, AmongRows):
         H = kernels.hessian(*arguments, syrk, tiles)
         self._count(m / self.n_rows)
         named: Float64 = np.empty_like(H)
-        named[np.ix_(self._order, self._order)] = H
+        named[np.ix_(self.order, self.order)] = H
         return named
 
     def hessian_diagonal(self, W: Float64) -> Float64:
@@ -194,13 +194,13 @@ class NumbaCsrRows(Rows, AmongRows):
     def around(self, y: Labels, sample_weight: Float64 | None) -> NumbaCsrRows:
         """Rows of another problem over the same X, whose columns are renamed already."""
         X = Csr(self._data, self._indices, self._indptr, (self.n_rows, self.n_features))
-        rows = NumbaCsrRows(X, y, sample_weight, order=self._order)
+        rows = NumbaCsrRows(X, y, sample_weight, order=self.order)
         rows.nbytes = self.nbytes
         return rows
 
     def logits(self, W: Float64) -> Float64:
-        w = W[self._order]
-        z: Float64 = kernels.logits(self._data, self._indices, self._indptr, w, self._bounds())
+        w = W[self.order]
+        z: Float64 = kernels.logits(self._data, self._indices, self._indptr, w, self.bounds())
         self._count(1)
         return z
 
@@ -224,6 +224,10 @@ class NumbaCsrRows(Rows, AmongRows):
     def among_rows(self) -> NumbaCsrRows:
         return self
 
+    def arrays(self) -> tuple[Any, Any, Any]:
+        """Values, column numbers and row ends as the kernels take them."""
+        return self._data, self._indices, self._indptr
+
     def sample(self, picked: RowSample) -> NumbaCsrRows:
         rows = picked.rows
         indptr = np.zeros(rows.size + 1, dtype=np.int64)
@@ -236,7 +240,7 @@ class NumbaCsrRows(Rows, AmongRows):
         s = picked.factors * self._s[rows] if self._s.size else picked.factors
         uniform = not self._s.size and bool((picked.factors == 1.0).all())
         X = Csr(data, indices, indptr, (rows.size, self.n_features))
-        sample = NumbaCsrRows(X, self._y[rows], None if uniform else s, order=self._order)
+        sample = NumbaCsrRows(X, self._y[rows], None if uniform else s, order=self.order)
         self._share_tally(sample)
         return sample
 
@@ -248,7 +252,7 @@ class NumbaCsrRows(Rows, AmongRows):
     def _sums(self, a: Float64, squared: bool) -> Float64:
         """Σ aᵢ xᵢⱼ or Σ aᵢ xᵢⱼ², and Σ aᵢ."""
         sums = kernels.weighted_sums(
-            self._data, self._indices, self._indptr, a, self.n_features, squared, self._bounds()
+            self._data, self._indices, self._indptr, a, self.n_features, squared, self.bounds()
         )
         self._count(1)
         return self._outward(sums)
@@ -256,10 +260,11 @@ class NumbaCsrRows(Rows, AmongRows):
     def _outward(self, g: Float64) -> Float64:
         """An answer (p,) with the caller's columns."""
         out: Float64 = np.empty_like(g)
-        out[self._order] = g
+        out[self.order] = g
         return out
 
-    def _bounds(self) -> NDArray[np.int64]:
+    def bounds(self) -> NDArray[np.int64]:
+        """The rows at which each thread's chunk begins, and n."""
         return _bounds(self._indptr)
 
 

@@ -13,7 +13,7 @@ from accel_logreg.interface.answers import SmallFit
 from accel_logreg.interface.arrays import Csr, Float64, Matrix
 from accel_logreg.interface.engine import BackendUnavailableError, Engine
 from accel_logreg.interface.rows import Rows
-from accel_logreg.interface.targets import Targets
+from accel_logreg.interface.targets import ClassTargets, Targets
 
 try:
     from accel_logreg.backends.numba_jit import tuning
@@ -46,6 +46,12 @@ class NumbaEngine(Engine):
 
         return columns_over(self._place(X, targets.column(0), max_memory), targets)
 
+    def _place_classes(self, X: Any, targets: ClassTargets, max_memory: int | None) -> Rows:
+        from accel_logreg.backends.numba_jit.classes import classes_over
+
+        one = Targets(np.zeros(X.shape[0], dtype=np.int8), None)
+        return classes_over(self._place(X, one, max_memory), targets)
+
     def small_fit(
         self, rows: Rows, shrink: float, fit_intercept: bool, tol: float, steps: int
     ) -> SmallFit | None:
@@ -59,6 +65,10 @@ class NumbaEngine(Engine):
         return None
 
     def logits(self, X: Matrix | Csr, W: Float64) -> Float64:
+        if W.ndim == 2:
+            from accel_logreg.backends.numba_jit.classes import class_logits
+
+            return class_logits(X, W)
         if isinstance(X, Csr):
             from accel_logreg.backends.numba_jit.csr import csr_logits
 

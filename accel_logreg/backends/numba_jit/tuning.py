@@ -31,6 +31,13 @@ LEAST_FOR_QUANTISED = 1_000_000
 # K columns up to which going over the rows column by column beats a panel of eight.
 FEW_COLUMNS = 3
 
+# A softmax: the copy of a block of rows beside its logits, and between which numbers of rows.
+CLASS_BLOCK_BYTES = 1 << 20
+CLASS_BLOCK_ROWS = 64, 512
+CLASS_TILE_ROWS = 96, 256  # of a Hessian: for products in registers, and for BLAS's
+# The probabilities that a gradient keeps for the Hessian products there: as many bytes as X, or these.
+PROBABILITIES_BYTES = 1 << 28
+
 # Sparse columns from which weights and gradient outgrow the L1 cache.
 CSR_WORTH_SORTING = 2048
 # A sparse row costs what about this many of its nonzeros do: its link, and a loop's end not foreseen.

@@ -14,6 +14,7 @@ from accel_logreg.interface.answers import RowSample
 from accel_logreg.interface.arrays import Csr, Float64, Labels, Matrix
 from accel_logreg.interface.rows import Precision, Rows
 from accel_logreg.kernels.numpy_vectorised import dense as kernels
+from accel_logreg.kernels.numpy_vectorised.columns import linear
 from accel_logreg.kernels.python_loop.csr import refuse_centre
 
 # A block's entries, and the float64 copy of float32 ones, stay in the cache.
@@ -108,10 +109,10 @@ class NumpyCsrRows(NumpyRows):
 
 
 def logits(X: Csr, W: Float64) -> Float64:
-    """z = X W[:d] + W[d]."""
-    z = np.empty(X.shape[0])
+    """z = X W[:d] + W[d]: (m,), or (m, K)."""
+    z = np.empty((X.shape[0], *W.shape[1:]))
     for rows, block in _parts(X):
-        z[rows] = kernels.linear(block.astype(np.float64, copy=False), W[:-1], float(W[-1]))
+        z[rows] = linear(block.astype(np.float64, copy=False), W[:-1], W[-1])
     return z
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from accel_logreg.backends.blas_threads import blas_threads, blas_threads_now
+from accel_logreg.backends.numpy_vectorised.classes import NumpyClasses
 from accel_logreg.backends.numpy_vectorised.columns import NumpyColumns
 from accel_logreg.backends.numpy_vectorised.csr import NumpyCsrRows
 from accel_logreg.backends.numpy_vectorised.csr import logits as csr_logits
@@ -15,8 +16,8 @@ from accel_logreg.backends.numpy_vectorised.dense import NumpyRows, blocks
 from accel_logreg.interface.answers import Rates
 from accel_logreg.interface.arrays import Csr, Float64, Matrix
 from accel_logreg.interface.engine import Engine
-from accel_logreg.interface.targets import Targets
-from accel_logreg.kernels.numpy_vectorised import dense as kernels
+from accel_logreg.interface.targets import ClassTargets, Targets
+from accel_logreg.kernels.numpy_vectorised.columns import linear
 
 
 class NumpyEngine(Engine):
@@ -32,6 +33,10 @@ class NumpyEngine(Engine):
     def _place_columns(self, X: Any, targets: Targets, max_memory: int | None) -> NumpyColumns:
         return NumpyColumns(self._place(X, targets.column(0), max_memory), targets)
 
+    def _place_classes(self, X: Any, targets: ClassTargets, max_memory: int | None) -> NumpyClasses:
+        unlabelled = Targets(np.zeros(len(targets.y), dtype=np.int8), None)
+        return NumpyClasses(self._place(X, unlabelled, max_memory), targets)
+
     def n_threads(self, n_threads: int | None) -> int:
         """Those of BLAS, which is where the two products of a pass run."""
         available = blas_threads_now()
@@ -40,9 +45,9 @@ class NumpyEngine(Engine):
     def logits(self, X: Matrix | Csr, W: Float64) -> Float64:
         if isinstance(X, Csr):
             return csr_logits(X, W)
-        z = np.empty(X.shape[0])
-        for rows, block in blocks(X):
-            z[rows] = kernels.linear(block, W[:-1], float(W[-1]))
+        z = np.empty((X.shape[0], *W.shape[1:]))
+        for rows, block in blocks(X, W[0].size):
+            z[rows] = linear(block, W[:-1], W[-1])
         return z
 
     def threads(self, n_threads: int | None) -> AbstractContextManager[object]:

@@ -29,21 +29,23 @@ class PythonColumns(ColumnRows):
         return ListRows(rows.kernels, rows.X, y, s, self.n_features, self.dtype)
 
     def _loss_grad(self, W: Float64) -> tuple[Float64, Float64]:
-        J, dw, db = kernels.loss_grad(self._X, self._Y, self._S, *_split(W), *self._look)
+        J, dw, db = kernels.loss_grad(self._X, self._Y, self._S, *split_columns(W), *self._look)
         self._count(1)
-        return np.array(J), _joined(dw, db)
+        return np.array(J), joined(dw, db)
 
     def _hessian_product(self, W: Float64, V: Float64) -> Float64:
-        product, last = kernels.hessian_product(self._X, self._S, *_split(W), *_split(V), *self._look)
+        product, last = kernels.hessian_product(
+            self._X, self._S, *split_columns(W), *split_columns(V), *self._look
+        )
         self._count(1)
-        return _joined(product, last)
+        return joined(product, last)
 
 
-def _split(W: Float64) -> tuple[list[list[float]], list[float]]:
+def split_columns(W: Float64) -> tuple[list[list[float]], list[float]]:
     """Every column's w, and every column's b."""
     return W[:-1].T.tolist(), W[-1].tolist()
 
 
-def _joined(dw: list[list[float]], db: list[float]) -> Float64:
+def joined(dw: list[list[float]], db: list[float]) -> Float64:
     """(p, K)."""
     return np.vstack([np.array(dw).T, np.array(db)])

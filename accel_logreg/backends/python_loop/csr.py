@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import numpy as np
-
-from accel_logreg.backends.python_loop.dense import ListRows, floats, split, weights
+from accel_logreg.backends.python_loop.dense import ListRows, floats, weights
 from accel_logreg.interface.arrays import Csr, Float64, Labels
 from accel_logreg.kernels.python_loop import csr as kernels
 
@@ -23,9 +21,3 @@ def sparse_rows(X: Csr) -> list[kernels.Row]:
     """Every row's columns and values."""
     columns, values, ends = X.indices.tolist(), X.data.tolist(), X.indptr.tolist()
     return [(columns[lo:hi], values[lo:hi]) for lo, hi in pairwise(ends)]
-
-
-def logits(X: Csr, W: Float64) -> Float64:
-    """z = X W[:d] + W[d]."""
-    w, b = split(W)
-    return np.array([kernels.linear(row, w, b) for row in sparse_rows(X)])

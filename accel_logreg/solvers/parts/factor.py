@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.blas import dtrsv, strsv
-from scipy.linalg.lapack import dpocon, dpotrf, spotrf
+from scipy.linalg.lapack import dpocon, dpotrf, dpotrs, spotrf, spotrs
 
 from accel_logreg.interface.answers import LowPrecisionHessian
 from accel_logreg.interface.arrays import Float64
@@ -45,6 +45,7 @@ class Factor:
         single = H.dtype == np.float32
         potrf = spotrf if single else dpotrf
         self._trsv: Callable[..., NDArray[Any]] = strsv if single else dtrsv
+        self._potrs = spotrs if single else dpotrs
         first = max(_FIRST_RIDGE * np.finfo(H.dtype).eps * len(H) * self._norm, np.finfo(H.dtype).tiny)
         while True:
             # LAPACK reads columns: of a symmetric matrix they are its rows, so nothing is transposed,
@@ -63,6 +64,13 @@ class Factor:
         x = self._trsv(self._L, g, lower=1)
         x = self._trsv(self._L, x, lower=1, trans=1, overwrite_x=1)
         return np.asarray(x, dtype=np.float64)
+
+    def solve_each(self, G: Float64) -> Float64:
+        """H⁻¹ g for every row g of G (k, p): (k, p)."""
+        if len(G) == 1:
+            return self.solve(G[0])[np.newaxis]
+        x, _ = self._potrs(self._L, G.T.astype(self._L.dtype, order="F"), lower=1, overwrite_b=1)
+        return np.asarray(x.T, dtype=np.float64)
 
     def rcond(self) -> float:
         """An estimate of the reciprocal of H's condition number in the 1-norm, 0 where a ridge was needed.

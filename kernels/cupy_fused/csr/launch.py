@@ -272,19 +272,23 @@ def resident_logits(data: CsrResident, W: Float64) -> Float64:
 
 
 def logits(device: Device, csr: tuple[Matrix, NDArray[Any], NDArray[Any]], W: Float64) -> Float64:
-    """z = X w + b, (m,), for host X as (data, indices, indptr), which goes through the device in pieces."""
+    """z = X w + b, (m,), or (m, K) for W (p, K). Host X, (data, indices, indptr), goes through the device in
+    pieces.
+    """
     data, indices, indptr = csr
     starts = np.ascontiguousarray(indptr, np.int64)
-    weights = device.upload(W)
-    z = np.empty(len(starts) - 1)
+    weights = [device.upload(w) for w in np.ascontiguousarray(W.reshape(len(W), -1).T)]
+    z = np.empty((len(weights), len(starts) - 1))
     for first, last in _pieces(starts, max(1, LOGITS_BYTES // (data.itemsize + INDEX_BYTES))):
         piece = slice(starts[first], starts[last])
         entries = upload_entries(device, data[piece], indices[piece])
         out = device.empty(last - first)
-        Runs(device, *entries, starts[first : last + 1] - starts[first]).sum(weights, out)
-        z[first:last] = device.download(out)
-    z += W[-1]
-    return z
+        runs = Runs(device, *entries, starts[first : last + 1] - starts[first])
+        for k, w in enumerate(weights):
+            runs.sum(w, out)
+            z[k, first:last] = device.download(out)
+    answer: Float64 = z.T.reshape(-1, *W.shape[1:]) + W[-1]
+    return answer
 
 
 def _pieces(starts: NDArray[np.int64], most: int) -> Iterator[tuple[int, int]]:

@@ -10,7 +10,7 @@ import fcntl
 import hashlib
 import shutil
 import subprocess
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -156,6 +156,9 @@ class HostDevice:
 
     def contiguous(self, array: NDArray[Any], dtype: Any) -> NDArray[Any]:
         return array.astype(dtype, order="C", copy=False)
+
+    def expressions(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def after_fit(self) -> None:
         pass

@@ -103,6 +103,10 @@ class QueueingDevice(HostDevice):
     def empty(self, size: int, dtype: Any = np.float64) -> NDArray[Any]:
         return self._account(super().empty(size, dtype))
 
+    def expressions(self) -> AbstractContextManager[None]:
+        self.kernels.run(self.kernels.added)  # NumPy's expressions do not queue
+        return super().expressions()
+
     def contiguous(self, array: NDArray[Any], dtype: Any) -> NDArray[Any]:
         found = super().contiguous(array, dtype)
         return found if found is array else self._account(found)

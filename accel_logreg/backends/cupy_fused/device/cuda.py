@@ -6,7 +6,9 @@ CuPy is imported when a CudaDevice is made, not before.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -78,6 +80,19 @@ class CudaDevice:
 
     def for_user(self, size: int, dtype: Any) -> Any:
         return self._array((size,), dtype, self.memory.malloc_for_user)
+
+    @contextmanager
+    def expressions(self) -> Iterator[None]:
+        try:
+            with self._device, self._cupy.cuda.using_allocator(self.memory.allocator()):
+                yield
+        except (ImportError, self._cupy.cuda.compiler.CompileException) as error:
+            # These kernels are CuPy's and NVIDIA's, and need what ours do without.
+            raise RuntimeError(
+                "CuPy cannot compute with K classes here: the CUDA headers or cuBLAS are missing, or of "
+                'another version than NVRTC. They come with: pip install "accel_logreg[cuda13]" (or cuda12, '
+                "as is CuPy). Or use backend='numba'."
+            ) from error
 
     def _array(self, shape: tuple[int, ...], dtype: Any, malloc: Callable[[int], Any]) -> Any:
         with self._device:
@@ -166,6 +181,10 @@ class DeviceMemory:
             There are not as many in one piece; the message says how many are free, and what helps.
         """
         return self._ask(self._chosen() or self._from_pools, size)
+
+    def allocator(self) -> Callable[[int], Any]:
+        """``malloc`` for CuPy itself: who its allocator is now is asked once, before this becomes it."""
+        return partial(self._ask, self._chosen() or self._from_pools)
 
     def malloc_for_user(self, size: int) -> Any:
         """As ``malloc``, from the caller's allocator, for an array that is handed out."""

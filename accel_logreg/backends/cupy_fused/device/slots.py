@@ -132,28 +132,32 @@ class Parts:
 
 
 def logits(device: Device, X: Matrix, W: Float64) -> Float64:
-    """z = X w + b, (m,), for host X (m, d) and W (p,) with the intercept last.
+    """z = X w + b, (m,), or (m, K), for host X (m, d) and W (p,), or (p, K), with the intercept last.
 
     Pieces have LOGITS_PIECE_BYTES, or less where two of them and their z would take more than half of the
     memory that is free; at least one row. Every z is the same bits, whatever the pieces.
     """
     m, d = X.shape
     rows = piece_rows(d * X.itemsize, device.free_bytes())
-    weights, z = device.upload(W), np.empty(m)
-    out = device.empty(min(m, rows))
+    weights = [device.upload(w) for w in np.ascontiguousarray(W.reshape(d + 1, -1).T)]
+    z, out = np.empty((m, len(weights))), device.empty(min(m, rows))
+
+    def answer(part: Any, those: slice) -> None:
+        for k, w in enumerate(weights):
+            launch_logits(device, part, w, out[: part.shape[0]])
+            z[those, k] = device.download(out[: part.shape[0]])  # the next piece is on its way
+
     if m <= rows and X.nbytes < AT_ONCE_BYTES:
-        launch_logits(device, device.upload(X), weights, out)
-        return device.download(out)
+        answer(device.upload(X), slice(0, m))
+        return z.reshape(m, *W.shape[1:])
     slots, packer = Slots(device, min(m, rows) * d * X.itemsize), Packer()
 
     def work(place: int, piece: Piece) -> None:
         count = piece.rows.stop - piece.rows.start
-        part = slots.places[place][: piece.size].view(X.dtype).reshape(count, d)
-        launch_logits(device, part, weights, out[:count])
-        z[piece.rows] = device.download(out[:count])  # by now the next piece is on its way
+        answer(slots.places[place][: piece.size].view(X.dtype).reshape(count, d), piece.rows)
 
     slots.each([_piece(X, slice(row, min(m, row + rows)), packer) for row in range(0, m, rows)], work)
-    return z
+    return z.reshape(m, *W.shape[1:])
 
 
 def piece_rows(row_bytes: int, free: int) -> int:

@@ -51,7 +51,6 @@ def test_what_is_not_finite_is_named_in_predictions(X: Any, y: Any, value: float
         (np.zeros((1, 2)), np.zeros(1), r"Found array with 1 sample\(s\)"),
         (np.zeros((6, 0)), np.arange(6) % 2, r"Found array with 0 feature\(s\)"),
         (np.zeros((6, 2)), np.zeros(6), r"y has only one class, 0\.0"),
-        (np.zeros((6, 2)), np.arange(6) % 3, "Only binary classification"),
         (np.zeros((6, 2)), np.linspace(0, 1, 6), "Unknown label type"),
         (np.zeros((6, 2)), np.arange(5) % 2, "inconsistent numbers of samples"),
         (np.zeros((6, 2)), None, "requires y to be passed"),
