@@ -53,6 +53,8 @@ _STANDARDISED: dict[str, Solver] = {"newton": newton, "newton-cg": newton_cg, "l
 class Fit:
     """One fit of ``data`` on ``engine`` with an estimator's parameters."""
 
+    estimates: tuple[str, ...] = ("newton", "newton-cg")  # solvers whose own estimate of the gap is one
+
     def __init__(
         self,
         engine: Engine,
@@ -230,7 +232,7 @@ class Fit:
         )
         if proof is not None and tells and proof.gap(value) < math.inf:
             solution = replace(solution, gap=proof.gap(value), gap_kind=GapKind.CERTIFIED)
-        elif solution.gap > tol or solver not in ("newton", "newton-cg"):
+        elif solution.gap > tol or solver not in self.estimates:
             began = objective.reads
             budget = self._budget("newton", None, _REFERENCE_TIMES * began + _REFERENCE_READS)
             budget = replace(budget, tol=max(tol, _REFERENCE))

@@ -68,6 +68,7 @@ DISTRIBUTIONS = {
     "problem": {"numpy", "scipy", "sklearn"},
     "solvers": {"numpy", "scipy"},
     "fitting": {"numpy", "sklearn"},
+    "fitting_classes": {"numpy", "scipy"},
     "inputs": {"numpy", "scipy", "sklearn"},
 }
 FILES = (
