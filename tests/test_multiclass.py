@@ -75,6 +75,14 @@ def test_every_solver_finds_the_optimum(shape: tuple[int, int, int], C: float, s
     assert excess(model, problem) <= model.gap_ <= 1e-8
 
 
+@pytest.mark.parametrize("solver", [*SOLVERS, "newton-gram"])
+def test_without_an_intercept_there_is_none(solver: str) -> None:
+    X, y, s = drawn(300, 6, 4, seed=16)
+    model = LogisticRegression(solver=solver, fit_intercept=False).fit(X, y, s)
+    assert (model.intercept_ == 0.0).all()
+    assert excess(model, SoftmaxProblem(X, y, s, fit_intercept=False)) <= model.gap_ <= 1e-8
+
+
 @pytest.mark.parametrize("C", [1e-3, 1.0, 1e4])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_fewer_rows_than_columns(dtype: str, C: float) -> None:

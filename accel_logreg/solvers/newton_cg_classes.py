@@ -103,14 +103,17 @@ def _discriminant(
     shares /= shares.sum()
     trace = 1.0 - float(shares @ shares)
     means = -gradient.reshape(K, p)[:, :-1] / shares[:, np.newaxis]
-    within = G[:-1, :-1] / trace - (means.T * shares) @ means
+    within = G[:-1, :-1] / trace
+    intercept = penalty[-1] == 0.0
+    if intercept:
+        within -= (means.T * shares) @ means
     within.flat[::p] += penalty[:-1] + _RIDGE
     W = Factor(within).solve_each(means)
     best = U, value, gradient
     for length in _LENGTHS:
         there = U.reshape(K, p).copy()
         there[:, :-1] = length * W
-        there[:, -1] -= 0.5 * length * np.einsum("kj,kj->k", means, W)
+        there[:, -1] -= 0.5 * length * intercept * np.einsum("kj,kj->k", means, W)
         there -= there.mean(axis=0)
         found = model.value_grad(there.ravel())
         if not found[0] < best[1]:
