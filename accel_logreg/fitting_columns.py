@@ -1,0 +1,260 @@
+"""Many fits of one X: columns placed in an engine → objectives → coordinates → one solver for all of them.
+
+What the solver for columns is not made for (sparse X, no penalty, Hessians beyond memory), and what it leaves
+short of tol, is fitted one by one as a single fit would be, from where there is something to start from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accel_logreg.fitting import Fit, costs_of, l2_of
+from accel_logreg.inputs.memory_size import memory_bytes
+from accel_logreg.inputs.training import TrainingData
+from accel_logreg.interface.arrays import Csr, Float64
+from accel_logreg.interface.columns import ColumnRows
+from accel_logreg.interface.engine import Engine
+from accel_logreg.interface.sampling import Sampler
+from accel_logreg.interface.targets import Targets
+from accel_logreg.problem.columns import ColumnProblem, Parts
+from accel_logreg.solvers.columns import ColumnSolution, solve_columns
+from accel_logreg.solvers.problem import GapKind, Report
+
+_MOST_ITERATIONS = 60
+_MOST_FEATURES = 2048
+_MOST_BYTES = 1 << 29  # of labels, weights and factors at a time; more columns go in several blocks
+_RARE = 0.1  # share of the weight below which a class is drawn more often than it occurs
+_FEW_ENTRIES = 1 << 20  # of X: a fit one by one takes less than to set up what follows
+
+
+@dataclass(frozen=True)
+class ColumnFits:
+    """K fits.
+
+    W : (p, K) float64, the intercept last
+    gap : (K,) float64, bounds on or estimates of the relative suboptimality (J − J*)/J*
+    kind : (K,) of str, "certified" or "estimated"
+    n_iter : (K,) int64
+    cost : (K,) float64, J in nats per unit weight
+    reads : of X, by all columns together
+    trouble : (K,) of str, why a column stopped short; empty where it did not
+    """
+
+    W: Float64
+    gap: Float64
+    kind: NDArray[np.str_]
+    n_iter: NDArray[np.int64]
+    cost: Float64
+    reads: float
+    trouble: list[str]
+
+
+class ColumnFitter:
+    """X in one engine, and fits of columns over it.
+
+    Parameters
+    ----------
+    data : TrainingData
+        X and the weights of its rows; its y is that of columns that bring none.
+    parameters : of LogisticRegression, but for C
+    codes : (n,) intp, optional
+        Classes, where columns will be one class against the rest each.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        data: TrainingData,
+        parameters: Mapping[str, Any],
+        report: Report,
+        codes: NDArray[np.intp] | None = None,
+    ) -> None:
+        self.engine, self.data, self.report = engine, data, report
+        self.parameters = {**parameters, "warm_start": False}
+        self.tol = float(parameters["tol"])
+        self.fit_intercept = bool(parameters["fit_intercept"])
+        seed = parameters["random_state"]
+        seed = 0 if seed is None else seed
+        self.random = seed if isinstance(seed, np.random.RandomState) else np.random.RandomState(seed)
+        n, d = data.X.shape
+        self.rows: ColumnRows | None = None
+        if not isinstance(data.X, Csr) and d <= _MOST_FEATURES:
+            bound = memory_bytes(parameters["max_memory"])
+            y = data.y if codes is None else codes == 0
+            try:
+                rows = engine.place(data.X, np.asarray(y)[:, np.newaxis], data.sample_weight, max_memory=bound)
+            except MemoryError:  # a single fit can do with less
+                rows = None
+            assert rows is None or isinstance(rows, ColumnRows)
+            self.rows = rows
+        self._sampler = self._sampler_of(codes, d * data.X.dtype.itemsize)
+
+    def _sampler_of(self, codes: NDArray[np.intp] | None, row_bytes: int) -> Sampler:
+        s = self.data.sample_weight
+        if codes is None:
+            return Sampler([(self.data.y, s)], row_bytes)
+        # A row's importance is that to all columns together, each with half of it on either side.
+        sums = np.bincount(codes, s)
+        share = sums / sums.sum()
+        if s is None and share.min() >= _RARE:
+            return Sampler([(codes == 0, None)], row_bytes)
+        rest = 0.5 / (1.0 - share)
+        importance = (0.5 / share - rest + rest.sum())[codes]
+        return Sampler([(np.ones(len(codes)), importance if s is None else importance * s)], row_bytes)
+
+    def solve(
+        self,
+        Cs: Float64,
+        *,
+        Y: NDArray[np.int8] | None = None,
+        parts: Parts | None = None,
+        start: Float64 | None = None,
+        tol: float | None = None,
+        exact: bool = True,
+    ) -> ColumnFits:
+        """A column for each of Cs (K,), with labels Y (n, K), or y where None, on its parts of the rows.
+
+        start : (p, K), where the columns begin
+        tol : the relative suboptimality to stop at; None is the parameter's
+        exact : whether a column that is left short of it is fitted again, by itself
+        """
+        fits = self._solve_blocks(np.asarray(Cs, dtype=np.float64), Y, parts, start, tol or self.tol)
+        short = np.flatnonzero(~(fits.gap <= (tol or self.tol)))
+        if not exact or len(short) == 0:
+            return fits
+        # From strong penalties to weak ones: each starts where the one before it ended.
+        last: Float64 | None = None
+        for k in short[np.argsort(Cs[short], kind="stable")]:
+            known = fits.W[:, k] if np.isfinite(fits.gap[k]) or start is not None else last
+            fit = Fit(self.engine, self._column(k, Y, parts), {**self.parameters, "C": float(Cs[k])}, known,
+                      self.report)  # fmt: skip
+            solution, _ = fit.solve()
+            fits.W[:, k], fits.gap[k], fits.kind[k] = solution.W, solution.gap, str(solution.gap_kind)
+            fits.n_iter[k] += solution.n_iter
+            fits.cost[k] = solution.history.cost[-1]
+            fits.trouble[k] = solution.trouble
+            fits = replace(fits, reads=fits.reads + fit.objective.reads)
+            last = solution.W if Y is None and parts is None else None
+        return fits
+
+    def _column(self, k: int, Y: NDArray[np.int8] | None, parts: Parts | None) -> TrainingData:
+        s = self.data.sample_weight
+        if parts is not None:
+            s = Parts(parts.of_row, parts.times[:, [k]]).weights(s)[:, 0]
+        y = self.data.y if Y is None else np.ascontiguousarray(Y[:, k])
+        return replace(self.data, y=y, sample_weight=s)
+
+    def _solve_blocks(
+        self, Cs: Float64, Y: NDArray[np.int8] | None, parts: Parts | None, start: Float64 | None, tol: float
+    ) -> ColumnFits:
+        n, d = self.data.X.shape
+        K = len(Cs)
+        W = np.zeros((d + 1, K)) if start is None else start.copy()
+        fits = ColumnFits(
+            W, np.full(K, math.inf), np.full(K, str(GapKind.ESTIMATED)), np.zeros(K, dtype=np.int64),
+            np.full(K, math.inf), 0.0, [""] * K,
+        )  # fmt: skip
+        able = np.flatnonzero(np.isfinite(Cs))  # without a penalty, whether there is an optimum is a question
+        if self.rows is None or len(able) == 0:
+            return fits
+        began = self.rows.reads
+        column_bytes = n * (4 if parts is None else 20) + 8 * (d + 1) ** 2
+        blocks = np.array_split(able, -(-len(able) * column_bytes // _MOST_BYTES))
+        for k in blocks:
+            problem = self._problem(
+                Cs[k], None if Y is None else Y[:, k], parts and Parts(parts.of_row, parts.times[:, k])
+            )
+            U = None if start is None else problem.coordinates(start[:, k])
+            found = self._run(problem, U, tol)
+            fits.W[:, k], fits.gap[k] = problem.original(found.U), found.gap
+            fits.kind[k[found.certified]] = str(GapKind.CERTIFIED)
+            fits.n_iter[k], fits.cost[k] = found.n_iter, found.value
+        return replace(fits, reads=self.rows.reads - began)
+
+    def _problem(self, Cs: Float64, Y: NDArray[np.int8] | None, parts: Parts | None) -> ColumnProblem:
+        assert self.rows is not None
+        data = self.data
+        if Y is None:
+            Y = np.repeat(np.asarray(data.y, dtype=np.int8)[:, np.newaxis], len(Cs), axis=1)
+        s = data.sample_weight if parts is None else parts.weights(data.sample_weight)
+        rows = self.rows.around(Targets(np.ascontiguousarray(Y), s))
+        l2 = [l2_of(C, data.weight_unit, S) for C, S in zip(Cs.tolist(), rows.weight_sum.tolist(), strict=True)]
+        return ColumnProblem(
+            rows, np.array(l2), fit_intercept=self.fit_intercept, s=data.sample_weight, parts=parts,
+            sampler=self._sampler,
+        )  # fmt: skip
+
+    def _run(self, problem: ColumnProblem, U: Float64 | None, tol: float) -> ColumnSolution:
+        costs = costs_of(problem.rows)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return solve_columns(problem, U, tol, _MOST_ITERATIONS, costs, self.random, self.report)
+
+    def logits(self, W: Float64) -> Float64:
+        """z of every row for W (p, K): (n, K)."""
+        X, K = self.data.X, W.shape[1]
+        if isinstance(X, Csr) or self.rows is None:
+            # Rows that do not come in columns: one after the other.
+            rows = self.engine.place(X, self.data.y, None, max_memory=memory_bytes(self.parameters["max_memory"]))
+            return np.column_stack([rows.logits(W[:, k].copy()) for k in range(K)])
+        y = self.rows.targets.y
+        return self.rows.around(Targets(np.ascontiguousarray(np.repeat(y, K, axis=1)), None)).logits(W)
+
+
+def fit_one_vs_rest(
+    engine: Engine,
+    X: Any,
+    codes: NDArray[np.intp],
+    n_classes: int,
+    *,
+    sample_weight: Float64 | None = None,
+    C: float = 1.0,
+    tol: float = 1e-8,
+    fit_intercept: bool = True,
+    weight_unit: float = 1.0,
+    random_state: int | np.random.RandomState | None = None,
+    max_memory: int | str | None = None,
+    n_threads: int | None = None,
+    report: Report = lambda _line: None,
+) -> ColumnFits:
+    """Each class against the rest: K binary fits with the same λ, all classes in each read of X.
+
+    Parameters
+    ----------
+    X : as ``Engine.place`` takes it
+    codes : (n,) intp, 0 to ``n_classes`` − 1, each of which occurs with weight
+    sample_weight : (n,) float64 above or equal to 0, or None, divided by ``weight_unit``
+    tol : bound on every class's relative suboptimality
+
+    Returns
+    -------
+    ColumnFits
+        ``W[:-1].T`` is coef (K, d) and ``W[-1]`` intercept (K,); gaps and kinds a class.
+    """
+    codes = np.asarray(codes, dtype=np.intp)
+    data = TrainingData(X, (codes == 0).astype(np.int8), sample_weight, np.arange(n_classes), False, weight_unit)
+    parameters = {
+        "solver": "auto", "tol": tol, "max_iter": None, "fit_intercept": fit_intercept, "n_threads": n_threads,
+        "learning_rate": "auto", "random_state": random_state, "max_memory": max_memory, "verbose": 0,
+    }  # fmt: skip
+    fitter = ColumnFitter(engine, data, parameters, report, codes)
+    found = []
+    width = max(1, _MOST_BYTES // (4 * len(codes)))
+    with engine.threads(n_threads):
+        for first in range(0, n_classes, width):
+            classes = np.arange(first, min(first + width, n_classes))
+            Y = (codes[:, np.newaxis] == classes).astype(np.int8)
+            found.append(fitter.solve(np.full(len(classes), C), Y=Y))
+    if len(found) == 1:
+        return found[0]
+    return ColumnFits(
+        np.hstack([fits.W for fits in found]),
+        *(np.concatenate([getattr(fits, name) for fits in found]) for name in ("gap", "kind", "n_iter", "cost")),
+        sum(fits.reads for fits in found),
+        [trouble for fits in found for trouble in fits.trouble],
+    )
