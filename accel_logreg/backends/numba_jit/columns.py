@@ -89,6 +89,13 @@ class NumbaColumns(_DenseColumns):
         self._count(1)
         return self._answer(partials)
 
+    def logits(self, W: Float64) -> Float64:
+        Z = np.empty((self.n_rows, self.n_columns))
+        of = self._X, self._padded(self._checked("W", W)), self.n_columns, self._rows, Z
+        share(self._chunks(), kernels.logits_part, *of)
+        self._count(1)
+        return Z
+
     def _partials(self, rows: int) -> Float64:
         return aligned((self._chunks(), self._panels, rows, PANEL))
 
