@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from accel_logreg.interface.engine import Engine
 from accel_logreg.interface.sampling import Sampler
 from accel_logreg.interface.targets import Targets
 from accel_logreg.problem.columns import ColumnProblem, Parts
+from accel_logreg.problem.coordinates import standardised
+from accel_logreg.problem.leave_one_out import leave_one_out as of_one
 from accel_logreg.solvers.columns import ColumnSolution, solve_columns
 from accel_logreg.solvers.problem import GapKind, Report
 
@@ -54,6 +57,18 @@ class ColumnFits:
     reads: float
     trouble: list[str]
 
+    @classmethod
+    def joined(cls, found: list[ColumnFits]) -> ColumnFits:
+        """Their columns side by side."""
+
+        def beside(name: str) -> NDArray[Any]:
+            return np.concatenate([getattr(fits, name) for fits in found], axis=-1)
+
+        return cls(
+            beside("W"), beside("gap"), beside("kind"), beside("n_iter"), beside("cost"),
+            sum(fits.reads for fits in found), [trouble for fits in found for trouble in fits.trouble],
+        )  # fmt: skip
+
 
 class ColumnFitter:
     """X in one engine, and fits of columns over it.
@@ -82,13 +97,15 @@ class ColumnFitter:
         seed = parameters["random_state"]
         seed = 0 if seed is None else seed
         self.random = seed if isinstance(seed, np.random.RandomState) else np.random.RandomState(seed)
-        n, d = data.X.shape
+        d = data.X.shape[1]
         self.rows: ColumnRows | None = None
         if not isinstance(data.X, Csr) and d <= _MOST_FEATURES:
             bound = memory_bytes(parameters["max_memory"])
             y = data.y if codes is None else codes == 0
             try:
-                rows = engine.place(data.X, np.asarray(y)[:, np.newaxis], data.sample_weight, max_memory=bound)
+                rows = engine.place(
+                    data.X, np.asarray(y)[:, np.newaxis], data.sample_weight, max_memory=bound
+                )
             except MemoryError:  # a single fit can do with less
                 rows = None
             assert rows is None or isinstance(rows, ColumnRows)
@@ -117,14 +134,16 @@ class ColumnFitter:
         start: Float64 | None = None,
         tol: float | None = None,
         exact: bool = True,
+        prove: bool = False,
     ) -> ColumnFits:
         """A column for each of Cs (K,), with labels Y (n, K), or y where None, on its parts of the rows.
 
         start : (p, K), where the columns begin
         tol : the relative suboptimality to stop at; None is the parameter's
         exact : whether a column that is left short of it is fitted again, by itself
+        prove : whether certified gaps are worth as much again
         """
-        fits = self._solve_blocks(np.asarray(Cs, dtype=np.float64), Y, parts, start, tol or self.tol)
+        fits = self._solve_blocks(np.asarray(Cs, dtype=np.float64), Y, parts, start, tol or self.tol, prove)
         short = np.flatnonzero(~(fits.gap <= (tol or self.tol)))
         if not exact or len(short) == 0:
             return fits
@@ -151,7 +170,13 @@ class ColumnFitter:
         return replace(self.data, y=y, sample_weight=s)
 
     def _solve_blocks(
-        self, Cs: Float64, Y: NDArray[np.int8] | None, parts: Parts | None, start: Float64 | None, tol: float
+        self,
+        Cs: Float64,
+        Y: NDArray[np.int8] | None,
+        parts: Parts | None,
+        start: Float64 | None,
+        tol: float,
+        prove: bool,
     ) -> ColumnFits:
         n, d = self.data.X.shape
         K = len(Cs)
@@ -171,7 +196,7 @@ class ColumnFitter:
                 Cs[k], None if Y is None else Y[:, k], parts and Parts(parts.of_row, parts.times[:, k])
             )
             U = None if start is None else problem.coordinates(start[:, k])
-            found = self._run(problem, U, tol)
+            found = self._run(problem, U, tol, prove)
             fits.W[:, k], fits.gap[k] = problem.original(found.U), found.gap
             fits.kind[k[found.certified]] = str(GapKind.CERTIFIED)
             fits.n_iter[k], fits.cost[k] = found.n_iter, found.value
@@ -184,23 +209,27 @@ class ColumnFitter:
             Y = np.repeat(np.asarray(data.y, dtype=np.int8)[:, np.newaxis], len(Cs), axis=1)
         s = data.sample_weight if parts is None else parts.weights(data.sample_weight)
         rows = self.rows.around(Targets(np.ascontiguousarray(Y), s))
-        l2 = [l2_of(C, data.weight_unit, S) for C, S in zip(Cs.tolist(), rows.weight_sum.tolist(), strict=True)]
+        l2 = [
+            l2_of(C, data.weight_unit, S) for C, S in zip(Cs.tolist(), rows.weight_sum.tolist(), strict=True)
+        ]
         return ColumnProblem(
             rows, np.array(l2), fit_intercept=self.fit_intercept, s=data.sample_weight, parts=parts,
             sampler=self._sampler,
         )  # fmt: skip
 
-    def _run(self, problem: ColumnProblem, U: Float64 | None, tol: float) -> ColumnSolution:
-        costs = costs_of(problem.rows)
+    def _run(self, problem: ColumnProblem, U: Float64 | None, tol: float, prove: bool) -> ColumnSolution:
+        of = problem, U, tol, _MOST_ITERATIONS, costs_of(problem.rows), self.random, self.report
         with np.errstate(over="ignore", invalid="ignore"):
-            return solve_columns(problem, U, tol, _MOST_ITERATIONS, costs, self.random, self.report)
+            return solve_columns(*of, prove=prove)
 
     def logits(self, W: Float64) -> Float64:
         """z of every row for W (p, K): (n, K)."""
         X, K = self.data.X, W.shape[1]
         if isinstance(X, Csr) or self.rows is None:
             # Rows that do not come in columns: one after the other.
-            rows = self.engine.place(X, self.data.y, None, max_memory=memory_bytes(self.parameters["max_memory"]))
+            rows = self.engine.place(
+                X, self.data.y, None, max_memory=memory_bytes(self.parameters["max_memory"])
+            )
             return np.column_stack([rows.logits(W[:, k].copy()) for k in range(K)])
         y = self.rows.targets.y
         return self.rows.around(Targets(np.ascontiguousarray(np.repeat(y, K, axis=1)), None)).logits(W)
@@ -237,10 +266,13 @@ def fit_one_vs_rest(
         ``W[:-1].T`` is coef (K, d) and ``W[-1]`` intercept (K,); gaps and kinds a class.
     """
     codes = np.asarray(codes, dtype=np.intp)
-    data = TrainingData(X, (codes == 0).astype(np.int8), sample_weight, np.arange(n_classes), False, weight_unit)
+    data = TrainingData(
+        X, (codes == 0).astype(np.int8), sample_weight, np.arange(n_classes), False, weight_unit
+    )
     parameters = {
-        "solver": "auto", "tol": tol, "max_iter": None, "fit_intercept": fit_intercept, "n_threads": n_threads,
-        "learning_rate": "auto", "random_state": random_state, "max_memory": max_memory, "verbose": 0,
+        "solver": "auto", "tol": tol, "max_iter": None, "fit_intercept": fit_intercept,
+        "n_threads": n_threads, "learning_rate": "auto", "random_state": random_state,
+        "max_memory": max_memory, "verbose": 0,
     }  # fmt: skip
     fitter = ColumnFitter(engine, data, parameters, report, codes)
     found = []
@@ -249,12 +281,45 @@ def fit_one_vs_rest(
         for first in range(0, n_classes, width):
             classes = np.arange(first, min(first + width, n_classes))
             Y = (codes[:, np.newaxis] == classes).astype(np.int8)
-            found.append(fitter.solve(np.full(len(classes), C), Y=Y))
-    if len(found) == 1:
-        return found[0]
-    return ColumnFits(
-        np.hstack([fits.W for fits in found]),
-        *(np.concatenate([getattr(fits, name) for fits in found]) for name in ("gap", "kind", "n_iter", "cost")),
-        sum(fits.reads for fits in found),
-        [trouble for fits in found for trouble in fits.trouble],
-    )
+            found.append(fitter.solve(np.full(len(classes), C), Y=Y, prove=True))
+    return found[0] if len(found) == 1 else ColumnFits.joined(found)
+
+
+def leave_one_out(
+    engine: Engine, data: TrainingData, parameters: Mapping[str, Any], Cs: Float64, W: Float64
+) -> Float64:
+    """Every row's logit without the row, approximately: (n, K), for W (p, K), the optima of Cs (K,).
+
+    Raises
+    ------
+    ValueError
+        There are more features than a Hessian is made for, or one is singular.
+    """
+    n, d = data.X.shape
+    if d > _MOST_FEATURES:
+        raise ValueError(
+            f"cv='loo' needs a Hessian of all {d} features, and is made for {_MOST_FEATURES} at most; "
+            "use cv=5"
+        )
+    Z = np.empty((n, len(Cs)))
+    for k, C in enumerate(Cs.tolist()):
+        fit = Fit(engine, data, {**parameters, "C": C}, W[:, k], lambda _line: None)
+        assert fit.start is not None
+        try:
+            Z[:, k] = of_one(fit.objective, standardised(fit.objective), fit.start, partial(_some_rows, fit))
+        except np.linalg.LinAlgError as error:
+            raise ValueError(f"cv='loo' with C={C:g}: {error}; use a smaller C, or cv=5") from None
+    return Z
+
+
+def _some_rows(fit: Fit, start: int, stop: int) -> Float64:
+    """These rows of X as the fit holds it, dense."""
+    X = fit.X
+    if not isinstance(X, Csr):
+        taken = fit.rows.take(np.arange(start, stop), slice(0, fit.rows.n_features))
+        return np.asarray(taken, dtype=np.float64)
+    part = slice(int(X.indptr[start]), int(X.indptr[stop]))
+    dense = np.zeros((stop - start, X.shape[1]))
+    row = np.repeat(np.arange(stop - start), np.diff(X.indptr[start : stop + 1]))
+    dense[row, X.indices[part]] = X.data[part]
+    return dense

@@ -128,7 +128,7 @@ class ColumnRows(Rows):
         return self._asked(0).among_rows()
 
     def around(self, targets: Targets) -> ColumnRows:
-        """Other problems over the same X, which is not copied, and is not checked again; one tally for both."""
+        """Other problems over the same X, which is not copied; they count into this tally."""
         rows = self._around(self._asked(0), targets)
         rows._tally, rows._share, rows.rates = self._tally, self._share, self.rates
         return rows

@@ -1,8 +1,9 @@
 """J of K problems that share X, a column each, in coordinates that they share too.
 
-Columns differ in their labels, in their penalty, and in which parts of the rows they are made of: one-vs-rest,
-a path over C, the folds of a cross-validation. What they share is a row's weight. So a Hessian is made part by
-part, at one point for all columns whose curvature is much the same there, and each column adds up its own.
+Columns differ in their labels, in their penalty, and in which parts of the rows they are made of:
+one-vs-rest, a path over C, the folds of a cross-validation. What they share is a row's weight. So a Hessian
+is made part by part, at one point for all columns whose curvature is much the same there, and each column
+adds up its own.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ _CERTAIN = 0.5  # of the curvature must be left when rounding is taken off
 
 @dataclass(frozen=True)
 class Parts:
-    """The rows' parts, of_row (n,) intp, and how often each is in a column's rows, times (P, K) float64: 0 or 1,
-    or more for rows that a bootstrap has drawn repeatedly.
+    """The rows' parts, of_row (n,) intp, and how often each is in a column's rows, times (P, K) float64: 0
+    or 1, or more for rows that a bootstrap has drawn repeatedly.
     """
 
     of_row: NDArray[np.intp]

@@ -39,6 +39,7 @@ _ENOUGH_FOR_FLOAT32 = 1e-4
 _UNLIKE = 0.01  # of the gap: what a step leaves where a factor is of columns that are only alike
 _COLUMN = 0.3  # of a pass for one column: what one more adds to it, X being in the cache
 _PLACING = 5e-9  # seconds a row and column: to set up fewer columns
+_PROOF, _LITTLE = 1.0, 2e-3  # of what the fits cost, and seconds: what exact Hessians to prove them may take
 _INTERPRETED = 1e-3  # seconds of an iteration beside the engine
 
 
@@ -159,7 +160,7 @@ def _cholesky(H: Float64) -> tuple[Float64, float]:
 
 def _dot(A: Float64, B: Float64) -> Float64:
     """Column by column, (K,)."""
-    return np.einsum("jk,jk->k", A, B)
+    return np.asarray(np.einsum("jk,jk->k", A, B))
 
 
 class _Block:
@@ -185,7 +186,7 @@ class _Block:
         self.direction = np.zeros_like(U)
         self.length = np.ones(K)
         self.moved = np.ones(K, dtype=np.bool_)  # by the last step
-        self.moving = self.gradient.any(axis=0)
+        self.moving = np.asarray(self.gradient.any(axis=0))
         self.decrement = np.where(self.moving, 0.1 * self.value if expected is None else expected, 0.0)
         self.rate = np.full(K, math.inf)  # measured: decrement now over decrement before
 
@@ -195,7 +196,7 @@ class _Block:
         With ``stop``, a column whose estimate is within its ``tolerance`` (K,), in nats, moves no more.
         """
         if self.factors is not None:
-            self._set_direction(self.moving & self.moved)
+            self._set_direction(np.asarray(self.moving & self.moved))
         better = self._better_factors(tolerance)
         if better is not None:
             rows, groups = better
@@ -332,11 +333,16 @@ def solve_columns(
     costs: Costs,
     random: np.random.RandomState,
     report: Report,
+    *,
+    prove: bool = False,
 ) -> ColumnSolution:
     """Minimise every column until its relative suboptimality is at most ``tol``.
 
-    From ``start`` (p, K) where given, else from the trivial point by way of the samples. A column that rounding,
-    ``max_iter`` or a lost direction stops short keeps a gap above tol: it is another solver's to finish.
+    From ``start`` (p, K) where given, else from the trivial point by way of the samples. A column that
+    rounding or ``max_iter`` stops short keeps a gap above tol: it is another solver's to finish.
+
+    Gaps are certified where the Hessians at hand are exact; with ``prove``, also where such Hessians cost no
+    more than the fits did.
 
     Raises FloatingPointError where J is not finite at the start.
     """
@@ -350,19 +356,31 @@ def solve_columns(
     answer = ColumnSolution(
         U.copy(), np.zeros(K, dtype=np.int64), block.value, np.full(K, math.inf), np.zeros(K, dtype=np.bool_)
     )
+    spent = 0.0
     for iteration in range(max_iter + 1):
+        spent += costs.gradient(n) * (1.0 + _COLUMN * len(columns))
         # The trivial point may be near enough, but says nothing of the order of predictions.
         before = block.moving
         estimate = block.aim(tol * block.value / (1.0 + tol), stop=iteration > 0 or start is not None)
-        ended = ~block.moving
-        gap = np.where(estimate < block.value, estimate / np.maximum(block.value - estimate, 1e-300), math.inf)
+        ended = np.asarray(~block.moving)
+        gap = np.where(
+            estimate < block.value, estimate / np.maximum(block.value - estimate, 1e-300), math.inf
+        )
         answer.U[:, columns], answer.value[columns], answer.gap[columns] = block.U, block.value, gap
         answer.n_iter[columns[~ended]] = iteration + (iteration < max_iter)
         report(
-            f"columns: iteration {iteration}, {K - len(columns) + ended.sum()} of {K} done, gap {gap.max():.2g}, "
+            f"columns: iteration {iteration}, {K - (~ended).sum()} of {K} done, gap {gap.max():.2g}, "
             f"factors of {block.factors.rows if block.factors else 0} rows, {problem.reads:.2f} reads"
         )
-        _certify(block, columns, answer, ended & before, tol)
+        newly = np.asarray(ended & before & (gap <= tol))
+        if prove and newly.any() and block.factors and block.factors.rows < n:
+            of = np.flatnonzero(newly)
+            groups = block.problem.alike(block.U, of)
+            price = len(groups) * costs.hessian(n, low_precision=False) + len(of) * costs.factor()
+            if price <= max(_LITTLE, _PROOF * spent * len(of) / K):
+                _certify(block, _Factors(block.problem, block.U, groups, None), columns, answer, newly, tol)
+        elif block.factors:
+            _certify(block, block.factors, columns, answer, newly, tol)
         if ended.all() or iteration == max_iter:
             break
         left = np.flatnonzero(~ended)
@@ -374,14 +392,19 @@ def solve_columns(
 
 
 def _certify(
-    block: _Block, columns: NDArray[np.intp], answer: ColumnSolution, ended: NDArray[np.bool_], tol: float
+    block: _Block,
+    factors: _Factors,
+    columns: NDArray[np.intp],
+    answer: ColumnSolution,
+    ended: NDArray[np.bool_],
+    tol: float,
 ) -> None:
     """Bounds in place of estimates, where the exact Hessian of all rows is at hand and proves ``tol``."""
     still = ~block.gradient.any(axis=0)
     answer.gap[columns[still]], answer.certified[columns[still]] = 0.0, True
-    if block.factors is None or block.factors.rows < block.problem.n_rows:
+    if factors.rows < block.problem.n_rows:
         return
-    for factor in block.factors.of:
+    for factor in factors.of:
         for k in factor.columns[ended[factor.columns]]:
             value = float(block.value[k])
             of = block.U[:, k], block.gradient[:, k], value
