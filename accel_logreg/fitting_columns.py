@@ -27,13 +27,15 @@ from accel_logreg.problem.columns import ColumnProblem, Parts
 from accel_logreg.problem.coordinates import standardised
 from accel_logreg.problem.leave_one_out import leave_one_out as of_one
 from accel_logreg.solvers.columns import ColumnSolution, solve_columns
-from accel_logreg.solvers.problem import GapKind, Report
+from accel_logreg.solvers.problem import GapKind, Report, relative_gap
 
 _MOST_ITERATIONS = 60
 _MOST_FEATURES = 2048
 _MOST_BYTES = 1 << 29  # of labels, weights and factors at a time; more columns go in several blocks
 _RARE = 0.1  # share of the weight below which a class is drawn more often than it occurs
-_FEW_ENTRIES = 1 << 20  # of X: a fit one by one takes less than to set up what follows
+_COMPILED = 30_000  # entries of dense X up to which fits inside the engine, one by one, are quickest
+_COLD = 1 << 18  # entries of X up to which a start is not worth what ``Engine.small_fit`` spares
+_MOST_STEPS = 200  # of such a fit
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,13 @@ class ColumnFits:
     cost: Float64
     reads: float
     trouble: list[str]
+
+    @classmethod
+    def none(cls, d: int, K: int, W: Float64 | None = None) -> ColumnFits:
+        """K fits to be made, from W where given."""
+        W = np.zeros((d + 1, K)) if W is None else W.copy()
+        far, kind = np.full(K, math.inf), np.full(K, str(GapKind.ESTIMATED))
+        return cls(W, far, kind, np.zeros(K, dtype=np.int64), far.copy(), 0.0, [""] * K)
 
     @classmethod
     def joined(cls, found: list[ColumnFits]) -> ColumnFits:
@@ -98,6 +107,7 @@ class ColumnFitter:
         seed = 0 if seed is None else seed
         self.random = seed if isinstance(seed, np.random.RandomState) else np.random.RandomState(seed)
         d = data.X.shape[1]
+        self.entries = len(data.X.data) if isinstance(data.X, Csr) else data.X.shape[0] * d
         self.rows: ColumnRows | None = None
         if not isinstance(data.X, Csr) and d <= _MOST_FEATURES:
             bound = memory_bytes(parameters["max_memory"])
@@ -143,7 +153,10 @@ class ColumnFitter:
         exact : whether a column that is left short of it is fitted again, by itself
         prove : whether certified gaps are worth as much again
         """
-        fits = self._solve_blocks(np.asarray(Cs, dtype=np.float64), Y, parts, start, tol or self.tol, prove)
+        Cs = np.asarray(Cs, dtype=np.float64)
+        fits = self._solve_compiled(Cs, Y, parts, tol or self.tol) or self._solve_blocks(
+            Cs, Y, parts, start, tol or self.tol, prove
+        )
         short = np.flatnonzero(~(fits.gap <= (tol or self.tol)))
         if not exact or len(short) == 0:
             return fits
@@ -151,6 +164,8 @@ class ColumnFitter:
         last: Float64 | None = None
         for k in short[np.argsort(Cs[short], kind="stable")]:
             known = fits.W[:, k] if np.isfinite(fits.gap[k]) or start is not None else last
+            if math.isinf(fits.gap[k]) and self.entries <= _COLD:
+                known = None
             fit = Fit(self.engine, self._column(k, Y, parts), {**self.parameters, "C": float(Cs[k])}, known,
                       self.report)  # fmt: skip
             solution, _ = fit.solve()
@@ -169,6 +184,27 @@ class ColumnFitter:
         y = self.data.y if Y is None else np.ascontiguousarray(Y[:, k])
         return replace(self.data, y=y, sample_weight=s)
 
+    def _solve_compiled(
+        self, Cs: Float64, Y: NDArray[np.int8] | None, parts: Parts | None, tol: float
+    ) -> ColumnFits | None:
+        """Fits of a small dense X inside the engine; None where it offers none."""
+        if self.rows is None or self.entries > _COMPILED:
+            return None
+        fits = ColumnFits.none(self.rows.n_features, len(Cs))
+        reads, penalised = 0.0, np.flatnonzero(np.isfinite(Cs))
+        for k in penalised:
+            data = self._column(int(k), Y, parts)
+            rows = self.engine.place(data.X, data.y, data.sample_weight)
+            l2 = l2_of(float(Cs[k]), data.weight_unit, rows.weight_sum)
+            run = self.engine.small_fit(rows, l2, self.fit_intercept, tol, _MOST_STEPS)
+            if run is None and k == penalised[0]:
+                return None
+            if run is not None:
+                fits.W[:, k], fits.cost[k], fits.n_iter[k] = run.W, run.costs[-1], len(run.costs) - 1
+                fits.gap[k], fits.kind[k] = relative_gap(run.bound, fits.cost[k]), str(GapKind.CERTIFIED)
+            reads += rows.reads
+        return replace(fits, reads=reads)
+
     def _solve_blocks(
         self,
         Cs: Float64,
@@ -179,12 +215,7 @@ class ColumnFitter:
         prove: bool,
     ) -> ColumnFits:
         n, d = self.data.X.shape
-        K = len(Cs)
-        W = np.zeros((d + 1, K)) if start is None else start.copy()
-        fits = ColumnFits(
-            W, np.full(K, math.inf), np.full(K, str(GapKind.ESTIMATED)), np.zeros(K, dtype=np.int64),
-            np.full(K, math.inf), 0.0, [""] * K,
-        )  # fmt: skip
+        fits = ColumnFits.none(d, len(Cs), start)
         able = np.flatnonzero(np.isfinite(Cs))  # without a penalty, whether there is an optimum is a question
         if self.rows is None or len(able) == 0:
             return fits

@@ -348,10 +348,9 @@ def solve_columns(
     """
     p, n, K = problem.size, problem.n_rows, problem.n_columns
     U, expected = problem.trivial() if start is None else start, None
-    size = _SMALLEST_SAMPLE * p
-    while start is None and size <= _LARGEST_COPY * n:
+    for size in _sample_sizes(n, p) if start is None else ():
         U = _solve_sample(problem, U, size, costs, random, expected, report)
-        expected, size = p / size, size * _GROWTH
+        expected = p / size
     block, columns = _Block(problem, U, costs, random, expected), np.arange(K)
     answer = ColumnSolution(
         U.copy(), np.zeros(K, dtype=np.int64), block.value, np.full(K, math.inf), np.zeros(K, dtype=np.bool_)
@@ -411,6 +410,15 @@ def _certify(
             gap = relative_gap(block.problem.bound(factor.L, factor.precision, factor.U, *of), value)
             if gap <= tol:
                 answer.gap[columns[k]], answer.certified[columns[k]] = gap, True
+
+
+def _sample_sizes(n: int, p: int) -> list[int]:
+    """Each several times the one before; the last as large as samples may be."""
+    sizes, size = [], int(_LARGEST_COPY * n)
+    while size >= _SMALLEST_SAMPLE * p:
+        sizes.append(size)
+        size //= _GROWTH
+    return sizes[::-1]
 
 
 def _solve_sample(
