@@ -359,7 +359,7 @@ def solve_columns(
     for iteration in range(max_iter + 1):
         spent += costs.gradient(n) * (1.0 + _COLUMN * len(columns))
         # The trivial point may be near enough, but says nothing of the order of predictions.
-        before = block.moving
+        before = block.moving.copy()
         estimate = block.aim(tol * block.value / (1.0 + tol), stop=iteration > 0 or start is not None)
         ended = np.asarray(~block.moving)
         gap = np.where(
@@ -372,14 +372,20 @@ def solve_columns(
             f"factors of {block.factors.rows if block.factors else 0} rows, {problem.reads:.2f} reads"
         )
         newly = np.asarray(ended & before & (gap <= tol))
-        if prove and newly.any() and block.factors and block.factors.rows < n:
-            of = np.flatnonzero(newly)
-            groups = block.problem.alike(block.U, of)
-            price = len(groups) * costs.hessian(n, low_precision=False) + len(of) * costs.factor()
-            if price <= max(_LITTLE, _PROOF * spent * len(of) / K):
-                _certify(block, _Factors(block.problem, block.U, groups, None), columns, answer, newly, tol)
-        elif block.factors:
+        if block.factors:
             _certify(block, block.factors, columns, answer, newly, tol)
+        unproven = np.flatnonzero(newly & ~answer.certified[columns])
+        if prove and len(unproven):
+            for groups in (
+                [unproven[[i]] for i in range(len(unproven))],
+                block.problem.alike(block.U, unproven),
+            ):
+                price = len(groups) * costs.hessian(n, low_precision=False) + len(unproven) * costs.factor()
+                if price <= max(_LITTLE, _PROOF * spent * len(unproven) / K):
+                    _certify(
+                        block, _Factors(block.problem, block.U, groups, None), columns, answer, newly, tol
+                    )
+                    break
         if ended.all() or iteration == max_iter:
             break
         left = np.flatnonzero(~ended)
