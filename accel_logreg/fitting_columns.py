@@ -21,9 +21,10 @@ from accel_logreg.inputs.training import TrainingData
 from accel_logreg.interface.arrays import Csr, Float64
 from accel_logreg.interface.columns import ColumnRows
 from accel_logreg.interface.engine import Engine
+from accel_logreg.interface.parts import Parts, PartTargets
 from accel_logreg.interface.sampling import Sampler
 from accel_logreg.interface.targets import Targets
-from accel_logreg.problem.columns import ColumnProblem, Parts
+from accel_logreg.problem.columns import ColumnProblem
 from accel_logreg.problem.coordinates import standardised
 from accel_logreg.problem.leave_one_out import leave_one_out as of_one
 from accel_logreg.solvers.columns import ColumnSolution, solve_columns
@@ -180,7 +181,7 @@ class ColumnFitter:
     def _column(self, k: int, Y: NDArray[np.int8] | None, parts: Parts | None) -> TrainingData:
         s = self.data.sample_weight
         if parts is not None:
-            s = Parts(parts.of_row, parts.times[:, [k]]).weights(s)[:, 0]
+            s = np.ascontiguousarray(parts.only(slice(k, k + 1)).weights(s)[:, 0])
         y = self.data.y if Y is None else np.ascontiguousarray(Y[:, k])
         return replace(self.data, y=y, sample_weight=s)
 
@@ -223,9 +224,7 @@ class ColumnFitter:
         column_bytes = n * (4 if parts is None else 20) + 8 * (d + 1) ** 2
         blocks = np.array_split(able, -(-len(able) * column_bytes // _MOST_BYTES))
         for k in blocks:
-            problem = self._problem(
-                Cs[k], None if Y is None else Y[:, k], parts and Parts(parts.of_row, parts.times[:, k])
-            )
+            problem = self._problem(Cs[k], None if Y is None else Y[:, k], parts and parts.only(k))
             U = None if start is None else problem.coordinates(start[:, k])
             found = self._run(problem, U, tol, prove)
             fits.W[:, k], fits.gap[k] = problem.original(found.U), found.gap
@@ -238,8 +237,8 @@ class ColumnFitter:
         data = self.data
         if Y is None:
             Y = np.repeat(np.asarray(data.y, dtype=np.int8)[:, np.newaxis], len(Cs), axis=1)
-        s = data.sample_weight if parts is None else parts.weights(data.sample_weight)
-        rows = self.rows.around(Targets(np.ascontiguousarray(Y), s))
+        Y, s = np.ascontiguousarray(Y), data.sample_weight
+        rows = self.rows.around(Targets(Y, s) if parts is None else PartTargets(Y, s, parts))
         l2 = [
             l2_of(C, data.weight_unit, S) for C, S in zip(Cs.tolist(), rows.weight_sum.tolist(), strict=True)
         ]

@@ -36,7 +36,7 @@ from accel_logreg.inputs.parameters import check_parameters
 from accel_logreg.inputs.training import TrainingData, check_training_data
 from accel_logreg.interface.arrays import Csr, Float64, on_gpu, to_host
 from accel_logreg.interface.engine import Engine
-from accel_logreg.problem.columns import Parts
+from accel_logreg.interface.parts import Parts
 from accel_logreg.solvers.problem import Report
 
 _MOST_BYTES = 1 << 29  # of weights and logits at a time: more folds go one block after the other

@@ -9,7 +9,6 @@ adds up its own.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from scipy.special import expit
 from accel_logreg.interface.answers import RowSample
 from accel_logreg.interface.arrays import Float64
 from accel_logreg.interface.columns import ColumnRows
+from accel_logreg.interface.parts import Parts, PartTargets
 from accel_logreg.interface.rows import Precision, Rows
 from accel_logreg.interface.sampling import Sampler
 from accel_logreg.interface.targets import Targets
@@ -29,23 +29,6 @@ from accel_logreg.problem.objective import Objective
 _PROBES = 256  # rows that tell whether two columns have the same curvature
 _ALIKE = 0.15  # mean difference of their rows' curvatures, as a share
 _CERTAIN = 0.5  # of the curvature must be left when rounding is taken off
-
-
-@dataclass(frozen=True)
-class Parts:
-    """The rows' parts, of_row (n,) intp, and how often each is in a column's rows, times (P, K) float64: 0
-    or 1, or more for rows that a bootstrap has drawn repeatedly.
-    """
-
-    of_row: NDArray[np.intp]
-    times: Float64
-
-    def weights(self, s: Float64 | None) -> Float64:
-        """Every column's weights, (n, K): those of the rows, s (n,), as often as they are in it."""
-        own = self.times[self.of_row]
-        if s is not None:
-            own *= s[:, np.newaxis]
-        return own
 
 
 class ColumnProblem:
@@ -96,16 +79,15 @@ class ColumnProblem:
 
     def only(self, columns: NDArray[np.intp]) -> ColumnProblem:
         """These columns alone, over the same rows."""
-        y, s = self.rows.targets.y[:, columns], self.rows.targets.s
-        own = s if s is None or s.ndim == 1 else np.ascontiguousarray(s[:, columns])
-        rows = self.rows.around(Targets(np.ascontiguousarray(y), own))
-        parts = self.parts and Parts(self.parts.of_row, self.parts.times[:, columns])
+        y = np.ascontiguousarray(self.rows.targets.y[:, columns])
+        parts = self.parts and self.parts.only(columns)
+        rows = self.rows.around(Targets(y, self.s) if parts is None else PartTargets(y, self.s, parts))
         return self._like(rows, self.l2[columns], self.s, parts, self._pooled)
 
     def sample(self, picked: RowSample) -> ColumnProblem:
         """The same columns over the picked rows, with the same λ."""
         s = picked.factors if self.s is None else self.s[picked.rows] * picked.factors
-        parts = self.parts and Parts(self.parts.of_row[picked.rows], self.parts.times)
+        parts = self.parts and self.parts.of_rows(picked.rows)
         return self._like(self.rows.sample(picked), self.l2, s, parts, self._pooled.sample(picked))
 
     def _like(

@@ -36,7 +36,7 @@ ALLOWED = {
     "prediction": {"interface", "inputs", "backends"},
     "estimator": {"interface", "inputs", "backends", "fitting", "prediction", "solvers"},
     "model_selection": {
-        "interface", "inputs", "backends", "estimator", "fitting", "fitting_columns", "problem", "solvers",
+        "interface", "inputs", "backends", "estimator", "fitting", "fitting_columns", "solvers",
     },
     "certify": {"interface", "inputs", "backends", "estimator", "fitting"},
     "gradient_check": {"interface", "inputs", "backends", "estimator", "kernels.python_loop"},

@@ -16,7 +16,7 @@ from accel_logreg.fitting_columns import ColumnFits, ColumnFitter, fit_one_vs_re
 from accel_logreg.inputs.training import TrainingData
 from accel_logreg.interface.arrays import Float64
 from accel_logreg.interface.engine import Engine
-from accel_logreg.problem.columns import Parts
+from accel_logreg.interface.parts import Parts
 
 
 @pytest.fixture(autouse=True)
