@@ -37,6 +37,7 @@ _RARE = 0.1  # share of the weight below which a class is drawn more often than 
 _COMPILED = 30_000  # entries of dense X up to which fits inside the engine, one by one, are quickest
 _COLD = 1 << 18  # entries of X up to which a start is not worth what ``Engine.small_fit`` spares
 _MOST_STEPS = 200  # of such a fit
+_CLOSE = 2.0  # times as many rows as are asked about: neighbours that are read with them
 
 
 @dataclass(frozen=True)
@@ -252,17 +253,20 @@ class ColumnFitter:
         with np.errstate(over="ignore", invalid="ignore"):
             return solve_columns(*of, prove=prove)
 
-    def logits(self, W: Float64) -> Float64:
-        """z of every row for W (p, K): (n, K)."""
+    def logits(self, W: Float64, rows: NDArray[np.intp]) -> Float64:
+        """z of these rows for W (p, K): (m, K)."""
         X, K = self.data.X, W.shape[1]
-        if isinstance(X, Csr) or self.rows is None:
-            # Rows that do not come in columns: one after the other.
-            rows = self.engine.place(
-                X, self.data.y, None, max_memory=memory_bytes(self.parameters["max_memory"])
-            )
-            return np.column_stack([rows.logits(W[:, k].copy()) for k in range(K)])
-        y = self.rows.targets.y
-        return self.rows.around(Targets(np.ascontiguousarray(np.repeat(y, K, axis=1)), None)).logits(W)
+        bound = memory_bytes(self.parameters["max_memory"])
+        if isinstance(X, Csr) or self.rows is None:  # rows that do not come in columns: one after the other
+            every = self.engine.place(X, self.data.y, None, max_memory=bound)
+            return np.column_stack([every.logits(W[:, k].copy())[rows] for k in range(K)])
+        placed, first, stop = self.rows, int(rows.min()), int(rows.max()) + 1
+        if isinstance(X, np.ndarray) and stop - first <= _CLOSE * len(rows):
+            some = self.engine.place(X[first:stop], self.data.y[first:stop, np.newaxis], max_memory=bound)
+            assert isinstance(some, ColumnRows)
+            placed, rows = some, rows - first
+        y = np.repeat(placed.targets.y, K, axis=1)
+        return np.take(placed.around(Targets(y, None)).logits(W), rows, axis=0)
 
 
 def fit_one_vs_rest(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Literal, Self
@@ -118,9 +119,8 @@ def logistic_path(
     engine = resolve(backend, X)
     try:
         data = check_training_data(model, engine, X, y, sample_weight, class_weight)
-        data.check_finite()
-        fitter = ColumnFitter(engine, data, vars(model), _report(verbose))
-        with engine.threads(n_threads):
+        with _named(data), engine.threads(n_threads):
+            fitter = ColumnFitter(engine, data, vars(model), _report(verbose))
             fits = fitter.solve(grid, prove=True)
     finally:
         engine.after_fit()
@@ -348,12 +348,11 @@ class _Search:
             return
         model, parameters = self.model, self.parameters
         data = check_training_data(model, self.engine, self.X, self.y, self.weights, model.class_weight)
-        data.check_finite()
         self.y = data.classes[data.y]
-        fitter = ColumnFitter(self.engine, data, parameters, self.report)
         self.X = self._given(data)
         self.scores = Scores(model, data.classes, self.routed.scorer.score, self.X, len(self.y))
-        with self.engine.threads(model.n_threads):
+        with _named(data), self.engine.threads(model.n_threads):
+            fitter = ColumnFitter(self.engine, data, parameters, self.report)
             loo = model.cv == "loo" if isinstance(model.cv, str) else False
             W, scores, errors, fits, pooled = self._loo(data, fitter) if loo else self._folds(data, fitter)
         n_folds, n_Cs = scores.shape
@@ -432,9 +431,8 @@ class _Search:
                 parts=_parts(n, [train for train, _ in some], n_Cs),
                 start=np.tile(pooled, len(some)),
             )
-            Z = fitter.logits(fits.W)
             for f, (_, test) in enumerate(some):
-                z = np.take(Z[:, f * n_Cs : (f + 1) * n_Cs], test, axis=0)
+                z = fitter.logits(fits.W[:, f * n_Cs : (f + 1) * n_Cs], test)
                 scores[first + f] = self.scores.of(z, self.y[test], data.y[test], test)
             found.append(fits)
         fits = found[0] if len(found) == 1 else ColumnFits.joined(found)
@@ -707,6 +705,19 @@ def _more_than_two(y: Any) -> bool:
         return bool((others != others[0]).any()) and type_of_target(labels) == "multiclass"
     except Exception:
         return False
+
+
+@contextmanager
+def _named(data: TrainingData) -> Iterator[None]:
+    """NaN, infinity and overflow in an X that nobody has looked at are found by the first read, and named."""
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield
+    except FloatingPointError:
+        data.check_finite()
+        raise ValueError(
+            "the values of X are too large: sums over its rows overflow float64. Scale X down"
+        ) from None
 
 
 def _report(verbose: int) -> Report:

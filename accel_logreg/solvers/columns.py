@@ -209,9 +209,12 @@ class _Block:
             self._set_direction(self.moving)
             self.length[self.moving] = 1.0
             self.rate[self.moving] = math.inf
-        assert self.factors is not None
         n, p = self.problem.n_rows, self.problem.size
-        overshoot = 1.0 if self.factors.rows >= n else (1.0 + math.sqrt(p / self.factors.rows)) ** 2
+        overshoot = (
+            1.0
+            if self.factors is None or self.factors.rows >= n
+            else (1.0 + math.sqrt(p / self.factors.rows)) ** 2
+        )
         with np.errstate(invalid="ignore"):
             old = np.where(np.isfinite(self.rate), 1.0 + 2.0 * np.sqrt(np.abs(self.rate)), 1.0)
         estimate = np.asarray(self.decrement * np.maximum(max(MARGIN, overshoot), old))
@@ -243,7 +246,7 @@ class _Block:
         """
         n, p, costs = self.problem.n_rows, self.problem.size, self.costs
         columns = np.flatnonzero(self.moving)
-        if len(columns) == 0 and self.factors is not None:
+        if len(columns) == 0:
             return None
         near = self.decrement[columns] <= 0.5 * tolerance[columns]
         if self.factors is not None and near.all():

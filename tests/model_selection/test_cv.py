@@ -347,6 +347,10 @@ def test_bad_data_is_named(rng: np.random.Generator) -> None:
         ours().fit(X, np.where(y == "yes", 1.0, np.nan))
     with pytest.raises(ValueError, match="NaN"):
         ours().fit(np.where(X > 1.5, np.nan, X), y)
+    many = np.ones((120_000, 9))  # too many to be looked at before they are read
+    many[77_777, 3] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        ours().fit(many, np.arange(120_000) % 2)
     with pytest.raises(ValueError, match="inconsistent"):
         ours().fit(X[:50], y)
 

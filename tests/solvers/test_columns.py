@@ -227,6 +227,13 @@ def test_small_problems_are_fitted_inside_the_engine(
     assert inside.reads > 0.0
 
 
+def test_a_matrix_that_says_nothing_has_the_labels_share(backend: Engine) -> None:
+    y = (np.arange(200) % 4 == 0).astype(np.int8)
+    fits = fitter(backend, np.ones((200, 2)), y).solve(np.array([0.1, 1.0]))
+    np.testing.assert_allclose(fits.W[:2].sum(axis=0) + fits.W[2], np.log(1.0 / 3.0), atol=1e-5)
+    assert (fits.gap <= 1e-12).all()
+
+
 def test_steps_lower_every_columns_cost(rng: np.random.Generator) -> None:
     """With few iterations allowed, more of them never end higher."""
     from accel_logreg import fitting_columns
