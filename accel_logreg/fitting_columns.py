@@ -155,11 +155,11 @@ class ColumnFitter:
         exact : whether a column that is left short of it is fitted again, by itself
         prove : whether certified gaps are worth as much again
         """
-        Cs = np.asarray(Cs, dtype=np.float64)
-        fits = self._solve_compiled(Cs, Y, parts, tol or self.tol) or self._solve_blocks(
-            Cs, Y, parts, start, tol or self.tol, prove
-        )
-        short = np.flatnonzero(~(fits.gap <= (tol or self.tol)))
+        Cs, tol = np.asarray(Cs, dtype=np.float64), self.tol if tol is None else tol
+        fits = self._solve_compiled(Cs, Y, parts, tol)
+        if fits is None:
+            fits = self._solve_blocks(Cs, Y, parts, start, tol, prove)
+        short = np.flatnonzero(~(fits.gap <= tol))
         if not exact or len(short) == 0:
             return fits
         # From strong penalties to weak ones: each starts where the one before it ended.
@@ -168,8 +168,8 @@ class ColumnFitter:
             known = fits.W[:, k] if np.isfinite(fits.gap[k]) or start is not None else last
             if math.isinf(fits.gap[k]) and self.entries <= _COLD:
                 known = None
-            fit = Fit(self.engine, self._column(k, Y, parts), {**self.parameters, "C": float(Cs[k])}, known,
-                      self.report)  # fmt: skip
+            parameters = {**self.parameters, "C": float(Cs[k]), "tol": tol}
+            fit = Fit(self.engine, self._column(k, Y, parts), parameters, known, self.report)
             solution, _ = fit.solve()
             fits.W[:, k], fits.gap[k], fits.kind[k] = solution.W, solution.gap, str(solution.gap_kind)
             fits.n_iter[k] += solution.n_iter

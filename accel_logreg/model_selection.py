@@ -27,7 +27,7 @@ from sklearn.utils.metadata_routing import (
     process_routing,
 )
 from sklearn.utils.multiclass import type_of_target
-from sklearn.utils.validation import _check_method_params, check_is_fitted
+from sklearn.utils.validation import _check_method_params, check_is_fitted, validate_data
 
 from accel_logreg.backends import resolve
 from accel_logreg.estimator import LogisticRegression
@@ -505,7 +505,13 @@ class _ManyClasses:
         search, model = self.search, self.model
         if isinstance(model.cv, str):
             raise ValueError("cv='loo' is for two classes, and y has more; use cv=5, or LeaveOneOut()")
-        y = search.y = column_or_1d(search.y, warn=True)
+        if on_gpu(search.X):
+            search.y = column_or_1d(search.y, warn=True)
+        else:
+            search.X, search.y = validate_data(
+                model, search.X, search.y, dtype=[np.float64, np.float32], accept_sparse="csr"
+            )
+        y = search.y
         classes = np.unique(y)
         parameters = {**search.parameters, "warm_start": True}
         if model.class_weight == "balanced":
@@ -540,9 +546,7 @@ class _ManyClasses:
             last.fit(search.X, y, search.weights)
             for name in ("coef_", "intercept_", "gap_", "gap_kind_", "solver_", "history_"):
                 setattr(model, name, getattr(last, name))
-        for name in ("n_features_in_", "feature_names_in_"):
-            if hasattr(last if model.refit else one, name):
-                setattr(model, name, getattr(last if model.refit else one, name))
+        model.n_features_in_ = one.n_features_in_
         search.legacy()
 
 
