@@ -28,6 +28,7 @@ from accel_logreg.problem.objective import Objective
 
 _PROBES = 256  # rows that tell whether two columns have the same curvature
 _ALIKE = 0.15  # mean difference of their rows' curvatures, as a share
+_NOWHERE_FAR = 1.0  # and of the logarithm of any row's: the few rows of a rare category are all that it has
 _CERTAIN = 0.5  # of the curvature must be left when rounding is taken off
 
 
@@ -136,12 +137,14 @@ class ColumnProblem:
         probes = np.linspace(0, n - 1, min(n, _PROBES)).astype(np.intp)
         X = self.rows.take(probes, slice(0, self.size - 1))
         W = self.original(U[:, columns])
-        a = expit(X @ W[:-1] + W[-1])
-        h = a * (1.0 - a)
+        z = X @ W[:-1] + W[-1]
+        a = expit(z)
+        h, log = a * (1.0 - a), -np.abs(z)
         total, groups, left = h.sum(axis=0), [], np.arange(len(columns))
         while len(left):
             first = left[0]
             near = np.abs(h[:, left] - h[:, [first]]).sum(axis=0) <= _ALIKE * total[first]
+            near &= np.abs(log[:, left] - log[:, [first]]).max(axis=0) <= _NOWHERE_FAR
             near[0] = True  # NaN is unlike itself
             groups.append(columns[left[near]])
             left = left[~near]

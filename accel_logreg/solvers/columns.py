@@ -37,6 +37,9 @@ _ROUNDING = 1e-14  # relative decrease of J that rounding hides
 _DECREASE, _FLATTENED = 1e-4, 0.9
 _ENOUGH_FOR_FLOAT32 = 1e-4
 _UNLIKE = 0.01  # of the gap: what a step leaves where a factor is of columns that are only alike
+# Of an estimate by a Hessian that columns share, on top of MARGIN: theirs differ along rare categories. Of
+# 4,000 folds of 160 drawn problems none then was above what was said of it; with 2 six were, by up to 1.8.
+_SHARED = 5.0
 _COLUMN = 0.3  # of a pass for one column: what one more adds to it, X being in the cache
 _PLACING = 5e-9  # seconds a row and column: to set up fewer columns
 _PROOF, _LITTLE = 1.0, 2e-3  # of what the fits cost, and seconds: what exact Hessians to prove them may take
@@ -107,7 +110,10 @@ class _Factors:
     ) -> None:
         self.rows = problem.n_rows if sample is None else len(sample.rows)
         self.of: list[_Factor] = []
+        self.margin = np.full(problem.n_columns, MARGIN)
         for group in groups:
+            if len(group) > 1:
+                self.margin[group] *= _SHARED
             centre = U[:, group].mean(axis=1)
             found = self._of_group(problem, centre, group, sample, "float32")
             if found is None:
@@ -210,6 +216,7 @@ class _Block:
             self.length[self.moving] = 1.0
             self.rate[self.moving] = math.inf
         n, p = self.problem.n_rows, self.problem.size
+        margin = MARGIN if self.factors is None else self.factors.margin
         overshoot = (
             1.0
             if self.factors is None or self.factors.rows >= n
@@ -217,7 +224,7 @@ class _Block:
         )
         with np.errstate(invalid="ignore"):
             old = np.where(np.isfinite(self.rate), 1.0 + 2.0 * np.sqrt(np.abs(self.rate)), 1.0)
-        estimate = np.asarray(self.decrement * np.maximum(max(MARGIN, overshoot), old))
+        estimate = np.asarray(self.decrement * np.maximum(margin * overshoot, old))
         if stop:
             self.moving &= ~(estimate <= tolerance)
         return estimate
@@ -325,7 +332,7 @@ class _Block:
                 at = place[factor.columns[factor.columns < len(place)]]
                 if (at >= 0).any():
                     kept.append(_Factor(factor.L, at[at >= 0], factor.U, factor.precision))
-            self.factors.of = kept
+            self.factors.of, self.factors.margin = kept, self.factors.margin[columns]
 
 
 def solve_columns(
