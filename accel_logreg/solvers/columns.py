@@ -5,8 +5,8 @@ Hessian, with L-BFGS on top. Every column has its own direction, length of step 
 the reads, and the Hessians wherever their curvatures are alike: columns of one group differ in λ, a diagonal,
 and in the parts that they are made of, so that a Cholesky factor a column is all that is their own.
 
-One eigendecomposition instead would serve every λ, but costs as much as 25 factors, and loses the small
-eigenvalues of columns of different scale.
+One eigendecomposition instead would serve every λ, but costs as much as 36 factors at 100 unknowns and 17 at
+1,000, and loses the small eigenvalues of columns of different scale.
 """
 
 from __future__ import annotations
