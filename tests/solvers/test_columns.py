@@ -264,3 +264,17 @@ def test_rare_categories_of_folds_are_not_taken_for_optimal(rng: np.random.Gener
     true = (fits.cost - best) / best
     assert (true <= fits.gap + 1e-12).all()
     assert (fits.gap <= 1e-8).mean() > 0.9
+
+
+def test_more_features_than_rows_are_solved_among_the_rows(
+    backend: Engine, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    monkeypatch.setattr("accel_logreg.fitting_columns.solve_columns", None)
+    X, y = rng.standard_normal((30, 40)), rng.integers(0, 2, 30).astype(np.int8)
+    Cs, of_row = np.array([0.1, 1.0]), np.arange(30) % 2
+    rows = fitter(backend, X, y)
+    fits = rows.solve(Cs, parts=Parts(of_row, np.eye(2)))
+    for k in range(2):
+        assert_optimal(fits, k, optimum(X[of_row == k], y[of_row == k], Cs[k]))
+    z = rows.logits(fits.W, np.array([3, 5]))
+    np.testing.assert_allclose(z, X[[3, 5]] @ fits.W[:-1] + fits.W[-1], rtol=1e-10, atol=1e-12)
