@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from accel_logreg.files.model import ModelFileError, load_model, save_model
     from accel_logreg.gradient_check import check_gradient
     from accel_logreg.interface.engine import BackendUnavailableError
+    from accel_logreg.model_selection import LogisticRegressionCV, logistic_path
     from accel_logreg.solvers.problem import DivergenceError
 
 __all__ = [
     "BackendUnavailableError",
     "DivergenceError",
     "LogisticRegression",
+    "LogisticRegressionCV",
     "ModelFileError",
     "SeparationWarning",
     "available_backends",
@@ -27,6 +29,7 @@ __all__ = [
     "certified_gap",
     "check_gradient",
     "load_model",
+    "logistic_path",
     "release_memory",
     "save_model",
 ]
@@ -36,6 +39,7 @@ _HOME = {
     "BackendUnavailableError": "interface.engine",
     "DivergenceError": "solvers.problem",
     "LogisticRegression": "estimator",
+    "LogisticRegressionCV": "model_selection",
     "ModelFileError": "files.model",
     "SeparationWarning": "estimator",
     "available_backends": "backends",
@@ -43,6 +47,7 @@ _HOME = {
     "certified_gap": "certify",
     "check_gradient": "gradient_check",
     "load_model": "files.model",
+    "logistic_path": "model_selection",
     "release_memory": "backends",
     "save_model": "files.model",
 }

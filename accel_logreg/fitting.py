@@ -89,7 +89,7 @@ class Fit:
     def _penalty(self, data: TrainingData, rows: Rows) -> dict[str, Any]:
         """What an objective is told beside its rows."""
         return {
-            "l2": _l2(float(self.parameters["C"]), data.weight_unit, rows.weight_sum),
+            "l2": l2_of(float(self.parameters["C"]), data.weight_unit, rows.weight_sum),
             "fit_intercept": bool(self.parameters["fit_intercept"]),
             "smallest_weight": rows.targets.smallest_weight,
         }
@@ -302,7 +302,7 @@ class Fit:
         return Solution(run.W, len(run.costs) - 1, gap, GapKind.CERTIFIED, history)
 
 
-def _l2(C: float, weight_unit: float, weight_sum: float) -> float:
+def l2_of(C: float, weight_unit: float, weight_sum: float) -> float:
     """λ = 1/(C S), within what float64 holds; 0 for C = inf alone."""
     if math.isinf(C):
         return 0.0
