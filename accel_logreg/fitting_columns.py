@@ -29,7 +29,7 @@ from accel_logreg.problem.columns import ColumnProblem
 from accel_logreg.problem.coordinates import standardised
 from accel_logreg.problem.leave_one_out import leave_one_out as of_one
 from accel_logreg.solvers.columns import ColumnSolution, solve_columns
-from accel_logreg.solvers.problem import GapKind, Report, relative_gap
+from accel_logreg.solvers.problem import GapKind, History, Report, Solution, relative_gap
 
 _MOST_ITERATIONS = 60
 _MOST_FEATURES = 2048
@@ -271,54 +271,65 @@ class ColumnFitter:
         return np.take(placed.around(Targets(y, None)).logits(W), rows, axis=0)
 
 
-def fit_one_vs_rest(
-    engine: Engine,
-    X: Any,
-    codes: NDArray[np.intp],
-    n_classes: int,
-    *,
-    sample_weight: Float64 | None = None,
-    C: float = 1.0,
-    tol: float = 1e-8,
-    fit_intercept: bool = True,
-    weight_unit: float = 1.0,
-    random_state: int | np.random.RandomState | None = None,
-    max_memory: int | str | None = None,
-    n_threads: int | None = None,
-    report: Report = lambda _line: None,
-) -> ColumnFits:
-    """Each class against the rest: K binary fits with the same λ, all classes in each read of X.
+class OneVsRestFit:
+    """Each of K classes against the rest: K binary fits with the same λ, all classes in each read of X."""
 
-    Parameters
-    ----------
-    X : as ``Engine.place`` takes it
-    codes : (n,) intp, 0 to ``n_classes`` − 1, each of which occurs with weight
-    sample_weight : (n,) float64 above or equal to 0, or None, divided by ``weight_unit``
-    tol : bound on every class's relative suboptimality
+    def __init__(
+        self,
+        engine: Engine,
+        data: TrainingData,
+        parameters: Mapping[str, Any],
+        start: Float64 | None,
+        report: Report,
+    ) -> None:
+        """``start`` (K p,) or None, class by class. A solver that is named fits class after class."""
+        self.engine, self.data, self.parameters, self.report = engine, data, parameters, report
+        self.start = None if start is None else start.reshape(data.n_classes, -1).T
 
-    Returns
-    -------
-    ColumnFits
-        ``W[:-1].T`` is coef (K, d) and ``W[-1]`` intercept (K,); gaps and kinds a class.
-    """
-    codes = np.asarray(codes, dtype=np.intp)
-    data = TrainingData(
-        X, (codes == 0).astype(np.int8), sample_weight, np.arange(n_classes), False, weight_unit
-    )
-    parameters = {
-        "solver": "auto", "tol": tol, "max_iter": None, "fit_intercept": fit_intercept,
-        "n_threads": n_threads, "learning_rate": "auto", "random_state": random_state,
-        "max_memory": max_memory, "verbose": 0,
-    }  # fmt: skip
-    fitter = ColumnFitter(engine, data, parameters, report, codes)
-    found = []
-    width = max(1, _MOST_BYTES // (4 * len(codes)))
-    with engine.threads(n_threads):
-        for first in range(0, n_classes, width):
-            classes = np.arange(first, min(first + width, n_classes))
-            Y = (codes[:, np.newaxis] == classes).astype(np.int8)
-            found.append(fitter.solve(np.full(len(classes), C), Y=Y, prove=True))
-    return found[0] if len(found) == 1 else ColumnFits.joined(found)
+    def solve(self) -> tuple[Solution, str]:
+        """W (K p,), class by class, with the largest gap of all classes; and the solver's name."""
+        history = History()
+        solver = self.parameters["solver"]
+        fits = self._fits() if solver == "auto" else self._one_by_one()
+        worst = int(fits.gap.argmax())
+        certified = (fits.kind == str(GapKind.CERTIFIED)).all()
+        history.append(float(fits.cost.mean()), math.nan, fits.reads)
+        trouble = fits.trouble[worst]
+        if trouble:
+            trouble = f"class {self.data.classes[worst]!r} against the rest: {trouble}"
+        kind = GapKind.CERTIFIED if certified else GapKind.ESTIMATED
+        solution = Solution(fits.W.T.ravel(), int(fits.n_iter.max()), fits.gap[worst], kind, history, trouble)
+        return solution, "columns" if solver == "auto" else solver
+
+    def _fits(self) -> ColumnFits:
+        data, K = self.data, self.data.n_classes
+        codes = data.y.astype(np.intp)
+        first_against_rest = replace(data, y=(codes == 0).astype(np.int8), present=None)
+        fitter = ColumnFitter(self.engine, first_against_rest, self.parameters, self.report, codes)
+        found = []
+        width = max(1, _MOST_BYTES // (4 * len(codes)))
+        with self.engine.threads(self.parameters["n_threads"]):
+            for first in range(0, K, width):
+                classes = np.arange(first, min(first + width, K))
+                Y = (codes[:, np.newaxis] == classes).astype(np.int8)
+                start = None if self.start is None else np.ascontiguousarray(self.start[:, classes])
+                Cs = np.full(len(classes), float(self.parameters["C"]))
+                found.append(fitter.solve(Cs, Y=Y, start=start, prove=True))
+        return found[0] if len(found) == 1 else ColumnFits.joined(found)
+
+    def _one_by_one(self) -> ColumnFits:
+        fits = ColumnFits.none(self.data.X.shape[1], self.data.n_classes)
+        reads = 0.0
+        for k in range(self.data.n_classes):
+            one = replace(self.data, y=(self.data.y == k).astype(np.int8), present=None)
+            start = None if self.start is None else self.start[:, k].copy()
+            fit = Fit(self.engine, one, self.parameters, start, self.report)
+            found, _ = fit.solve()
+            fits.W[:, k], fits.gap[k], fits.kind[k] = found.W, found.gap, str(found.gap_kind)
+            fits.cost[k], fits.n_iter[k] = found.history.cost[-1], found.n_iter
+            fits.trouble[k] = found.trouble
+            reads += fit.objective.reads
+        return replace(fits, reads=reads)
 
 
 def leave_one_out(

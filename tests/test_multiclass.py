@@ -13,6 +13,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.datasets import load_digits, load_iris, load_wine
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression as Peer
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import scale
 from support.softmax_reference import SoftmaxProblem
 
@@ -267,3 +268,32 @@ def test_what_cannot_be_had_says_so() -> None:
     bad[3, 1] = np.inf
     with pytest.raises(ValueError, match="infinity"):
         LogisticRegression().fit(bad, y)
+
+
+@pytest.mark.parametrize("solver", ["auto", "newton-cg"])
+@pytest.mark.parametrize("layout", ["dense", "csr"])
+def test_one_class_against_the_rest(backend: Engine, layout: str, solver: str) -> None:
+    X, y, s = drawn(90, 3, 4, seed=17, weights=True)
+    fitted = X if layout == "dense" else csr_array(X)
+    model = LogisticRegression(backend=backend.name, multi_class="ovr", solver=solver, tol=1e-12)
+    model.fit(fitted, y, s)
+    ones = [LogisticRegression(tol=1e-13).fit(X, y == k, s) for k in range(4)]
+    np.testing.assert_allclose(model.coef_, np.vstack([one.coef_ for one in ones]), atol=1e-5)
+    np.testing.assert_allclose(model.intercept_, np.hstack([one.intercept_ for one in ones]), atol=1e-5)
+    peer = OneVsRestClassifier(Peer(tol=1e-10, solver="newton-cg")).fit(X[s > 0], y[s > 0])
+    ours = LogisticRegression(multi_class="ovr", tol=1e-13).fit(X[s > 0], y[s > 0])
+    np.testing.assert_allclose(ours.predict_proba(X), peer.predict_proba(X), atol=1e-6)
+    np.testing.assert_allclose(np.exp(ours.predict_log_proba(X)), ours.predict_proba(X), atol=1e-12)
+    np.testing.assert_array_equal(ours.predict(X), peer.predict(X))
+    assert model.gap_ <= 1e-12
+
+
+def test_one_against_the_rest_of_two_classes_is_the_binary_fit() -> None:
+    X, y, _ = drawn(80, 3, 3, seed=18)
+    np.testing.assert_array_equal(
+        LogisticRegression(multi_class="ovr").fit(X, y > 0).coef_, LogisticRegression().fit(X, y > 0).coef_
+    )
+    soft = LogisticRegression().fit(X, y)
+    warm = LogisticRegression(multi_class="ovr", warm_start=True).fit(X, y).fit(X, y)
+    assert not np.allclose(warm.coef_, soft.coef_, atol=1e-2)
+    assert warm.one_vs_rest_

@@ -12,7 +12,7 @@ from support.csr_problems import sparse
 
 from accel_logreg import LogisticRegression
 from accel_logreg.backends import load_backend
-from accel_logreg.fitting_columns import ColumnFits, ColumnFitter, fit_one_vs_rest
+from accel_logreg.fitting_columns import ColumnFits, ColumnFitter, OneVsRestFit
 from accel_logreg.inputs.training import TrainingData
 from accel_logreg.interface.arrays import Float64
 from accel_logreg.interface.engine import Engine
@@ -131,6 +131,12 @@ def test_a_category_that_one_fold_holds_alone_is_no_business_of_its_column(rng: 
         assert J - best <= 1e-9 * best + 1e-14
 
 
+def one_vs_rest(engine: Engine, X: Any, codes: Any, s: Any = None, tol: float = 1e-12) -> ColumnFits:
+    parameters = {**LogisticRegression(C=2.0, tol=tol).get_params()}
+    data = TrainingData(X, codes.astype(np.int32), s, np.unique(codes))
+    return OneVsRestFit(engine, data, parameters, None, print)._fits()
+
+
 @pytest.mark.parametrize("weights", ["none", "own"])
 def test_one_against_the_rest_is_a_binary_fit_a_class(
     backend: Engine, rng: np.random.Generator, weights: str
@@ -141,7 +147,7 @@ def test_one_against_the_rest_is_a_binary_fit_a_class(
         np.arange(K), np.argmax(X @ rng.standard_normal((d, K)) + rng.gumbel(size=(n, K)), axis=1)[K:]
     ]
     s = None if weights == "none" else rng.random(n) + 0.1
-    fits = fit_one_vs_rest(backend, X, codes, K, sample_weight=s, C=2.0, tol=1e-12)
+    fits = one_vs_rest(backend, X, codes, s)
     assert fits.W.shape == (d + 1, K)
     for k in range(K):
         assert_optimal(fits, k, optimum(X, (codes == k).astype(int), 2.0, s))
@@ -153,18 +159,18 @@ def test_a_rare_class_is_in_the_samples(rng: np.random.Generator) -> None:
     codes = rng.integers(0, 2, n)
     codes[:30] = 2
     X[:30] += 1.0
-    fits = fit_one_vs_rest(load_backend("numba"), X, codes, K, C=1.0, tol=1e-12)
+    fits = one_vs_rest(load_backend("numba"), X, codes)
     assert fits.reads < 20.0
     for k in range(K):
-        assert_optimal(fits, k, optimum(X, (codes == k).astype(int), 1.0))
+        assert_optimal(fits, k, optimum(X, (codes == k).astype(int), 2.0))
 
 
 def test_many_columns_go_in_blocks(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
     n, d, K = 200, 3, 7
     X, codes = rng.standard_normal((n, d)), np.arange(n) % K
-    whole = fit_one_vs_rest(load_backend("numba"), X, codes, K)
+    whole = one_vs_rest(load_backend("numba"), X, codes, tol=1e-8)
     monkeypatch.setattr("accel_logreg.fitting_columns._MOST_BYTES", 3_000)
-    blocks = fit_one_vs_rest(load_backend("numba"), X, codes, K)
+    blocks = one_vs_rest(load_backend("numba"), X, codes, tol=1e-8)
     np.testing.assert_allclose(blocks.W, whole.W, rtol=1e-3, atol=1e-4)
     assert len(blocks.trouble) == K
 
