@@ -48,9 +48,7 @@ class DeviceMatrix(ABC):
 
     @abstractmethod
     def scores(self, W: Float64, *, one_vs_rest: bool = False) -> Scores:
-        """z = X W[:d] + W[d], left on the device; W (p,), or (p, K), whose classes have a softmax or a sigmoid
-        each.
-        """
+        """z = X W[:d] + W[d], left on the device; W (p,), or (p, K) of a softmax or of a sigmoid a class."""
 
 
 class Scores(ABC):

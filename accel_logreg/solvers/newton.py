@@ -120,7 +120,9 @@ class _Descent:
         assert self.factor is not None
         # A factor that is a step old and shrank the gap by ``rate`` is off by about its root.
         old = 1.0 + 2.0 * math.sqrt(self.rate) if math.isfinite(self.rate) else 1.0
-        return self.decrement * max(MARGIN, old, self.factor.overshoot(self._a_row(), self.problem.n_rows))
+        return self.decrement * max(
+            MARGIN, old, self.factor.overshoot(self.problem.size, self.problem.n_rows)
+        )
 
     def _a_row(self) -> int:
         """Unknowns for each number that a row's curvature says something of: p, for two classes."""

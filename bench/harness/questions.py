@@ -78,7 +78,7 @@ def fit(
     given = problem.X if X is None else X
 
     def check(fitted: LogisticRegression) -> dict[str, Any]:
-        found = judged(problem, fitted.coef_[0], fitted.intercept_[0])
+        found = judged(problem, fitted.coef_, fitted.intercept_)
         if fitted.gap_kind_ == "certified":  # an upper bound, where an estimate is none
             assert found <= fitted.gap_ + BELOW, f"{fitted.gap_=:.3g}, found {found:.3g}"
         reads, iterations = float(fitted.history_["reads"][-1]), int(fitted.n_iter_[0])
@@ -88,8 +88,8 @@ def fit(
 
 
 def judged(problem: Problem, w: Any, b: Any) -> float:
-    """Relative suboptimality of w (d,) and b, which has to be within the tolerance."""
-    found = suboptimality(problem, np.append(w, b))
+    """Relative suboptimality of w (d,) and b, or (K, d) and (K,), which has to be within the tolerance."""
+    found = suboptimality(problem, np.column_stack([np.atleast_2d(w), np.ravel(b)]).ravel())
     assert -BELOW <= found <= TOL, f"suboptimality {found:.3g}, allowed {TOL:g}"
     return found
 

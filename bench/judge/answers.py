@@ -66,7 +66,7 @@ def best(problem: Problem) -> Optimum:
 
 
 def suboptimality(problem: Problem, W: Float64) -> float:
-    """(J(W) − J*)/J*; W (d + 1,) with the intercept last."""
+    """(J(W) − J*)/J*; W (d + 1,) with the intercept last, or a class after the other."""
     least = best(problem).value
     return (score.objective(problem, W) - least) / least
 

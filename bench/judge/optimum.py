@@ -56,16 +56,20 @@ def solve(problem: Problem, start: Float64 | None = None, since: str = "") -> Op
     start : (d + 1,) or None
         Where to begin; ``since`` says whence it comes. None is zero.
     """
-    W = newton(problem, np.zeros(problem.d + 1) if start is None else start)
+    W = np.zeros(problem.size) if start is None else start
+    if problem.n_classes > 2:
+        few = start is None and problem.size <= softmax.MOST_UNKNOWNS
+        W = softmax.newton(problem) if few else W
+        return judge(problem, W, "Newton, float64" if few else f"a fit that the judge bounds{since}")
+    W = newton(problem, W)
     return judge(problem, W, f"our Newton{'' if _factors(problem) else '-CG'}, float64{since}")
 
 
 def newton_seconds(problem: Problem) -> float:
-    """About how long ``solve`` takes, at 30 GFLOP/s for Hessians and 1 GB/s for the rest; it knows two
-    classes.
-    """
+    """About how long ``solve`` takes, at 30 GFLOP/s for Hessians and 1 GB/s for the rest."""
     if problem.n_classes > 2:
-        return math.inf
+        few = problem.size <= softmax.MOST_UNKNOWNS
+        return 10 * (2 * problem.n * problem.size**2 + problem.size**3) / 20e9 if few else math.inf
     if _factors(problem):
         return 4 * problem.n * problem.d**2 / 30e9 + 20 * problem.n_bytes / 1e9
     return 150 * problem.n_bytes / 1e9

@@ -58,3 +58,44 @@ def with_best_intercepts(problem: Problem, W: Float64) -> tuple[Float64, Float64
             break
         by_class[:, -1] -= np.linalg.lstsq(H, g[:, -1], rcond=1e-12)[0]
     return by_class.ravel(), g
+
+
+MOST_UNKNOWNS = 1_500  # of Newton's method
+
+
+def newton(problem: Problem) -> Float64:
+    """The optimum from zero by plain Newton's method on all unknowns, with halved steps: W (K (d + 1),)."""
+    K, p = problem.n_classes, problem.d + 1
+    W = np.zeros(problem.size)
+    penalty = np.tile(np.append(np.full(problem.d, problem.l2), 0.0), K)
+    value = objective(problem, W)
+    for _ in range(100):
+        g = gradient(problem, W)[0].ravel()
+        step = np.linalg.lstsq(_hessian(problem, W) + np.diag(penalty), g, rcond=1e-14)[0]
+        step = step.reshape(K, p) - step.reshape(K, p).mean(axis=0)  # what is free stays where it is
+        length, decrement = 1.0, float(g @ step.ravel())
+        while (
+            objective(problem, W - length * step.ravel()) > value - 0.1 * length * decrement and length > 1e-6
+        ):
+            length *= 0.5
+        W = W - length * step.ravel()
+        value = objective(problem, W)
+        if decrement < 1e-16 * value:
+            break
+    return W
+
+
+def _hessian(problem: Problem, W: Float64) -> Float64:
+    """The Hessian of the mean loss, (K (d + 1), K (d + 1))."""
+    by_class = W.reshape(problem.n_classes, -1)
+    K, p = by_class.shape
+    H = np.zeros((K, p, K, p))
+    for X, _ in _blocks(problem):
+        a = softmax(X @ by_class[:, :-1].T + by_class[:, -1], axis=1)
+        Z = np.hstack([X.toarray() if problem.is_sparse else X, np.ones((len(a), 1))])
+        for k in range(K):
+            for m in range(k + 1):
+                curved = a[:, k] * (float(k == m) - a[:, m])
+                H[k, :, m] += (Z.T * curved) @ Z
+                H[m, :, k] = H[k, :, m]
+    return H.reshape(K * p, K * p) / problem.n

@@ -20,7 +20,7 @@ from bench.judge import optimum
 from bench.judge.optimum import Optimum
 from bench.peers.results import PROMISE, TARGET, Run, ShapeResult, settings
 from bench.peers.shapes import QUICK_SECONDS, Shape
-from bench.peers.solvers import DEFAULT, OURS, Solver, Sweep, since
+from bench.peers.solvers import DEFAULT, OURS, TIGHT, Solver, Sweep, since
 from bench.peers.station import Sampling, Station
 
 Say = Callable[[str], None]
@@ -91,7 +91,7 @@ class Contest:
 
     def _look(self, solver: Solver) -> None:
         """The first look at one solver."""
-        if reason := solver.refuses(self.station.data):
+        if reason := solver.left_out(self.station.data):
             self.result.left_out[solver.name] = reason
         elif solver.name == OURS:
             self._look_at_ours(solver)
@@ -264,7 +264,7 @@ def compare(
 def _optimum(station: Station, ours: Solver, pace: Pace) -> Optimum:
     """J* by our own Newton from zero, or where that takes too long from near the end."""
     if optimum.newton_seconds(station.data) > pace.optimum_seconds:
-        start = station.point(ours, DEFAULT, pace.longest)
+        start = station.point(ours, TIGHT, pace.longest)
         if start is not None:
             return optimum.solve(station.data, start, f", from where {OURS} ends")
     return optimum.solve(station.data)

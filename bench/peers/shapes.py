@@ -10,6 +10,7 @@ import numpy as np
 from scipy import sparse
 from scipy.special import expit
 
+from bench.problems import classes
 from bench.problems.dense import breast_cancer, correlated, pixels
 from bench.problems.problem import SEED, Problem
 
@@ -120,6 +121,7 @@ _TINY = {
     "snapml primal": {"column": 10.0, "tol": 1e-4},
     "scikit-learn newton-cholesky": {"tol": 1e-4},
 }
+_CLASSES = {"scikit-learn lbfgs": {"tol": 1e-4}, "sklearnex lbfgs": {"mean_tol": 1e-4}}
 _ALL = (
     Shape("1e6x28-float64", _tall(1_000_000, 28, "float64"), 30.0, 75.0, _TALL),
     Shape("1e6x28-float32", _tall(1_000_000, 28, "float32"), 30.0, 60.0, _TALL),
@@ -137,6 +139,23 @@ _ALL = (
         _SPARSE,
     ),
     Shape("569x30-float64", lambda _: breast_cancer("float64"), 8.0, 40.0, _CANCER, "scikit-learn"),
+    Shape("classes-table-5e5x54-7", lambda k: classes.table(500_000 // k), 12.0, 100.0, _CLASSES),
+    Shape("classes-pictures-2e4x784-10", lambda k: classes.pictures(20_000 // k), 10.0, 100.0, _CLASSES),
+    Shape(
+        "classes-embeddings-3e4x768-100",
+        lambda k: classes.embeddings(30_000 // k, 768, 100),
+        10.0,
+        240.0,
+        _CLASSES,
+    ),
+    Shape(
+        "classes-topics-2e5x5e4-20",
+        lambda k: classes.topics(200_000 // k, 50_000 // k, 10_000_000 // k, 20),
+        6.0,
+        150.0,
+        _CLASSES,
+    ),
+    Shape("classes-digits-1797x64-10", lambda _: classes.digits(), 8.0, 40.0, _CLASSES, "scikit-learn"),
     Shape("1000x20-float64", lambda _: correlated(1_000, 20, "float64"), 8.0, 80.0, _TINY, "scikit-learn"),
 )
 SHAPES: dict[str, Shape] = {shape.name: shape for shape in _ALL}

@@ -16,6 +16,7 @@ from bench.problems.problem import Problem
 OURS = "accel_logreg"
 MANY_COLUMNS = 5_000  # above it a d×d matrix is too large
 Sweep = tuple[tuple[dict[str, Any], ...], ...]
+TIGHT = {"tol": 1e-13}  # for a J* where the judge's own method would take too long
 DEFAULT = {"tol": 1e-8}  # our estimator's own default: the run that is compared
 
 
@@ -40,6 +41,8 @@ class Solver:
         The parameters that a conversion depends on.
     refuses : function
         Problem → why this solver is left out there; empty if it is not.
+    classes : bool
+        Whether it knows the softmax of three and more classes.
     alone : str
         What is also tried on one thread, because threads can get in each other's way: "BLAS", "all" of the
         solver, or empty for nothing. The faster is kept.
@@ -56,9 +59,14 @@ class Solver:
     convert: str = ""
     converts_by: tuple[str, ...] = ()
     refuses: Callable[[Problem], str] = _always
+    classes: bool = False
     alone: str = ""
     environment: tuple[tuple[str, str], ...] = ()
     loading: float = 10.0
+
+    def left_out(self, data: Problem) -> str:
+        """Why it is left out, empty if it is not."""
+        return "has no softmax" if data.n_classes > 2 and not self.classes else self.refuses(data)
 
 
 def _tolerances(name: str, *values: float, **fixed: Any) -> Sweep:
@@ -108,12 +116,14 @@ def _of(library: str, name: str, sweep: Sweep, module: str, /, fit: str = "", **
 
 def _scikit_learn(name: str, sweep: Sweep | None = None, **options: Any) -> Solver:
     sweep = sweep or _tolerances("tol", *_USUAL)
+    options = {"classes": True, **options}
     return _of("scikit-learn", name, sweep, "sklearn.linear_model", fit="scikit_learn", **options)
 
 
 def _sklearnex(name: str, **options: Any) -> Solver:
     sweep, module = _tolerances("mean_tol", *_USUAL), "sklearnex.linear_model"
-    return _of("sklearnex", name, sweep, module, fit="scikit_learn_intelex", refuses=_no_sparse, **options)
+    options = {"classes": True, "refuses": _no_sparse, **options}
+    return _of("sklearnex", name, sweep, module, fit="scikit_learn_intelex", **options)
 
 
 def _glum(name: str, **options: Any) -> Solver:
@@ -133,7 +143,14 @@ def _skglm(name: str, sweep: Sweep, **options: Any) -> Solver:
 
 # In the order of the first look, where there is no stronger guess: the slowest last.
 _TABLE = (
-    Solver(OURS, _HERE + "ours", _tolerances("tol", 1e-3, 1e-6, 1e-8), "accel_logreg", loading=_COMPILING),
+    Solver(
+        OURS,
+        _HERE + "ours",
+        _tolerances("tol", 1e-3, 1e-6, 1e-8),
+        "accel_logreg",
+        loading=_COMPILING,
+        classes=True,
+    ),
     _scikit_learn("newton-cholesky", refuses=_no_hessian),
     _scikit_learn("newton-cg"),
     _scikit_learn("lbfgs"),
@@ -152,7 +169,7 @@ _TABLE = (
     ),
     _skglm("LBFGS", _columns(1e-3, 1e-4, 1e-5, 1e-6, 1e-7), converts_by=("solver", "column")),
     _skglm("ProxNewton", _tolerances("tol", *_USUAL), converts_by=("solver",), refuses=_no_coordinates),
-    _scikit_learn("liblinear", _columns(1e-1, 1e-2, 1e-3, 1e-4, 1e-6)),
+    _scikit_learn("liblinear", _columns(1e-1, 1e-2, 1e-3, 1e-4, 1e-6), classes=False),
     _snap_ml("snapml dual", dual=True),
     _scikit_learn("sag"),
     _scikit_learn("saga"),

@@ -14,6 +14,7 @@ from accel_logreg.interface.engine import Engine
 from bench.harness import questions
 from bench.harness.work import Work
 from bench.judge.answers import best
+from bench.problems import classes
 from bench.problems.dense import breast_cancer, correlated, ill_conditioned, pixels, rare_class, sorted_rows
 from bench.problems.problem import Problem
 from bench.problems.real import crops, digits
@@ -50,6 +51,8 @@ CASES = {
     ),
     "50000x28 sorted": Case("sorted rows", partial(sorted_rows, 50_000, 28)),
     "50000x28 rare": Case("rare class, 1 in 1000", partial(rare_class, 50_000, 28)),
+    "1797x64 classes": Case("10 classes: digits", lambda _: classes.digits()),
+    "20000x54 classes": Case("7 classes: a table", lambda _: classes.table(20_000)),
     "20000x50 ill": Case("ill-conditioned", partial(ill_conditioned, 20_000, 50)),
 }
 PARAMETERS = [
@@ -64,6 +67,8 @@ def refused(engine: str, solver: str, name: str, full: bool) -> str:
     case = CASES[name]
     if engine == "python" and (name != FOR_THE_LOOP or solver not in ("auto", "newton")):
         return f"the Python loop would take minutes; it runs newton on {FOR_THE_LOOP}"
+    if name.endswith("classes") and solver == "newton-gram":
+        return "newton-gram is for more columns than rows, where there are several classes"
     shape = name.partition(" ")[0]
     n, d = map(int, shape.split("x"))
     if solver == "newton-gram" and n > _GRAM_ROWS:

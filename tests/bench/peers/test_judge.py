@@ -138,7 +138,7 @@ def test_shapes_are_what_their_names_say() -> None:
         assert data.X.shape == X_shape
         assert data.X.dtype == dtype
         assert set(np.unique(data.y)) == {0.0, 1.0}
-    assert len(shapes.SHAPES) == 11
+    assert len(shapes.SHAPES) == 16
 
 
 @KINDS
