@@ -40,7 +40,7 @@ ALLOWED = {
     "fitting_classes": {"interface", "inputs", "fitting", "problem", "solvers"},
     "prediction": {"interface", "inputs", "backends"},
     "estimator": {"interface", "inputs", "backends", "fitting", "fitting_classes", "prediction", "solvers"},
-    "certify": {"interface", "inputs", "backends", "estimator", "fitting"},
+    "certify": {"interface", "inputs", "backends", "estimator", "fitting", "fitting_classes"},
     "gradient_check": {"interface", "inputs", "backends", "estimator", "kernels.python_loop"},
     "files": {"estimator"},
     "measure": {"backends", "kernels.numba_jit"},
