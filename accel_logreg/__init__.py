@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from accel_logreg.files.model import ModelFileError, load_model, save_model
     from accel_logreg.gradient_check import check_gradient
     from accel_logreg.interface.engine import BackendUnavailableError
+    from accel_logreg.probe import ProbeResult, linear_probe
     from accel_logreg.solvers.problem import DivergenceError
 
 __all__ = [
@@ -21,11 +22,13 @@ __all__ = [
     "DivergenceError",
     "LogisticRegression",
     "ModelFileError",
+    "ProbeResult",
     "SeparationWarning",
     "available_backends",
     "backend_status",
     "certified_gap",
     "check_gradient",
+    "linear_probe",
     "load_model",
     "release_memory",
     "save_model",
@@ -37,11 +40,13 @@ _HOME = {
     "DivergenceError": "solvers.problem",
     "LogisticRegression": "estimator",
     "ModelFileError": "files.model",
+    "ProbeResult": "probe",
     "SeparationWarning": "estimator",
     "available_backends": "backends",
     "backend_status": "backends",
     "certified_gap": "certify",
     "check_gradient": "gradient_check",
+    "linear_probe": "probe",
     "load_model": "files.model",
     "release_memory": "backends",
     "save_model": "files.model",

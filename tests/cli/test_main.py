@@ -105,7 +105,7 @@ def test_python_m(tmp_path: Path) -> None:
     assert bad.stderr == f"accel-logreg: {tmp_path / 'm.json'}: No such file or directory\n"
 
 
-@pytest.mark.parametrize("command", ["doctor", "train", "predict", "speedup", "profile", "check"])
+@pytest.mark.parametrize("command", ["doctor", "train", "predict", "probe", "speedup", "profile", "check"])
 def test_every_option_has_a_help_text(command: str) -> None:
     from typer.main import get_command
 

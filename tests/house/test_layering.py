@@ -42,6 +42,7 @@ ALLOWED = {
     "estimator": {"interface", "inputs", "backends", "fitting", "fitting_classes", "prediction", "solvers"},
     "certify": {"interface", "inputs", "backends", "estimator", "fitting", "fitting_classes"},
     "gradient_check": {"interface", "inputs", "backends", "estimator", "kernels.python_loop"},
+    "probe": {"interface", "estimator"},
     "files": {"estimator"},
     "measure": {"backends", "kernels.numba_jit"},
     "doctor": {"backends", "backends.cupy_fused", "measure", "kernels.numba_jit"},
@@ -51,7 +52,10 @@ ALLOWED = {
     },
     "profile": {"public", "backends", "backends.blas_threads", "interface", "measure"},
     "cli": {"public", "files", "measure", "doctor", "lesson", "profile"},
-    "__init__": {"backends", "certify", "estimator", "gradient_check", "files", "interface", "solvers"},
+    "__init__": {
+        "backends", "certify", "estimator", "gradient_check", "files", "interface", "probe",
+        "solvers",
+    },
     "__main__": {"cli"},
 }  # fmt: skip
 # Room → the distributions it may import. Those that are not named are not restricted.
