@@ -46,7 +46,7 @@ def train(
     output: Annotated[Path, optional("The model file: .json or .npz.", "--output", "-o")],
     target: Annotated[
         str | None,
-        optional("The column of the two classes (NPZ: the array, 'y' if not given). Not for pictures."),
+        optional("The column of the classes (NPZ: the array, 'y' if not given). Not for pictures."),
     ] = None,
     features: Annotated[
         list[str] | None,
@@ -66,7 +66,7 @@ def train(
         str, typer.Option(help="Step of gradient descent: a number, or 'auto'.")
     ] = "auto",
     class_weight: Annotated[
-        Literal["balanced"] | None, optional("'balanced' gives both classes the same total weight.")
+        Literal["balanced"] | None, optional("'balanced' gives all classes the same total weight.")
     ] = None,
     dtype: Annotated[
         Precision, typer.Option(help="How X is stored. float32 halves memory and time; sums stay float64.")
@@ -74,7 +74,7 @@ def train(
     n_threads: Threads = None,
     test_fraction: Annotated[
         float | None,
-        optional("Hold this fraction of the rows out, both classes alike, and report the accuracy on them."),
+        optional("Hold this fraction of the rows out, all classes alike, and report the accuracy on them."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the hold-out split and the model's random_state.")] = 0,
     size: Annotated[int, typer.Option(help="Pictures are resized to SIZE × SIZE pixels.")] = 64,
