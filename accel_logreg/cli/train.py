@@ -24,6 +24,7 @@ from accel_logreg.cli.common import (
     optional,
     report_pictures,
     reports_errors,
+    some,
 )  # fmt: skip
 from accel_logreg.files.checks import Matrix
 from accel_logreg.files.images import load_image_folder
@@ -112,7 +113,7 @@ def train(
     save_model(model, output, metadata=metadata)
     rows = [
         ("rows × features", f"{X.shape[0]:,} × {X.shape[1]:,} {X.dtype}"),
-        ("classes", ", ".join(map(str, model.classes_.tolist()))),
+        ("classes", some([str(label) for label in model.classes_.tolist()])),
         ("engine, solver", f"{model.backend_}, {model.solver_}"),
         ("iterations", f"{model.n_iter_[0]}"),
         ("cost", f"{model.history_['cost'][-1]:.6g} nats"),
