@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from accel_logreg.files.model import ModelFileError, load_model, save_model
     from accel_logreg.gradient_check import check_gradient
     from accel_logreg.interface.engine import BackendUnavailableError
+    from accel_logreg.model_selection import LogisticRegressionCV, logistic_path
     from accel_logreg.probe import ProbeResult, linear_probe
     from accel_logreg.solvers.problem import DivergenceError
 
@@ -21,6 +22,7 @@ __all__ = [
     "BackendUnavailableError",
     "DivergenceError",
     "LogisticRegression",
+    "LogisticRegressionCV",
     "ModelFileError",
     "ProbeResult",
     "SeparationWarning",
@@ -30,6 +32,7 @@ __all__ = [
     "check_gradient",
     "linear_probe",
     "load_model",
+    "logistic_path",
     "release_memory",
     "save_model",
 ]
@@ -39,6 +42,7 @@ _HOME = {
     "BackendUnavailableError": "interface.engine",
     "DivergenceError": "solvers.problem",
     "LogisticRegression": "estimator",
+    "LogisticRegressionCV": "model_selection",
     "ModelFileError": "files.model",
     "ProbeResult": "probe",
     "SeparationWarning": "estimator",
@@ -48,6 +52,7 @@ _HOME = {
     "check_gradient": "gradient_check",
     "linear_probe": "probe",
     "load_model": "files.model",
+    "logistic_path": "model_selection",
     "release_memory": "backends",
     "save_model": "files.model",
 }

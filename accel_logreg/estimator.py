@@ -18,6 +18,7 @@ from sklearn.utils import Tags
 from accel_logreg.backends import resolve
 from accel_logreg.fitting import Fit
 from accel_logreg.fitting_classes import SoftmaxFit
+from accel_logreg.fitting_columns import OneVsRestFit
 from accel_logreg.inputs.parameters import check_parameters
 from accel_logreg.inputs.training import TrainingData, check_training_data
 from accel_logreg.interface.answers import Separation
@@ -247,6 +248,7 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         self.coef_: Float64 = W[:, :-1].copy()
         self.intercept_: Float64 = W[:, -1].copy()
         self.classes_: NDArray[Any] = data.classes
+        self.one_vs_rest_ = data.one_vs_rest
         self.n_iter_: NDArray[np.int64] = np.array([solution.n_iter], dtype=np.int64)
         self.backend_ = backend.name
         self.solver_ = solver
@@ -264,12 +266,15 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         """The solution, the solver that found it, and the classes; nothing else of the fit outlives this."""
         data = check_training_data(self, backend, X, y, sample_weight, self.class_weight)
         start = self._warm_start(data)
-        kind = Fit if len(data.classes) == 2 else SoftmaxFit
+        one_vs_rest = self.multi_class == "ovr" and data.n_classes > 2
+        kind: type[Fit | OneVsRestFit] = OneVsRestFit if one_vs_rest else SoftmaxFit
+        if len(data.classes) == 2:
+            kind = Fit
         try:
             # NaN and infinity in an X that nobody has looked at yet are named below.
             with np.errstate(over="ignore", invalid="ignore"):
                 fit = kind(backend, data, vars(self), start, print if self.verbose else _quiet)
-                return *fit.solve(), _Classes(data.classes, data.present)
+                return *fit.solve(), _Classes(data.classes, data.present, one_vs_rest)
         except FloatingPointError as error:
             _let_go(error)
             data.check_finite()
@@ -296,7 +301,7 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         W = np.column_stack([self.coef_, b])
         if data.present is not None:
             W = W[data.present]
-        if len(W) > 1:
+        if len(W) > 1 and not self.one_vs_rest_:
             W[~np.isfinite(W)] = 0.0  # of a class that had no weight
             W = W - W.mean(axis=0)
         return W.ravel()
@@ -329,6 +334,7 @@ class _Classes:
 
     classes: NDArray[Any]
     present: NDArray[np.intp] | None
+    one_vs_rest: bool
 
 
 def _by_class(W: Float64, data: _Classes) -> Float64:
@@ -338,7 +344,8 @@ def _by_class(W: Float64, data: _Classes) -> Float64:
     if len(data.classes) == 2:
         return W[np.newaxis]
     W = W.reshape(len(data.classes) if data.present is None else len(data.present), -1)
-    W = W - W.mean(axis=0)
+    if not data.one_vs_rest:
+        W = W - W.mean(axis=0)
     if data.present is None:
         return W
     every = np.zeros((len(data.classes), W.shape[1]))

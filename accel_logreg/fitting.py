@@ -53,6 +53,8 @@ _STANDARDISED: dict[str, Solver] = {"newton": newton, "newton-cg": newton_cg, "l
 class Fit:
     """One fit of ``data`` on ``engine`` with an estimator's parameters."""
 
+    estimates: tuple[str, ...] = ("newton", "newton-cg")  # solvers whose own estimate of the gap is one
+
     def __init__(
         self,
         engine: Engine,
@@ -87,7 +89,7 @@ class Fit:
     def _penalty(self, data: TrainingData, rows: Rows) -> dict[str, Any]:
         """What an objective is told beside its rows."""
         return {
-            "l2": _l2(float(self.parameters["C"]), data.weight_unit, rows.weight_sum),
+            "l2": l2_of(float(self.parameters["C"]), data.weight_unit, rows.weight_sum),
             "fit_intercept": bool(self.parameters["fit_intercept"]),
             "smallest_weight": rows.targets.smallest_weight,
         }
@@ -235,7 +237,7 @@ class Fit:
         )
         if proof is not None and tells and proof.gap(value) < math.inf:
             solution = replace(solution, gap=proof.gap(value), gap_kind=GapKind.CERTIFIED)
-        elif solution.gap > tol or solver not in ("newton", "newton-cg"):
+        elif solution.gap > tol or solver not in self.estimates:
             began = objective.reads
             budget = self._budget("newton", None, _REFERENCE_TIMES * began + _REFERENCE_READS)
             budget = replace(budget, tol=max(tol, _REFERENCE))
@@ -305,7 +307,7 @@ class Fit:
         return Solution(run.W, len(run.costs) - 1, gap, GapKind.CERTIFIED, history)
 
 
-def _l2(C: float, weight_unit: float, weight_sum: float) -> float:
+def l2_of(C: float, weight_unit: float, weight_sum: float) -> float:
     """λ = 1/(C S), within what float64 holds; 0 for C = inf alone."""
     if math.isinf(C):
         return 0.0

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dpstrf
 
 from accel_logreg.fitting import Fit, Solver, costs_of
 from accel_logreg.inputs.training import TrainingData
@@ -19,8 +22,9 @@ from accel_logreg.solvers.gradient_descent import gradient_descent
 from accel_logreg.solvers.lbfgs import lbfgs
 from accel_logreg.solvers.newton import newton
 from accel_logreg.solvers.newton_cg_classes import newton_cg_classes
-from accel_logreg.solvers.problem import Budget, Solution
+from accel_logreg.solvers.problem import Budget, GapKind, History, Solution, shortfall
 
+_OF_TOL = 0.2  # to which the problem among the rows is solved
 _SOLVERS: dict[str, Solver] = {"newton": newton, "newton-cg": newton_cg_classes, "lbfgs": lbfgs}
 
 
@@ -29,8 +33,10 @@ class SoftmaxFit(Fit):
 
     objective: SoftmaxObjective
     costs: ClassCosts
+    estimates = ("newton", "newton-cg", "newton-gram")
 
     def _objective(self, data: TrainingData) -> SoftmaxObjective:
+        self.data = data
         rows = self._place(data, data.n_classes)
         assert isinstance(rows, ClassRows)
         return SoftmaxObjective(rows, **self._penalty(data, rows))
@@ -46,7 +52,58 @@ class SoftmaxFit(Fit):
         return _SOLVERS
 
     def _choice(self) -> Choice:
-        return choose_for_classes(self.rows.n_rows, self.costs, sparse=self.rows.sparse, tol=self.tol)
+        rows = self.rows
+        among = self.objective.penalised and not rows.sparse and rows.among_rows() is not None
+        return choose_for_classes(rows.n_rows, self.costs, sparse=rows.sparse, tol=self.tol, among_rows=among)
+
+    def _run(self, solver: str, limit: int | None, max_reads: float = math.inf) -> Solution:
+        if solver == "newton-gram":
+            return self._run_among_rows()
+        return super()._run(solver, limit, max_reads)
+
+    def _run_among_rows(self) -> Solution:
+        """The same problem with fewer columns than rows, of the rows' inner products.
+
+        Every class's best w is a combination of the rows (Kimeldorf and Wahba 1971). With X less its columns'
+        means μ, and its Gram matrix as Z Zᵀ by a pivoted Cholesky factor, X̄ w = Z β and ‖w‖ = ‖β‖ for
+        w = X̄ᵀα, Zᵀα = β: Z (n, rank) takes the place of X. Rounding shows in J of the rows as they are, and
+        is added to the gap.
+        """
+        objective, rows, data = self.objective, self.rows, self.data
+        among = rows.among_rows()
+        if not objective.penalised or among is None:
+            what = "rows of this engine" if objective.penalised else "C=inf"
+            raise ValueError(
+                f"solver='newton-gram' needs a penalty, and inner products of rows: {what} has none. Use "
+                "solver='auto'"
+            )
+        history = History()
+        centre = np.zeros(rows.n_features)
+        if objective.fit_intercept and not rows.sparse:
+            centre = rows.column_moments(centred=True).means
+        Z, pivots, L = _pivoted_cholesky(among.gram(centre))
+        inner = SoftmaxFit(
+            self.engine,
+            replace(data, X=Z, finite=True),
+            {**self.parameters, "solver": "auto", "tol": _OF_TOL * self.tol},
+            None,
+            self.report,
+        )
+        found, _ = inner.solve()
+        W = np.empty((objective.n_classes, rows.n_features + 1))
+        for w, beta in zip(W, found.W.reshape(objective.n_classes, -1), strict=True):
+            alpha = np.zeros(rows.n_rows)
+            alpha[pivots] = solve_triangular(L, beta[:-1], trans=1, lower=True, check_finite=False)
+            w[:-1] = among.combination(alpha) - alpha.sum() * centre
+            w[-1] = beta[-1] - w[:-1] @ centre
+        value, gradient = objective.value_grad(W.ravel())
+        history.append(value, objective.gradient_norm(gradient), rows.reads)
+        gap = found.gap + abs(value - found.history.cost[-1]) / value
+        trouble = ""
+        if gap > self.tol:
+            limit = self.parameters["max_iter"] or 200
+            trouble = shortfall("newton-gram", found.n_iter, gap, found.gap_kind, self.tol, limit)
+        return Solution(W.ravel(), found.n_iter, gap, GapKind.ESTIMATED, history, trouble)
 
     def _separating_direction(self) -> Float64 | None:
         return None  # the directions that the solver's own steps take are looked at
@@ -87,3 +144,13 @@ class SoftmaxFit(Fit):
         if penalty == 0.0 or not math.isfinite(gap):
             return gap
         return gap + penalty / self.objective.value_grad(self._inward(centred))[0] * (1.0 + gap)
+
+
+def _pivoted_cholesky(K: Float64) -> tuple[Float64, NDArray[np.intp], Float64]:
+    """Z (n, r) with Z Zᵀ ≈ K, symmetric and not negative; the r rows that make it, and L = Z of these."""
+    L, pivots, rank, _ = dpstrf(K, lower=1)
+    order = pivots.astype(np.intp) - 1
+    L = np.tril(L[:, :rank])
+    Z = np.empty((len(K), rank))
+    Z[order] = L
+    return Z, order[:rank], np.ascontiguousarray(L[:rank])

@@ -25,10 +25,10 @@ from accel_logreg.files.checks import open_npz
 SUFFIXES = (".json", ".npz")
 FORMAT = "accel_logreg model"
 FORMAT_VERSION = 2  # which any number of classes came with
-_SINCE_2 = {"multi_class": "auto"}  # parameters that version 1 lacks, as what it holds was fitted
+# What version 1 lacks, as what it holds was fitted: parameters, and scalars.
+_SINCE_2 = {"multi_class": "auto"}, {"one_vs_rest_": False}
 
-_SCALARS = ("n_features_in_", "backend_", "solver_", "gap_", "gap_kind_")
-_OPTIONAL = ("one_vs_rest_",)  # scalars that only some models have
+_SCALARS = ("n_features_in_", "one_vs_rest_", "backend_", "solver_", "gap_", "gap_kind_")
 _ARRAYS = ("coef_", "intercept_", "classes_", "n_iter_")
 _HISTORY = "history_."
 _REMEDY = "save the model again"
@@ -57,7 +57,7 @@ def save_model(
     ValueError
         Another suffix; classes or a parameter that a file cannot hold.
     TypeError
-        Not a LogisticRegression, or metadata that JSON cannot hold.
+        Not a LogisticRegression, as LogisticRegressionCV is not, or metadata that JSON cannot hold.
     OSError
         The file cannot be written.
 
@@ -68,6 +68,11 @@ def save_model(
     """
     if not isinstance(model, LogisticRegression):
         raise TypeError(f"save_model writes an accel_logreg.LogisticRegression, not a {type(model).__name__}")
+    if own := set(model.get_params(deep=False)) - set(LogisticRegression().get_params(deep=False)):
+        raise TypeError(
+            f"a model file holds a LogisticRegression, and {type(model).__name__} has parameters of its own "
+            f"({', '.join(sorted(own))}); save LogisticRegression(C=…).fit(X, y) with the C that was chosen"
+        )
     check_is_fitted(model)
     path = Path(path)
     suffix = _suffix(path)
@@ -75,10 +80,7 @@ def save_model(
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "params": _params(model),
-        "fitted": {
-            name: encode(getattr(model, name))
-            for name in (*_SCALARS, *(name for name in _OPTIONAL if name in vars(model)))
-        },
+        "fitted": {name: encode(getattr(model, name)) for name in _SCALARS},
         "metadata": {} if metadata is None else metadata,
     }
     arrays = {name: np.asarray(getattr(model, name)) for name in _ARRAYS}
@@ -194,14 +196,14 @@ def _check_format(path: Path, header: Any) -> None:
 def _rebuild(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> LogisticRegression:
     """A fitted model from the two parts; KeyError, TypeError or ValueError if they do not fit together."""
     params = {name: decode(value) for name, value in header["params"].items()}
+    stored = header["fitted"]
     if header["format_version"] == 1:
-        params = _SINCE_2 | params
+        params, stored = _SINCE_2[0] | params, _SINCE_2[1] | stored
     for name in LogisticRegression().get_params(deep=False):
         if name not in params:  # its default need not be what the model was fitted with
             raise KeyError(name)
     model = LogisticRegression(**params)
-    stored = header["fitted"]
-    fitted = {name: decode(stored[name]) for name in (*_SCALARS, *(n for n in _OPTIONAL if n in stored))}
+    fitted = {name: decode(stored[name]) for name in _SCALARS}
     fitted |= {name: arrays[name] for name in _ARRAYS}
     if "feature_names_in_" in arrays:
         fitted["feature_names_in_"] = arrays["feature_names_in_"]

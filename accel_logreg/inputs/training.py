@@ -80,6 +80,13 @@ def check_training_data(
         X lies on a GPU and the engine reads host memory, or is of a dtype that is not read there.
     """
     y, sample_weight = to_host(y), to_host(sample_weight)
+    shape: tuple[int, ...] = getattr(y, "shape", ())
+    if len(shape) == 2 and shape[1] > 1:
+        raise ValueError(
+            f"y should be a 1d array, got an array of shape {shape} instead: one label a row. For several "
+            "labels a row use sklearn.multioutput.MultiOutputClassifier(LogisticRegression()); a one-hot "
+            "matrix is y.argmax(axis=1)"
+        )
     finite = True
     if on_gpu(X):
         X, y = check_device_data(estimator, backend, X, y)

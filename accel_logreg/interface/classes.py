@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from accel_logreg.interface.answers import ColumnMoments, Descent, RowSample
 from accel_logreg.interface.arrays import Float64, Matrix
-from accel_logreg.interface.rows import Precision, Rows
+from accel_logreg.interface.rows import AmongRows, Precision, Rows
 from accel_logreg.interface.targets import ClassTargets
 
 Around = Callable[[Rows, NDArray[Any], Float64 | None], Rows]
@@ -203,6 +203,9 @@ class ClassRows(Rows):
 
     def longest_row(self, centre: Float64, scale: Float64) -> float:
         return self.two_classes().longest_row(centre, scale)
+
+    def among_rows(self) -> AmongRows | None:
+        return self._asked().among_rows()
 
     def take(self, rows: NDArray[np.intp], columns: slice) -> Matrix:
         return self._asked().take(rows, columns)

@@ -127,6 +127,16 @@ class ColumnRows(Rows):
     def among_rows(self) -> AmongRows | None:
         return self._asked(0).among_rows()
 
+    def around(self, targets: Targets) -> ColumnRows:
+        """Other problems over the same X, which is not copied; they count into this tally."""
+        rows = self._around(self._asked(0), targets)
+        rows._tally, rows._share, rows.rates = self._tally, self._share, self.rates
+        return rows
+
+    def problem(self, k: int) -> Rows:
+        """Column k as ``Engine.place`` would have made it, over the same X; it counts into this tally."""
+        return self._asked(k).placed(self.targets.column(k), self.rates)
+
     def _asked(self, k: int) -> Rows:
         rows = self.column(k)
         rows._tally, rows._share = self._tally, self._share

@@ -76,6 +76,16 @@ class Targets:
             return np.broadcast_to(1.0, self.y.shape)
         return np.broadcast_to(self.s[:, np.newaxis] if self.s.ndim == 1 else self.s, self.y.shape)
 
+    @property
+    def each_its_own(self) -> bool:
+        """Whether every column has weights of its own."""
+        return self.s is not None and self.s.ndim == 2
+
+    def own_weights(self, columns: slice) -> Float64:
+        """Those of these columns, (n, k) C-contiguous, where each has its own."""
+        assert self.s is not None
+        return np.ascontiguousarray(self.s[:, columns])
+
     def column(self, k: int) -> Targets:
         """Column k as a problem of its own."""
         s = self.s

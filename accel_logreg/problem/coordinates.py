@@ -131,6 +131,11 @@ class Coordinates:
         """U of W."""
         return np.append(W[:-1] * self._scale, W[-1] + self._mean @ W[:-1])
 
+    def rows_of(self, X: Float64) -> Float64:
+        """x̂ of rows of X (m, d): (m, p), the last 0 without an intercept."""
+        last = np.full((len(X), 1), float(self._objective.fit_intercept))
+        return np.hstack([(X - self._mean) / self._scale, last])
+
     def value_grad(self, U: Float64) -> tuple[float, Float64]:
         value, gradient = self._objective.value_grad(self.original(U))
         return value, self._pulled_back(gradient)

@@ -77,9 +77,11 @@ class SoftmaxObjective(Objective):
         if not self.fit_intercept:
             return W.ravel(), math.log(self.n_classes)
         shares = self.rows.targets.label_shares()
-        W[:, -1] = np.log(shares)
-        W[:, -1] -= W[:, -1].mean()
-        return W.ravel(), -float(shares @ np.log(shares))
+        # A sample may have none of a class: half a row is not infinitely far away.
+        positive = np.where(shares > 0.0, shares, 0.5 / self.n_rows)
+        b = np.log(positive / positive.sum())
+        W[:, -1] = b - b.mean()
+        return W.ravel(), -float(shares @ b)
 
     def value_grad(self, W: Float64) -> tuple[float, Float64]:
         value, gradient = self.rows.loss_grad(self.matrix(W))

@@ -84,9 +84,15 @@ def choose(
     )
 
 
-def choose_for_classes(n: int, costs: ClassCosts, *, sparse: bool, tol: float) -> Choice:
-    """newton or newton-cg for the softmax of K classes: a Hessian of (K p)² entries, or one block a class."""
+def choose_for_classes(n: int, costs: ClassCosts, *, sparse: bool, tol: float, among_rows: bool) -> Choice:
+    """newton or newton-cg for the softmax of K classes: a Hessian of (K p)² entries, or one block a class.
+
+    With fewer rows than columns the same problem among the rows, where these have inner products.
+    """
     cg = _newton_cg_of_classes(n, costs, sparse)
+    if among_rows and n < costs.p and n**2 <= _MOST_ENTRIES:
+        why = f"{n} rows against {costs.p} unknowns a class: solved among the rows"
+        return Choice("newton-gram", why, costs.gram(n), 3.0, ("newton-cg",))
     if sparse or costs.n_classes * costs.p > _MOST_OF_CLASSES:
         return cg
     best, other = sorted((cg, _newton(n, costs, tol, 0)), key=lambda choice: choice.seconds)

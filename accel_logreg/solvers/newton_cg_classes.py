@@ -27,6 +27,8 @@ _SHARE_OF_SAMPLE = 1.0 / 12.0  # of the rows, at most
 _LARGEST_COPY = 1 << 31  # bytes
 _ROWS_OF_FACTOR = 6  # an unknown, at least; as many more as take so many passes
 _PASSES_A_FACTOR = 6.0
+_MOST_FOR_A_FACTOR = 10.0  # times that, for the fewest rows and the factor
+_LITTLE = 1e-3  # seconds that are spent on it in any case
 _SAMPLE_TOL, _MODEL_TOL = 0.02, 1e-3
 _STEPS = 30
 _LENGTHS = tuple(2.0**-k for k in range(7, -1, -1))  # of a discriminant, tried while J falls
@@ -65,7 +67,8 @@ def _minimise(model: ClassProblem, U: Float64, tol: float, budget: Budget) -> tu
     Far from it, where every step changes which rows are uncertain, that is made anew with each.
     """
     value, gradient = model.value_grad(U)
-    if not U.reshape(model.n_classes, -1)[:, :-1].any():
+    at_zero = not U.reshape(model.n_classes, -1)[:, :-1].any()
+    if at_zero and _rows_of_factor(model, budget) is not None:
         U, value, gradient = _discriminant(model, U, value, gradient)
         budget.report(f"newton-cg: linear discriminant analysis, cost {value:.6g}")
     preconditioner, memory = _preconditioner(model, U, budget), Memory(_PAIRS)
@@ -100,14 +103,17 @@ def _discriminant(
     shares /= shares.sum()
     trace = 1.0 - float(shares @ shares)
     means = -gradient.reshape(K, p)[:, :-1] / shares[:, np.newaxis]
-    within = G[:-1, :-1] / trace - (means.T * shares) @ means
+    within = G[:-1, :-1] / trace
+    intercept = penalty[-1] == 0.0
+    if intercept:
+        within -= (means.T * shares) @ means
     within.flat[::p] += penalty[:-1] + _RIDGE
     W = Factor(within).solve_each(means)
     best = U, value, gradient
     for length in _LENGTHS:
         there = U.reshape(K, p).copy()
         there[:, :-1] = length * W
-        there[:, -1] -= 0.5 * length * np.einsum("kj,kj->k", means, W)
+        there[:, -1] -= 0.5 * length * intercept * np.einsum("kj,kj->k", means, W)
         there -= there.mean(axis=0)
         found = model.value_grad(there.ravel())
         if not found[0] < best[1]:
@@ -118,14 +124,21 @@ def _discriminant(
 
 def _preconditioner(problem: ClassProblem, U: Float64, budget: Budget) -> Inverse:
     """Of as many of ``problem``'s rows as are worth it, at U."""
+    rows = _rows_of_factor(problem, budget)
+    if rows is None:
+        return ScaledIdentity()
+    picked = None if rows == problem.n_rows else problem.pick(rows, budget.random)
+    return KroneckerInverse(*problem.kronecker_factors(U, sample=picked))
+
+
+def _rows_of_factor(problem: ClassProblem, budget: Budget) -> int | None:
+    """How many rows a matrix (p, p) is made of; None where its factor would cost too many passes."""
     costs = budget.costs
     assert isinstance(costs, ClassCosts)
     n, p = problem.n_rows, problem.size // problem.n_classes
     worth = _PASSES_A_FACTOR * costs.gradient(n)
     one = replace(costs, n_classes=1)
     rows = min(n, _ROWS_OF_FACTOR * p)
-    if one.hessian(rows) + one.factor() > 10.0 * worth:
-        return ScaledIdentity()
-    rows = max(rows, min(n, int(n * worth / one.hessian(n))))
-    picked = None if rows == n else problem.pick(rows, budget.random)
-    return KroneckerInverse(*problem.kronecker_factors(U, sample=picked))
+    if one.hessian(rows) + one.factor() > max(_LITTLE, _MOST_FOR_A_FACTOR * worth):
+        return None
+    return max(rows, min(n, int(n * worth / one.hessian(n))))

@@ -17,6 +17,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse.linalg import LinearOperator, cg
 
+from bench.judge import softmax
 from bench.judge.score import (
     best_intercept,
     cost,
@@ -60,7 +61,11 @@ def solve(problem: Problem, start: Float64 | None = None, since: str = "") -> Op
 
 
 def newton_seconds(problem: Problem) -> float:
-    """About how long ``solve`` takes, at 30 GFLOP/s for Hessians and 1 GB/s for the rest."""
+    """About how long ``solve`` takes, at 30 GFLOP/s for Hessians and 1 GB/s for the rest; it knows two
+    classes.
+    """
+    if problem.n_classes > 2:
+        return math.inf
     if _factors(problem):
         return 4 * problem.n * problem.d**2 / 30e9 + 20 * problem.n_bytes / 1e9
     return 150 * problem.n_bytes / 1e9
@@ -68,9 +73,15 @@ def newton_seconds(problem: Problem) -> float:
 
 def judge(problem: Problem, W: Float64, how: str) -> Optimum:
     """J at w and the best intercept for it, with the bound."""
-    W = np.append(W[:-1], W[-1] + best_intercept(problem, logits(problem, W)))
-    g, value = gradient(problem, W), objective(problem, W)
-    excess = float(g[:-1] @ g[:-1]) / (2.0 * problem.l2)
+    if problem.n_classes > 2:
+        W, by_class = softmax.with_best_intercepts(problem, W)
+        g, of_weights = by_class.ravel(), by_class[:, :-1].ravel()
+    else:
+        W = np.append(W[:-1], W[-1] + best_intercept(problem, logits(problem, W)))
+        g = gradient(problem, W)
+        of_weights = g[:-1]
+    value = objective(problem, W)
+    excess = float(of_weights @ of_weights) / (2.0 * problem.l2)
     bound = excess / (value - excess) if excess < value else math.inf
     return Optimum(value, float(np.linalg.norm(g)), bound, how)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.judge import softmax
 from bench.problems.problem import Float64, Matrix, Problem, to_host
 
 # Numbers of X that are converted at once: on the host 8 MB, which stay in the cache; on a device 256 MB.
@@ -71,6 +72,8 @@ def cost(problem: Problem, W: Float64, z: Any) -> float:
 
 def objective(problem: Problem, W: Float64) -> float:
     """J(w, b) in nats; NaN for weights that are not finite."""
+    if problem.n_classes > 2:
+        return softmax.objective(problem, W) if np.isfinite(W).all() else float("nan")
     return cost(problem, W, logits(problem, W)) if np.isfinite(W).all() else float("nan")
 
 

@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         "--draw", type=int, default=0, metavar="N", help="N problems from families, by --seed"
     )
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="which problems are drawn")
+    parser.add_argument("--classes", action="store_true", help="of three to a hundred classes")
     parser.add_argument("--real", action="store_true", help="data sets that packages ship")
     parser.add_argument("--busy", action="store_true", help="with a process that spins on every core")
     parser.add_argument("--all", action="store_true", help="print every ratio, not only the ten worst")
@@ -63,8 +64,8 @@ def _draw(options: argparse.Namespace) -> int:
     busy = " on busy cores" if options.busy else ""
     sources: list[tuple[str, Iterable[Problem]]] = []
     if options.draw:
-        title = f"drawn with seed {options.seed}{busy}"
-        sources.append((title, drawn(options.seed, options.draw)))
+        title = f"{'classes ' if options.classes else ''}drawn with seed {options.seed}{busy}"
+        sources.append((title, drawn(options.seed, options.draw, classes=options.classes)))
     if options.real:
         sources.append((f"real data{busy}", real_sets()))
     failed = False

@@ -37,6 +37,9 @@ _SPARSE = (
     OURS, "snapml primal", "liblinear-multicore", "glum lbfgs", "scikit-learn newton-cg", "snapml dual",
     "scikit-learn lbfgs", "scikit-learn newton-cholesky", "glum irls-ls",
 )  # fmt: skip
+_CLASSES = (
+    OURS, "scikit-learn lbfgs", "sklearnex lbfgs", "scikit-learn newton-cg", "scikit-learn newton-cholesky",
+)  # fmt: skip
 _QUADRATIC, _MANY = ("scikit-learn newton-cholesky", "glum irls-ls"), 500
 _WORST = 10
 _JUDGE_SECONDS = 10.0  # what our own Newton may take for J*; else it is the lowest J of all runs
@@ -61,9 +64,10 @@ def compete(problems: Iterable[Problem], say: Say) -> Iterator[ShapeResult]:
     processes: dict[str, Process] = {}
     try:
         for data in problems:
-            entrants = [SOLVERS[name] for name in (_SPARSE if data.is_sparse else _DENSE)]
-            # Where a matrix of d² is the dearest thing, those that make one come last.
-            entrants.sort(key=lambda solver: data.d > _MANY and solver.name in _QUADRATIC)
+            names = _CLASSES if data.n_classes > 2 else _SPARSE if data.is_sparse else _DENSE
+            # Where a matrix of all unknowns is the dearest thing, those that make one come last.
+            many = data.size > _MANY
+            entrants = sorted((SOLVERS[name] for name in names), key=lambda s: many and s.name in _QUADRATIC)
             yield _one(data, entrants, processes, say)
     finally:
         close(processes)
@@ -92,7 +96,7 @@ def _optimum(station: Station, ours: Solver) -> Optimum:
         with np.errstate(all="ignore"), contextlib.suppress(np.linalg.LinAlgError):
             return optimum.solve(station.data)
     point = station.point(ours, DEFAULT, _PACE.longest)
-    zero: Float64 = np.zeros(station.data.d + 1)
+    zero: Float64 = np.zeros(station.data.size)
     return optimum.judge(station.data, zero if point is None else point, f"a fit of {OURS}")
 
 

@@ -29,10 +29,12 @@ _ITERATIONS = 100_000  # never what stops a fit here: tolerances and time limits
 
 @dataclass(frozen=True)
 class Answer:
-    """w (d,) and b as the library gives them, what it says of its work, and a remark for the table."""
+    """w (d,) and b as the library gives them, or w (K, d) and b (K,) of three and more classes; what it says
+    of its work, and a remark for the table.
+    """
 
     w: Any
-    b: float
+    b: Any
     iterations: int | None = None
     reads: int | None = None
     remark: str = ""
@@ -43,8 +45,8 @@ def ours(X: Matrix, y: Float64, p: Parameters, _threads: int) -> Answer:
     model = _module("accel_logreg").LogisticRegression(C=p["C"], tol=p["tol"]).fit(X, y)
     remark = f"{model.backend_}, {model.solver_}; says gap {model.gap_:.1e}, {model.gap_kind_}"
     return Answer(
-        model.coef_[0],
-        float(model.intercept_[0]),
+        model.coef_,
+        model.intercept_,
         int(model.n_iter_[0]),
         int(model.history_["reads"][-1]),
         remark,
@@ -185,7 +187,7 @@ def _with_column(X: Matrix, value: float, dtype: np.dtype[Any]) -> Matrix:
 
 
 def _of_estimator(model: Any) -> Answer:
-    return Answer(model.coef_[0], float(model.intercept_[0]), int(np.max(model.n_iter_)))
+    return Answer(model.coef_, model.intercept_, int(np.max(model.n_iter_)))
 
 
 def _module(name: str) -> Any:

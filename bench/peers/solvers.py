@@ -77,9 +77,9 @@ def _columns(*tolerances: float, **fixed: Any) -> Sweep:
 
 
 def _no_hessian(data: Problem) -> str:
-    if data.d <= MANY_COLUMNS:
+    if data.size <= MANY_COLUMNS:
         return ""
-    return f"builds a d×d Hessian, {8e-9 * data.d**2:.1f} GB for d={data.d}"
+    return f"builds a Hessian of {data.size}² entries, {8e-9 * data.size**2:.1f} GB"
 
 
 def _no_sparse(data: Problem) -> str:

@@ -145,7 +145,7 @@ class Worker:
         return replace(
             reply,
             seconds=tuple(seconds),
-            W=np.append(np.asarray(answer.w, dtype=np.float64), float(answer.b)),
+            W=np.column_stack([np.atleast_2d(answer.w), np.ravel(answer.b)]).astype(np.float64).ravel(),
             iterations=answer.iterations,
             reads=answer.reads,
             remark=answer.remark,

@@ -13,15 +13,24 @@ from bench.problems.problem import Float64, Matrix, Problem, is_sparse
 Random = np.random.Generator
 _MOST_ENTRIES = 3e7  # of a dense X: what every peer fits within seconds
 _MOST_NONZEROS = 3e6
+_FEWER = 3  # over K: the share of the rows that problems of K classes have
 
 
-def drawn(seed: int, count: int) -> Iterator[Problem]:
-    """``count`` problems, two dense and then a sparse one; the same for the same seed."""
+def drawn(seed: int, count: int, *, classes: bool = False) -> Iterator[Problem]:
+    """``count`` problems, two dense and then a sparse one; the same for the same seed.
+
+    With ``classes`` of three to a hundred classes, and as many rows fewer.
+    """
     for i in range(count):
-        random = np.random.default_rng([seed, i])
+        random = np.random.default_rng([seed, i, classes] if classes else [seed, i])
+        K = int(_between(random, 3, 100)) if classes else 2
         found: tuple[Matrix, str] = _sparse(random) if i % 3 == 2 else _dense(random)
         X, kind = found
-        y = _labels(random, X)
+        if classes:
+            X = X[: max(10 * K, int(X.shape[0] * _FEWER / K))]
+            K = min(K, X.shape[0] // 3)
+            kind = f"{K} classes, {kind}"
+        y = _labels(random, X) if K == 2 else _classes(random, X, K)
         C = 1.0 if random.random() < 0.4 else _between(random, 1e-4, 1e6)
         X = X.astype("float32" if random.random() < 0.4 else "float64")
         name = f"{i}: {kind} {X.shape[0]}x{X.shape[1]} {X.dtype}"
@@ -98,9 +107,7 @@ def _sparse(random: Random) -> tuple[Matrix, str]:
 def _labels(random: Random, X: Matrix) -> Float64:
     """From the model: some columns tell, logits spread by 0.5 to 5; one class may be rare."""
     n, d = X.shape
-    squares = X.multiply(X) if is_sparse(X) else X**2
-    spread = np.sqrt(np.maximum(np.asarray(squares.mean(axis=0)).ravel(), 1e-300))
-    w = random.standard_normal(d) / spread * (random.random(d) < max(0.05, 3.0 / d))
+    w = random.standard_normal(d) / _spread(X) * (random.random(d) < max(0.05, 3.0 / d))
     z = np.asarray(X @ w).ravel()
     z = _between(random, 0.5, 5) * (z - z.mean()) / (z.std() or 1.0)
     if random.random() < 0.3:
@@ -108,3 +115,22 @@ def _labels(random: Random, X: Matrix) -> Float64:
     y: Float64 = (random.random(n) < expit(z)).astype(np.float64)
     y[:2] = 0.0, 1.0
     return y
+
+
+def _classes(random: Random, X: Matrix, K: int) -> Float64:
+    """From the model: logits of K classes, spread by 0.5 to 5; some of the classes may be rare."""
+    n, d = X.shape
+    w = random.standard_normal((d, K)) / _spread(X)[:, np.newaxis]
+    w *= random.random((d, K)) < max(0.05, 3.0 / d)
+    z = np.asarray(X @ w)
+    z = _between(random, 0.5, 5) * (z - z.mean(axis=0)) / np.maximum(z.std(axis=0), 1e-12)
+    if random.random() < 0.5:
+        z += 2.0 * random.standard_normal(K)
+    y: Float64 = (z + random.gumbel(size=(n, K))).argmax(axis=1).astype(np.float64)
+    y[:K] = np.arange(K)
+    return y
+
+
+def _spread(X: Matrix) -> Float64:
+    squares = X.multiply(X) if is_sparse(X) else X**2
+    return np.asarray(np.sqrt(np.maximum(np.asarray(squares.mean(axis=0)).ravel(), 1e-300)))

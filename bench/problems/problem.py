@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def point(d: int, length: float) -> Float64:
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """X (n, d) float32 or float64; y (n,) float64 of 0.0 and 1.0, on the host wherever X lies."""
+    """X (n, d) float32 or float64; y (n,) float64 of 0.0 to K − 1, on the host wherever X lies."""
 
     name: str
     X: Matrix
@@ -52,6 +53,16 @@ class Problem:
     @property
     def d(self) -> int:
         return int(self.X.shape[1])
+
+    @cached_property
+    def n_classes(self) -> int:
+        """K."""
+        return int(self.y.max()) + 1
+
+    @property
+    def size(self) -> int:
+        """Unknowns: d + 1, or as many for each of three and more classes, one class after the other."""
+        return (self.d + 1) * (self.n_classes if self.n_classes > 2 else 1)
 
     @property
     def l2(self) -> float:

@@ -216,3 +216,28 @@ def product_part(
     n = X.shape[0]
     start, stop = chunk * n // chunks, (chunk + 1) * n // chunks
     _product_chunk(X, s, shared, W, V, K, rows, start, stop, partials[chunk])
+
+
+@jit()
+def logits_part(chunk: int, chunks: int, X: Any, W: Any, K: int, rows: int, Z: Any) -> None:
+    """Z (n, K) ← z = X w + b of every column, over this chunk's rows, in one read of X."""
+    use_wide_vectors()
+    n, d = X.shape
+    line = d * X.itemsize
+    start, stop = chunk * n // chunks, (chunk + 1) * n // chunks
+    x = _aligned(rows * d)
+    z = _aligned(rows * PANEL).reshape(rows, PANEL)
+    for first in range(start, stop, rows):
+        m = min(rows, stop - first)
+        padded = (m + GROUP - 1) // GROUP * GROUP
+        _widen(X, first, m, padded, x)
+        for panel in range(W.shape[0]):
+            width = min(PANEL, K - PANEL * panel)
+            for i in range(0, padded, GROUP):
+                if panel == 0:
+                    panel_dots(x, i, d, W[panel], z, X, (first + rows + i) * line)
+                else:
+                    panel_dots(x, i, d, W[panel], z, None, None)
+            for i in range(m):
+                for k in range(width):
+                    Z[first + i, PANEL * panel + k] = z[i, k]

@@ -38,8 +38,15 @@ ALLOWED = {
     "inputs": {"interface", "backends"},
     "fitting": {"interface", "inputs", "problem", "solvers"},
     "fitting_classes": {"interface", "inputs", "fitting", "problem", "solvers"},
+    "fitting_columns": {"interface", "inputs", "problem", "solvers", "fitting"},
     "prediction": {"interface", "inputs", "backends"},
-    "estimator": {"interface", "inputs", "backends", "fitting", "fitting_classes", "prediction", "solvers"},
+    "estimator": {
+        "interface", "inputs", "backends", "fitting", "fitting_classes", "fitting_columns", "prediction",
+        "solvers",
+    },
+    "model_selection": {
+        "interface", "inputs", "backends", "estimator", "fitting", "fitting_columns", "solvers",
+    },
     "certify": {"interface", "inputs", "backends", "estimator", "fitting", "fitting_classes"},
     "gradient_check": {"interface", "inputs", "backends", "estimator", "kernels.python_loop"},
     "probe": {"interface", "estimator"},
@@ -53,8 +60,8 @@ ALLOWED = {
     "profile": {"public", "backends", "backends.blas_threads", "interface", "measure"},
     "cli": {"public", "files", "measure", "doctor", "lesson", "profile"},
     "__init__": {
-        "backends", "certify", "estimator", "gradient_check", "files", "interface", "probe",
-        "solvers",
+        "backends", "certify", "estimator", "gradient_check", "files", "interface", "model_selection",
+        "probe", "solvers",
     },
     "__main__": {"cli"},
 }  # fmt: skip
@@ -72,6 +79,8 @@ DISTRIBUTIONS = {
     "problem": {"numpy", "scipy", "sklearn"},
     "solvers": {"numpy", "scipy"},
     "fitting": {"numpy", "sklearn"},
+    "fitting_classes": {"numpy", "scipy"},
+    "fitting_columns": {"numpy"},
     "inputs": {"numpy", "scipy", "sklearn"},
 }
 FILES = (

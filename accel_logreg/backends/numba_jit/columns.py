@@ -63,12 +63,14 @@ class NumbaColumns(_DenseColumns):
     def __init__(self, rows: Rows, targets: Targets) -> None:
         super().__init__(rows, targets)
         self._Y = read_only(_by_panels(targets.y))
-        s = targets.s
-        self._shared = s is not None and s.ndim == 1
-        if s is None:
-            self._s = read_only(np.empty(0))
+        own, shared = targets.each_its_own, None if targets.each_its_own else targets.s
+        self._shared = shared is not None
+        if own:
+            panels = range(0, self.n_columns, PANEL)
+            s = np.concatenate([targets.own_weights(slice(k, k + PANEL)).ravel() for k in panels])
         else:
-            self._s = read_only(s if s.ndim == 1 else _by_panels(s))
+            s = np.empty(0) if shared is None else shared
+        self._s = read_only(s)
         self._panels = -(-self.n_columns // PANEL)
         self._rows = kernels.block_rows(self.n_rows, self.n_features)
 
@@ -88,6 +90,13 @@ class NumbaColumns(_DenseColumns):
         share(len(partials), kernels.product_part, *of, *cut)
         self._count(1)
         return self._answer(partials)
+
+    def logits(self, W: Float64) -> Float64:
+        Z = np.empty((self.n_rows, self.n_columns))
+        of = self._X, self._padded(self._checked("W", W)), self.n_columns, self._rows, Z
+        share(self._chunks(), kernels.logits_part, *of)
+        self._count(1)
+        return Z
 
     def _partials(self, rows: int) -> Float64:
         return aligned((self._chunks(), self._panels, rows, PANEL))

@@ -47,6 +47,11 @@ class NumpyColumns(ColumnRows):
         self._count(1)
         return losses / self.weight_sum, gradient / self.weight_sum
 
+    def logits(self, W: Float64) -> Float64:
+        W = self._checked("W", W)
+        self._count(1)
+        return np.vstack([kernels.linear(X, W[:-1], W[-1]) for _, X in self._blocks()])
+
     def _hessian_product(self, W: Float64, V: Float64) -> Float64:
         product = np.zeros_like(W)
         for rows, X in self._blocks():
