@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
@@ -126,13 +127,16 @@ def probe(
 
 
 def to_json(found: ProbeResult) -> str:
-    """The figures."""
+    """The figures; null is what is infinite."""
     figures = {
         "best_C": found.best.C, "refitted": found.refitted, "n_train": found.n_train,
         "n_held_out": found.n_held_out, "classes": found.model.classes_.tolist(),
-        "points": [asdict(point) for point in found.points],
+        "points": [
+            {name: None if value in (math.inf, -math.inf) else value for name, value in asdict(point).items()}
+            for point in found.points
+        ],
     }  # fmt: skip
-    return json.dumps(figures, indent=1, ensure_ascii=False)
+    return json.dumps(figures, indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def _read(X: Path, y: Path | None) -> tuple[Matrix, Any]:

@@ -97,9 +97,12 @@ def _labels_of_lines(path: Path) -> NDArray[Any]:
     if not labels:
         raise DataError(f"{path} is empty; write a label a line")
     try:
-        return np.array([int(label) for label in labels])
+        numbers = np.array([int(label) for label in labels])
     except ValueError:
         return np.array(labels)
+    # 007 is a name, and so is a number of more digits than an integer has.
+    same = numbers.dtype.kind == "i" and list(map(str, numbers.tolist())) == labels
+    return numbers if same else np.array(labels)
 
 
 def _finite(path: Path, X: Matrix) -> None:

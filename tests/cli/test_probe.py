@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ def test_probe_is_the_library(files: tuple[Path, Path], tmp_path: Path) -> None:
     found = json.loads(figures.read_text())
     assert (found["best_C"], found["classes"]) == (expected.best.C, ["ash", "birch", "oak", "yew"])
     assert [point["accuracy"] for point in found["points"]] == [point.accuracy for point in expected.points]
+    unbounded = replace(expected, points=(replace(expected.best, gap=float("inf")),))
+    assert json.loads(cli_probe.to_json(unbounded))["points"][0]["gap"] is None
 
 
 def test_the_model_predicts_embeddings(files: tuple[Path, Path], tmp_path: Path) -> None:

@@ -94,7 +94,12 @@ def test_labels(tmp_path: Path) -> None:
         np.savez(tmp_path / "a.npz", y=labels)
         assert read_labels(tmp_path / "a.npz").tolist() == labels
     text = tmp_path / "y.txt"
-    for lines, expected in (("3\n-1\n 7 \n", [3, -1, 7]), ("1\nzwei\n3", ["1", "zwei", "3"])):
+    for lines, expected in (
+        ("3\n-1\n 7 \n", [3, -1, 7]),
+        ("1\nzwei\n3", ["1", "zwei", "3"]),
+        ("007\n7\n", ["007", "7"]),
+        (f"1\n{2**70}", ["1", str(2**70)]),
+    ):
         text.write_text(lines)
         assert read_labels(text).tolist() == expected
 
