@@ -96,15 +96,17 @@ def probe(
     test: dict[str, Any] = {"held_out": held_out}
     if test_X is not None:
         test = dict(zip(("X_test", "y_test"), _read(test_X, test_y), strict=True))
+    again = refit and test_X is None
     with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
 
         def progress(values: Sequence[float]) -> Iterable[float]:
-            task = bar.add_task("", total=len(values) + refit)
+            task = bar.add_task("", total=len(values) + again)
             for C in values:
                 bar.update(task, description=f"C = {C:g}")
                 yield C
                 bar.advance(task)
-            bar.update(task, description="fit to all rows")
+            if again:
+                bar.update(task, description="fit to all rows")
 
         found = linear_probe(
             features, labels, Cs=grid, refit=refit, random_state=seed, progress=progress, **test,
