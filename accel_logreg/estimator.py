@@ -72,11 +72,14 @@ class SeparationWarning(ConvergenceWarning):
 
 
 class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
-    """Exact binary logistic regression on one of four engines.
+    """Exact logistic regression, of two classes and of thousands, on one of four engines.
 
     Minimises J(w, b) = (1/S) Σ sᵢ ℓ(zᵢ, yᵢ) + λ/2 ‖w‖², with z = X w + b,
     ℓ(z, y) = log(1 + e^z) − y z, S = Σ sᵢ and λ = 1/(C S). This is scikit-learn's objective divided
     by C S: the same optimum. The intercept b is not penalised.
+
+    For K ≥ 3 classes w is (d, K), z has an entry a class, and ℓ(z, y) = log Σₖ e^zₖ − z_y, the softmax's
+    (multinomial) loss; or, with ``multi_class="ovr"``, there are K problems of one class against the rest.
 
     Parameters
     ----------
@@ -88,9 +91,10 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         why. All but the last stop by ``tol`` and find the same optimum.
 
         - "newton": nested random samples, then all rows, preconditioned by a Hessian of some of
-          them; for up to a few thousand features.
-        - "newton-cg": conjugate gradients on Hessian products; many rows and many features, sparse X.
-          On numba, dense X is copied in 8 bits for that, and exact gradients correct the course.
+          them; for up to a few thousand unknowns, of all classes together.
+        - "newton-cg": conjugate gradients on Hessian products; many rows and many features, sparse X,
+          many classes. On numba, dense X is copied in 8 bits for that, or in float32 for three and more
+          classes, and exact gradients correct the course.
         - "newton-gram": Newton's method among the rows, through the matrix of their inner
           products; far fewer rows than features, finite C.
         - "lbfgs": the plain baseline.
@@ -100,6 +104,9 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         Inverse strength of the L2 penalty, above 0; ``float("inf")`` is no penalty.
     l1_ratio : float, default 0.0
         Only 0.0 (pure L2) is available.
+    multi_class : {"auto", "multinomial", "ovr"}, default "auto"
+        For three and more classes: one softmax ("auto", "multinomial"), or each class against the rest, all
+        of them in the same reads of X ("ovr", what OneVsRestClassifier finds). Two classes have one model.
     tol : float, default 1e-8
         Bound on the relative suboptimality (J − J*)/J*, see ``gap_``. It is of the cost, whose minimum is
         flat: coefficients then are right to about its root, 1e-8 to four digits or five. For coefficients to
@@ -111,7 +118,7 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         Step length of gradient-descent. "auto" is 1/L, L the largest curvature of J, from a power
         iteration; any rate below 2/L decreases J.
     class_weight : None, "balanced" or dict, default None
-        Multiplies the sample weights. "balanced" gives both classes the same total weight.
+        Multiplies the sample weights. "balanced" gives all classes the same total weight.
     warm_start : bool, default False
         Start from the last fit's coefficients instead of zero.
     random_state : int, RandomState or None, default None
@@ -129,16 +136,22 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
 
     Attributes
     ----------
-    coef_ : (1, d) float64
-    intercept_ : (1,) float64
-    classes_ : (2,)
+    coef_ : (1, d) float64, or (K, d) for K ≥ 3 classes
+        A softmax's rows sum to 0: the same added to all classes changes no probability.
+    intercept_ : (1,) float64, or (K,)
+        A softmax's sum to 0. Minus infinity for a class that had no weight.
+    classes_ : (K,)
+        The labels, sorted.
+    one_vs_rest_ : bool
+        Whether each class has a sigmoid of its own.
     n_iter_ : (1,) int64
     n_features_in_ : int
     feature_names_in_ : (d,) of str, only when X has column names
     backend_, solver_ : str
         What ran.
     gap_ : float
-        Relative suboptimality (J − J*)/J* reached; inf where there is no optimum.
+        Relative suboptimality (J − J*)/J* reached, of "ovr" the largest of all classes'; inf where there is
+        no optimum.
     gap_kind_ : {"certified", "estimated"}
         "certified": ``gap_`` is an upper bound, by the exact Hessian or by strong convexity, rounding
         included (docs/certificates.md). Always so for up to about a hundred features, and wherever it costs

@@ -82,7 +82,7 @@ class LinearPrediction:
             W = np.vstack([np.asarray(self.coef_, dtype=np.float64).T, self.intercept_])
         if on_gpu(X):
             matrix = check_device_prediction_data(self, X)
-            scores = matrix.scores(W)
+            scores = matrix.scores(W, one_vs_rest=self.one_vs_rest_)
             if not scores.finite:
                 check_finite(matrix, type(self).__name__)
             return scores

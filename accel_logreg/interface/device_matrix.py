@@ -47,12 +47,14 @@ class DeviceMatrix(ABC):
         """The first row that holds a NaN or an infinity, (1, d) on the host; None where there is none."""
 
     @abstractmethod
-    def scores(self, W: Float64) -> Scores:
-        """z = X W[:d] + W[d], left on the device."""
+    def scores(self, W: Float64, *, one_vs_rest: bool = False) -> Scores:
+        """z = X W[:d] + W[d], left on the device; W (p,), or (p, K), whose classes have a softmax or a sigmoid
+        each.
+        """
 
 
 class Scores(ABC):
-    """z (m,), and what follows from it. Every answer lives where X lives and is of X's kind.
+    """z (m,), or (m, K), and what follows from it. Every answer lives where X lives and is of X's kind.
 
     Attributes
     ----------
@@ -64,15 +66,15 @@ class Scores(ABC):
 
     @abstractmethod
     def decision(self) -> Any:
-        """z itself, (m,) float64."""
+        """z itself, (m,) or (m, K) float64."""
 
     @abstractmethod
     def probabilities(self, *, logarithm: bool) -> Any:
-        """(1 − a, a) of every row, or their logarithms: (m, 2) float64."""
+        """(1 − a, a) of every row, or a of all classes, or their logarithms: (m, 2) or (m, K) float64."""
 
     @abstractmethod
     def labels(self, classes: NDArray[Any]) -> Any:
-        """``classes[1]`` where z > 0, else ``classes[0]``: (m,).
+        """``classes[1]`` where z > 0, else ``classes[0]``; of K classes that of the largest z: (m,).
 
         Booleans and numbers of up to eight bytes. Others, which no device knows, come as a NumPy array.
         """

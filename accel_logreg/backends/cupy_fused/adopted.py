@@ -51,7 +51,11 @@ class AdoptedMatrix(DeviceMatrix):
         bad = np.flatnonzero(np.isnan(self.logits(np.zeros(self.shape[1] + 1))))
         return kernels.take_rows(self._device, self._array, bad[:1]) if len(bad) else None
 
-    def scores(self, W: Float64) -> AdoptedScores:
+    def scores(self, W: Float64, *, one_vs_rest: bool = False) -> Scores:
+        if W.ndim == 2:
+            return AdoptedClassScores(
+                self._interchange, self._device, self._array, W, self._like, one_vs_rest
+            )
         return AdoptedScores(
             self._interchange, self._device, kernels.logits(self._device, self._array, W), self._like
         )
@@ -76,6 +80,48 @@ class AdoptedScores(Scores):
         if classes.dtype.kind in _NUMBERS and classes.dtype.itemsize <= 8 and classes.dtype.isnative:
             return self._interchange.hand_over(kernels.labels(self._device, self._z, classes), self._like)
         codes = kernels.labels(self._device, self._z, np.array([0, 1], np.int8))
+        return classes[self._device.download(codes)]
+
+
+class AdoptedClassScores(Scores):
+    """z (m, K) of K classes, by array expressions on the device that X lies on."""
+
+    def __init__(
+        self, interchange: Interchange, device: Device, X: Any, W: Float64, like: Any, one_vs_rest: bool
+    ) -> None:
+        self._interchange, self._device, self._like = interchange, device, like
+        self._one_vs_rest, self._K = one_vs_rest, W.shape[1]
+        self._z = self._for_user(X.shape[0] * self._K).reshape(-1, self._K)
+        with device.expressions():
+            for k in range(self._K):
+                self._z[:, k] = kernels.logits(device, X, np.ascontiguousarray(W[:, k]))
+        self.finite = kernels.all_finite(device, self._z.reshape(-1))
+
+    def _for_user(self, size: int) -> Any:
+        return self._device.for_user(size, np.float64)
+
+    def decision(self) -> Any:
+        return self._interchange.hand_over(self._z, self._like)
+
+    def probabilities(self, *, logarithm: bool) -> Any:
+        out = self._for_user(self._z.size).reshape(self._z.shape)
+        with self._device.expressions():
+            z = self._z
+            if self._one_vs_rest:  # each class's log σ(z), over the sum of all
+                z = np.minimum(z, 0.0) - np.log1p(np.exp(-abs(z)))
+            z = z - z.max(axis=1, keepdims=True)
+            e = np.exp(z)
+            total = e.sum(axis=1, keepdims=True)
+            out[...] = z - np.log(total) if logarithm else e / total
+        return self._interchange.hand_over(out, self._like)
+
+    def labels(self, classes: NDArray[Any]) -> Any:
+        with self._device.expressions():
+            codes = self._z.argmax(axis=1)
+            if classes.dtype.kind in _NUMBERS and classes.dtype.itemsize <= 8 and classes.dtype.isnative:
+                out = self._device.for_user(self._z.shape[0], classes.dtype)
+                out[...] = self._device.upload(classes)[codes]
+                return self._interchange.hand_over(out, self._like)
         return classes[self._device.download(codes)]
 
 

@@ -33,6 +33,23 @@ def test_predictions_live_where_x_lives(X: Any, y: Any, kind: type[PlayedArray],
 
 
 @pytest.mark.usefixtures("played_engine")
+@pytest.mark.parametrize("multi_class", ["multinomial", "ovr"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_predictions_of_classes_live_where_x_lives(X: Any, kind: type[PlayedArray], multi_class: str) -> None:
+    y = np.arange(len(X)) % 3
+    for labels in (np.array([5, 7, 9]), np.array(["u", "v", "w"])):
+        model = LogisticRegression(backend="numpy", multi_class=multi_class).fit(X, labels[y])
+        for method in ("decision_function", "predict_proba", "predict_log_proba", "predict"):
+            there, here = getattr(model, method)(kind(X)), getattr(model, method)(X)
+            if method == "predict" and labels.dtype.kind == "U":
+                np.testing.assert_array_equal(there, here)
+                continue
+            assert type(there) is (TensorLike if kind is TensorLike else CupyLike)
+            assert there.memory.dtype == here.dtype
+            np.testing.assert_allclose(there.memory, here, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.usefixtures("played_engine")
 def test_labels_that_a_device_does_not_know_come_to_the_host(X: Any, y: Any) -> None:
     for labels in (np.array(["no", "yes"]), np.array(["no", "yes"], object)):
         model = LogisticRegression().fit(CupyLike(X), labels[y])
