@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from accel_logreg.gradient_check import check_gradient
     from accel_logreg.interface.engine import BackendUnavailableError
     from accel_logreg.model_selection import LogisticRegressionCV, logistic_path
+    from accel_logreg.probe import ProbeResult, linear_probe
     from accel_logreg.solvers.problem import DivergenceError
 
 __all__ = [
@@ -23,11 +24,13 @@ __all__ = [
     "LogisticRegression",
     "LogisticRegressionCV",
     "ModelFileError",
+    "ProbeResult",
     "SeparationWarning",
     "available_backends",
     "backend_status",
     "certified_gap",
     "check_gradient",
+    "linear_probe",
     "load_model",
     "logistic_path",
     "release_memory",
@@ -41,11 +44,13 @@ _HOME = {
     "LogisticRegression": "estimator",
     "LogisticRegressionCV": "model_selection",
     "ModelFileError": "files.model",
+    "ProbeResult": "probe",
     "SeparationWarning": "estimator",
     "available_backends": "backends",
     "backend_status": "backends",
     "certified_gap": "certify",
     "check_gradient": "gradient_check",
+    "linear_probe": "probe",
     "load_model": "files.model",
     "logistic_path": "model_selection",
     "release_memory": "backends",

@@ -127,6 +127,11 @@ class Fit:
         assert self.columns is not None
         return self.columns.outward(W)
 
+    def _unused(self, W: Float64) -> Float64:
+        """The weights of columns that are not held."""
+        assert self.columns is not None
+        return self.columns.unused(W)
+
     def _rounding(self, W: Float64) -> float:
         """What rounding of the intercept may do to a logit, for columns as they were given."""
         assert self.columns is not None
@@ -202,7 +207,7 @@ class Fit:
         if self.columns is None:
             return gap
         # Weights of columns that store nothing cost their penalty, on top of what was judged.
-        unused = self.columns.unused(W)
+        unused = self._unused(W)
         penalty = 0.5 * self.objective.l2 * float(unused @ unused)
         return gap + penalty / self.objective.value_grad(inward)[0] * (1.0 + gap)
 

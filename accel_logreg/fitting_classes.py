@@ -121,12 +121,29 @@ class SoftmaxFit(Fit):
         assert self.columns is not None
         return self._by_class(W, self.columns.outward)
 
+    def _unused(self, W: Float64) -> Float64:
+        assert self.columns is not None
+        return self._by_class(W, self.columns.unused)
+
     def _rounding(self, W: Float64) -> float:
         assert self.columns is not None
         return max(self.columns.rounding(w) for w in W.reshape(self.objective.n_classes, -1))
 
     def _descent(self, budget: Budget) -> Solution:
         return gradient_descent(self.objective, self.start, budget)
+
+    def gap_of(self, W: Float64) -> float:
+        """As in ``Fit``. What all classes' weights have in common changes no probability: it costs its
+        penalty alone, and is judged apart, for the bounds are of vectors that sum to 0 over the classes.
+        """
+        by_class = W.reshape(self.objective.n_classes, -1)
+        mean = by_class.mean(axis=0)
+        centred = (by_class - mean).ravel()
+        gap = super().gap_of(centred)
+        penalty = 0.5 * self.objective.l2 * len(by_class) * float(mean[:-1] @ mean[:-1])
+        if penalty == 0.0 or not math.isfinite(gap):
+            return gap
+        return gap + penalty / self.objective.value_grad(self._inward(centred))[0] * (1.0 + gap)
 
 
 def _pivoted_cholesky(K: Float64) -> tuple[Float64, NDArray[np.intp], Float64]:

@@ -13,6 +13,7 @@ from accel_logreg.estimator import LogisticRegression
 from accel_logreg.inputs.training import check_training_data
 from accel_logreg.interface.arrays import Float64, to_host
 from accel_logreg.interface.rows import Rows
+from accel_logreg.kernels.python_loop import classes as python_classes
 from accel_logreg.kernels.python_loop import dense as python_loop
 
 _DIFFERENCES = 50  # entries of the gradient checked by differences; each costs four passes
@@ -71,7 +72,7 @@ def check_gradient(
     Parameters
     ----------
     X : (n, d) float32 or float64; from a GPU it is copied to the host, where every engine can take it
-    y : (n,) of two classes
+    y : (n,) of two classes, or of more for the gradient of the softmax
     backend : an engine's name, or None for every engine that can run here
     sample_weight : (n,), optional
     random_state : int
@@ -92,27 +93,31 @@ def check_gradient(
     if not isinstance(data.X, np.ndarray):
         raise TypeError("check_gradient takes a dense X; pass X.toarray(), or some of its rows")
     generator = np.random.default_rng(random_state)
-    W = generator.standard_normal(data.X.shape[1] + 1)
+    K = data.n_classes if len(data.classes) > 2 else None
+    W = generator.standard_normal((data.X.shape[1] + 1, *(() if K is None else (K,))))
     largest_row = float(np.sqrt(np.einsum("ij,ij->i", data.X, data.X, dtype=np.float64).max()))
     W[:-1] *= 1.0 / max(largest_row, 1.0)  # zᵢ ~ N(0, ≤ 2): a and 1 − a keep their digits in da
-    expected = _backward_graph(data.X.tolist(), data.y.tolist(), data.sample_weight, W)
+    s = [1.0] * len(data.y) if data.sample_weight is None else data.sample_weight.tolist()
+    backward = _backward_graph if K is None else _backward_graph_of_classes
+    expected = backward(data.X.tolist(), data.y.tolist(), s, W)
     entries = generator.permutation(W.size)[:_DIFFERENCES]
     # A difference step changes z by about 1e-3 whatever the scale of the column.
-    steps = np.append(np.full(W.size - 1, _STEP / max(largest_row, 1e-300)), _STEP)
+    steps = np.full(W.shape, _STEP / max(largest_row, 1e-300))
+    steps[-1] = _STEP
     engines = []
     for name in names:
         engine = load_backend(name)
         with engine.threads(None):
-            rows = engine.place(data.X, data.y, data.sample_weight)
+            rows = engine.place(data.X, data.y, data.sample_weight, n_classes=K)
             _, gradient = rows.loss_grad(W)
-            differences = np.array([_five_point(rows, W, j, steps[j]) for j in entries])
+            differences = np.array([_five_point(rows, W, j, steps.flat[j]) for j in entries])
         scale = float(np.abs(expected).max()) or 1.0
         engines.append(
             EngineError(
                 name,
                 str(data.X.dtype),
                 float(np.abs(gradient - expected).max()) / scale,
-                float(np.abs(differences - gradient[entries]).max()) / scale,
+                float(np.abs(differences - gradient.ravel()[entries]).max()) / scale,
             )
         )
     result = GradientCheck(engines, *data.X.shape)
@@ -121,12 +126,9 @@ def check_gradient(
     return result
 
 
-def _backward_graph(
-    X: list[list[float]], y: list[float], sample_weight: Float64 | None, W: Float64
-) -> Float64:
+def _backward_graph(X: list[list[float]], y: list[float], s: list[float], W: Float64) -> Float64:
     """dw and db by the chain rule as the lesson draws it: dz = da · a(1 − a), then dw, db."""
     *w, b = W.tolist()
-    s = [1.0] * len(y) if sample_weight is None else sample_weight.tolist()
     dz = []
     for row, label in zip(X, y, strict=True):
         a = python_loop.sigmoid(python_loop.linear(row, w, b))
@@ -134,12 +136,24 @@ def _backward_graph(
     return np.array([*python_loop.backward_dw(X, dz, s), python_loop.backward_db(dz, s)])
 
 
+def _backward_graph_of_classes(X: list[list[float]], y: list[int], s: list[float], W: Float64) -> Float64:
+    """The same for W (p, K): da, back through the softmax to dz, then each class's dw and db."""
+    w, b = W[:-1].T.tolist(), W[-1].tolist()
+    slopes = []
+    for row, label in zip(X, y, strict=True):
+        a = python_classes.softmax(python_classes.logits(row, w, b))
+        slopes.append(python_classes.backward_softmax(a, python_classes.backward_da(a, label)))
+    dzs = np.transpose(slopes).tolist()
+    dw = [python_loop.backward_dw(X, dz, s) for dz in dzs]
+    return np.array([*np.transpose(dw), [python_loop.backward_db(dz, s) for dz in dzs]])
+
+
 def _five_point(rows: Rows, W: Float64, j: int, h: float) -> float:
     """∂J/∂Wⱼ ≈ (8 (J₊₁ − J₋₁) − (J₊₂ − J₋₂)) / 12h, error O(h⁴)."""
 
     def loss(k: int) -> float:
         moved = W.copy()
-        moved[j] += k * h
+        moved.flat[j] += k * h
         return float(rows.loss_grad(moved)[0])
 
     return (8.0 * (loss(1) - loss(-1)) - (loss(2) - loss(-2))) / (12.0 * h)

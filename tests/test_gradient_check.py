@@ -11,17 +11,18 @@ from accel_logreg import available_backends, check_gradient
 from accel_logreg.interface.engine import Engine
 
 
-def data(rng: np.random.Generator, scale: float, offset: float, dtype: Any) -> tuple[Any, Any]:
+def data(rng: np.random.Generator, scale: float, offset: float, dtype: Any, K: int = 2) -> tuple[Any, Any]:
     X = (rng.standard_normal((30, 70)) * scale + offset).astype(dtype)
-    return X, np.arange(30) % 2
+    return X, np.arange(30) % K
 
 
 @pytest.mark.parametrize(("scale", "offset"), [(1.0, 0.0), (1e-6, 0.0), (1e5, 0.0), (1.0, 1e4)])
 @pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("K", [2, 3, 7])
 def test_right_gradients_pass(
-    backend: Engine, dtype: Any, scale: float, offset: float, weighted: bool, rng: np.random.Generator
+    backend: Engine, dtype: Any, scale: float, offset: float, weighted: bool, K: int, rng: np.random.Generator
 ) -> None:
-    X, y = data(rng, scale, offset, dtype)
+    X, y = data(rng, scale, offset, dtype, K)
     s = rng.random(30) if weighted else None
     result = check_gradient(X, y, backend=backend.name, sample_weight=s, verbose=False)
     (engine,) = result.engines
@@ -41,19 +42,27 @@ def test_every_engine_and_a_printed_table(
     assert "largest relative error of the gradient, X (30, 70)" in str(result)
 
 
+def test_classes_without_weight_are_left_out(rng: np.random.Generator) -> None:
+    """Of three, then of four: two are left, which still are a softmax, and three."""
+    for K in (3, 4):
+        X, y = data(rng, 1.0, 0.0, np.float64, K)
+        assert check_gradient(X, y, sample_weight=y != 1, backend="numpy", verbose=False).largest < 1e-8
+
+
 @pytest.mark.parametrize("entry", [0, -1])
+@pytest.mark.parametrize("K", [2, 3])
 def test_a_wrong_gradient_is_found(
-    backend: Engine, entry: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+    backend: Engine, entry: int, K: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    X, y = data(rng, 1.0, 0.0, np.float64)
+    X, y = data(rng, 1.0, 0.0, np.float64, K)
     X = X[:, :8]
-    rows_type = type(backend.place(X, y.astype(float), None))
+    rows_type = type(backend.place(X, y, None, n_classes=None if K == 2 else K))
     right = rows_type.loss_grad
 
     def wrong(self: Any, W: Any) -> Any:
         loss, gradient = right(self, W)
         gradient = gradient.copy()
-        gradient[entry] *= 1.001
+        gradient.ravel()[entry] *= 1.001
         return loss, gradient
 
     monkeypatch.setattr(rows_type, "loss_grad", wrong)

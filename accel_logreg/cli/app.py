@@ -10,6 +10,7 @@ import accel_logreg
 from accel_logreg.cli.check import check
 from accel_logreg.cli.doctor import doctor
 from accel_logreg.cli.predict import predict
+from accel_logreg.cli.probe import probe
 from accel_logreg.cli.profile import profile
 from accel_logreg.cli.speedup import speedup
 from accel_logreg.cli.train import train
@@ -19,7 +20,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (doctor, train, predict, speedup, profile, check):
+for command in (doctor, train, predict, probe, speedup, profile, check):
     app.command()(command)
 
 

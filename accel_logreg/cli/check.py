@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 
 from accel_logreg import check_gradient
 from accel_logreg.cli.common import BackendName, Precision, optional, out, reports_errors
@@ -27,47 +27,52 @@ def check(
         Path | None,
         typer.Argument(help="A CSV, Parquet or NPZ file; if not given, a small problem.", show_default=False),
     ] = None,
-    target: Annotated[str | None, optional("The column of the two classes (NPZ: the array).")] = None,
+    target: Annotated[str | None, optional("The column of the classes (NPZ: the array).")] = None,
     backend: Annotated[
         BackendName, typer.Option(help="The engine to check; auto is every engine that runs here.")
     ] = "auto",
 ) -> None:
-    """Check the gradient of every engine in two ways, in float32 and float64.
+    """Check the gradient of every engine in two ways, in float32 and float64, for any number of classes.
 
     Against the computation graph walked backwards step by step, and against central differences of the
     engine's own cost. Large data are checked on a random sample of the rows. The exit code is 1 if an
     error, relative to the gradient's largest entry, is above its limit: 1e-9 for the graph, 1e-6 for
     the differences.
     """
-    X, y = _small_problem() if data is None else _sample(data, target)
+    X, *labels = _small_problem() if data is None else _sample(data, target)
     name = None if backend == "auto" else backend
     rows = []
     failures = 0
-    for dtype in Precision:
+    for y, dtype in product(labels, Precision):
         for engine in check_gradient(X.astype(dtype.dtype), y, backend=name, verbose=False).engines:
             graph, differences = engine.error_backward_graph, engine.error_central_differences
             good = graph <= GRAPH_LIMIT and differences <= DIFFERENCES_LIMIT  # NaN is not good
             failures += not good
-            mark = "✓" if good else "✗"
-            rows.append((engine.backend, engine.dtype, f"{graph:.1e}", f"{differences:.1e}", mark))
+            which = (engine.backend, engine.dtype, str(len(np.unique(y))))
+            rows.append((*which, f"{graph:.1e}", f"{differences:.1e}", "✓" if good else "✗"))
     title = f"Largest relative error of the gradient on {X.shape[0]:,} rows of {X.shape[1]:,} features"
-    show(out, Table(title, ("engine", "dtype", "backward graph", "central differences", ""), tuple(rows)))
+    columns = ("engine", "dtype", "classes", "backward graph", "central differences", "")
+    show(out, Table(title, columns, tuple(rows)))
     if failures:
         raise ArithmeticError(f"{failures} gradients are beyond {GRAPH_LIMIT:g} or {DIFFERENCES_LIMIT:g}")
 
 
-def _small_problem() -> tuple[Matrix, NDArray[Any]]:
+def _small_problem() -> tuple[Matrix, NDArray[Any], NDArray[Any]]:
+    """X, and labels of two classes and of three."""
     generator = np.random.default_rng(0)
     X = generator.standard_normal((40, 7))
-    return X, X @ generator.standard_normal(7) + generator.standard_normal(40) > 0
+    z = X @ generator.standard_normal(7) + generator.standard_normal(40)
+    return X, z > 0, np.digitize(z, [-1.0, 1.0])
 
 
 def _sample(data: Path, target: str | None) -> tuple[Matrix, NDArray[Any]]:
-    """As many rows as the Python loop does in a few seconds, both classes alike."""
+    """As many rows as the Python loop does in a few seconds, one of each class among them."""
     found = read_training_data(data, target=target)
     assert found.y is not None
-    rows = max(SAMPLE_ENTRIES // found.X.shape[1], 10)
+    classes, first = np.unique(found.y, return_index=True)
+    rows = max(SAMPLE_ENTRIES // (found.X.shape[1] * max(len(classes) - 1, 1)), 10, 2 * len(classes))
     if rows >= len(found.X):
         return found.X, found.y
-    X, _, y, _ = train_test_split(found.X, found.y, train_size=rows, stratify=found.y, random_state=0)
-    return X, y
+    others = np.random.default_rng(0).permutation(np.delete(np.arange(len(found.X)), first))
+    picked = np.concatenate([first, others[: rows - len(first)]])
+    return found.X[picked], found.y[picked]

@@ -130,6 +130,12 @@ def facts(rows: Sequence[tuple[str, str]]) -> None:
         out.print(f"[bold]{name:<{width}}[/]  {escape(value)}", soft_wrap=True)
 
 
+def some(texts: Sequence[str], limit: int = 20) -> str:
+    """The first of them by commas, and how many there are."""
+    more = f", … ({len(texts):,} in all)" if len(texts) > limit else ""
+    return ", ".join(texts[:limit]) + more
+
+
 def report_pictures(count: int, resized: int, size: int, skipped: Sequence[str]) -> None:
     """How many pictures were read, how many of them resized, and which files were left out."""
     out.print(f"{count:,} pictures, {resized:,} of them resized to {size} × {size} pixels")

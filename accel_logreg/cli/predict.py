@@ -19,6 +19,7 @@ from accel_logreg.cli.common import (
     optional,
     report_pictures,
     reports_errors,
+    some,
 )
 from accel_logreg.files.checks import Matrix, listed
 from accel_logreg.files.images import load_image_folder
@@ -64,8 +65,9 @@ def predict(
     for k, label in enumerate(fitted.classes_.tolist()):
         columns[f"probability_{label}"] = probabilities[:, k]
     write_columns(output, columns)
-    counts = (f"{label}: {np.sum(columns['predicted'] == label):,}" for label in fitted.classes_.tolist())
-    facts([("rows", f"{len(X):,}"), ("predicted", ", ".join(counts)), ("written to", str(output))])
+    labels, counts = np.unique(columns["predicted"], return_counts=True)
+    predicted = [f"{label}: {count:,}" for label, count in zip(labels.tolist(), counts.tolist(), strict=True)]
+    facts([("rows", f"{len(X):,}"), ("predicted", some(predicted)), ("written to", str(output))])
 
 
 def _pictures(

@@ -52,7 +52,7 @@ def profile(
     dtype: Annotated[Precision, typer.Option(help="How X is stored; sums are float64.")] = Precision.FLOAT32,
     data: Annotated[Path | None, optional("Profile a fit to this CSV, Parquet or NPZ file instead.")] = None,
     target: Annotated[
-        str | None, optional("With --data: the column of the two classes (NPZ: the array).")
+        str | None, optional("With --data: the column of the classes (NPZ: the array).")
     ] = None,
     solver: HowToSolve = "auto",
     C: Annotated[float, typer.Option("--C", help="Inverse of the penalty's strength; 'inf' is none.")] = 1.0,

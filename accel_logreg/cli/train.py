@@ -24,6 +24,7 @@ from accel_logreg.cli.common import (
     optional,
     report_pictures,
     reports_errors,
+    some,
 )  # fmt: skip
 from accel_logreg.files.checks import Matrix
 from accel_logreg.files.images import load_image_folder
@@ -46,7 +47,7 @@ def train(
     output: Annotated[Path, optional("The model file: .json or .npz.", "--output", "-o")],
     target: Annotated[
         str | None,
-        optional("The column of the two classes (NPZ: the array, 'y' if not given). Not for pictures."),
+        optional("The column of the classes (NPZ: the array, 'y' if not given). Not for pictures."),
     ] = None,
     features: Annotated[
         list[str] | None,
@@ -66,7 +67,7 @@ def train(
         str, typer.Option(help="Step of gradient descent: a number, or 'auto'.")
     ] = "auto",
     class_weight: Annotated[
-        Literal["balanced"] | None, optional("'balanced' gives both classes the same total weight.")
+        Literal["balanced"] | None, optional("'balanced' gives all classes the same total weight.")
     ] = None,
     dtype: Annotated[
         Precision, typer.Option(help="How X is stored. float32 halves memory and time; sums stay float64.")
@@ -74,7 +75,7 @@ def train(
     n_threads: Threads = None,
     test_fraction: Annotated[
         float | None,
-        optional("Hold this fraction of the rows out, both classes alike, and report the accuracy on them."),
+        optional("Hold this fraction of the rows out, all classes alike, and report the accuracy on them."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the hold-out split and the model's random_state.")] = 0,
     size: Annotated[int, typer.Option(help="Pictures are resized to SIZE × SIZE pixels.")] = 64,
@@ -112,7 +113,7 @@ def train(
     save_model(model, output, metadata=metadata)
     rows = [
         ("rows × features", f"{X.shape[0]:,} × {X.shape[1]:,} {X.dtype}"),
-        ("classes", ", ".join(map(str, model.classes_.tolist()))),
+        ("classes", some([str(label) for label in model.classes_.tolist()])),
         ("engine, solver", f"{model.backend_}, {model.solver_}"),
         ("iterations", f"{model.n_iter_[0]}"),
         ("cost", f"{model.history_['cost'][-1]:.6g} nats"),

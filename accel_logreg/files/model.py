@@ -24,9 +24,11 @@ from accel_logreg.files.checks import open_npz
 
 SUFFIXES = (".json", ".npz")
 FORMAT = "accel_logreg model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # which any number of classes came with
+# What version 1 lacks, as what it holds was fitted: parameters, and scalars.
+_SINCE_2 = {"multi_class": "auto"}, {"one_vs_rest_": False}
 
-_SCALARS = ("n_features_in_", "backend_", "solver_", "gap_", "gap_kind_")
+_SCALARS = ("n_features_in_", "one_vs_rest_", "backend_", "solver_", "gap_", "gap_kind_")
 _ARRAYS = ("coef_", "intercept_", "classes_", "n_iter_")
 _HISTORY = "history_."
 _REMEDY = "save the model again"
@@ -55,7 +57,7 @@ def save_model(
     ValueError
         Another suffix; classes or a parameter that a file cannot hold.
     TypeError
-        Not a LogisticRegression, or metadata that JSON cannot hold.
+        Not a LogisticRegression, as LogisticRegressionCV is not, or metadata that JSON cannot hold.
     OSError
         The file cannot be written.
 
@@ -66,6 +68,11 @@ def save_model(
     """
     if not isinstance(model, LogisticRegression):
         raise TypeError(f"save_model writes an accel_logreg.LogisticRegression, not a {type(model).__name__}")
+    if own := set(model.get_params(deep=False)) - set(LogisticRegression().get_params(deep=False)):
+        raise TypeError(
+            f"a model file holds a LogisticRegression, and {type(model).__name__} has parameters of its own "
+            f"({', '.join(sorted(own))}); save LogisticRegression(C=…).fit(X, y) with the C that was chosen"
+        )
     check_is_fitted(model)
     path = Path(path)
     suffix = _suffix(path)
@@ -189,11 +196,14 @@ def _check_format(path: Path, header: Any) -> None:
 def _rebuild(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> LogisticRegression:
     """A fitted model from the two parts; KeyError, TypeError or ValueError if they do not fit together."""
     params = {name: decode(value) for name, value in header["params"].items()}
+    stored = header["fitted"]
+    if header["format_version"] == 1:
+        params, stored = _SINCE_2[0] | params, _SINCE_2[1] | stored
     for name in LogisticRegression().get_params(deep=False):
         if name not in params:  # its default need not be what the model was fitted with
             raise KeyError(name)
     model = LogisticRegression(**params)
-    fitted = {name: decode(header["fitted"][name]) for name in _SCALARS}
+    fitted = {name: decode(stored[name]) for name in _SCALARS}
     fitted |= {name: arrays[name] for name in _ARRAYS}
     if "feature_names_in_" in arrays:
         fitted["feature_names_in_"] = arrays["feature_names_in_"]
@@ -211,15 +221,21 @@ def _rebuild(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Logisti
 
 
 def _check_fitted(fitted: dict[str, Any]) -> None:
-    d = fitted["n_features_in_"]
-    shapes = {"coef_": (1, d), "intercept_": (1,), "classes_": (2,), "n_iter_": (1,)}
+    d, K = fitted["n_features_in_"], fitted["classes_"].size
+    if K < 2:
+        raise ValueError(f"classes_ holds {K} classes instead of two or more")
+    columns = 1 if K == 2 else K
+    shapes = {"coef_": (columns, d), "intercept_": (columns,), "classes_": (K,), "n_iter_": (1,)}
     if "feature_names_in_" in fitted:
         shapes["feature_names_in_"] = (d,)
     for name, shape in shapes.items():
         if fitted[name].shape != shape:
             raise ValueError(f"{name} has shape {fitted[name].shape} instead of {shape}")
-    for name in ("coef_", "intercept_"):
-        if fitted[name].dtype.kind != "f" or not np.isfinite(fitted[name]).all():
+    b = fitted["intercept_"]
+    # Of three and more classes, one without weight has an intercept of minus infinity.
+    with_weight = b[b != -np.inf] if K > 2 and np.count_nonzero(b != -np.inf) > 1 else b
+    for name, numbers in (("coef_", fitted["coef_"]), ("intercept_", with_weight)):
+        if numbers.dtype.kind != "f" or not np.isfinite(numbers).all():
             raise ValueError(f"{name} holds something else than finite floating-point numbers")
 
 

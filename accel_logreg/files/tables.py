@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from accel_logreg.files.arrays import read_matrix
 from accel_logreg.files.atomic import atomic_write
 from accel_logreg.files.checks import (
     DataError,
@@ -45,6 +46,7 @@ class Data:
     y: NDArray[Any] | None  # (n,) of bools, integers, floats or strings; None if no target was asked
     names: tuple[str, ...] | None  # of each column of X; None for an NPZ file, whose columns have none
     ignored: tuple[str, ...]  # columns (of an NPZ file: arrays) that are neither in X nor in y
+    converted: str = ""  # what X was in an NPY file, where it is not read as it lies there
 
 
 def read_training_data(
@@ -91,19 +93,24 @@ def read_training_data(
 
 
 def read_features(
-    path: str | os.PathLike[str], names: Sequence[str] | None, *, dtype: DType = np.float64
+    path: str | os.PathLike[str], names: Sequence[str] | None, *, dtype: DType | None = np.float64
 ) -> Data:
     """Read X for prediction: the columns ``names`` in that order, or all of them if None; y stays None.
 
-    Raises as ``read_training_data`` does. Names are ignored for an NPZ file.
+    Raises as ``read_training_data`` does. Names are ignored for an NPZ file, and for an NPY file, which is
+    read in its own dtype. A dtype of None is the file's own where it is float32 or float64, else float64.
     """
     path = Path(path)
+    if path.suffix.lower() == ".npy":
+        X, converted = read_matrix(path)
+        return Data(X, None, None, (), converted)
     if _suffix(path) == ".npz":
         return _read_npz(path, None, dtype)
     table = _read_table(path)
     chosen = tuple(table.column_names if names is None else names)
     must_exist(path, chosen, table.column_names)
-    return Data(_numbers(path, table, chosen, dtype), None, chosen, _without(table.column_names, *chosen))
+    X = _numbers(path, table, chosen, np.float64 if dtype is None else dtype)
+    return Data(X, None, chosen, _without(table.column_names, *chosen))
 
 
 def write_columns(path: str | os.PathLike[str], columns: Mapping[str, NDArray[Any]]) -> None:
@@ -135,7 +142,7 @@ def _without(names: Iterable[str], *used: str | None) -> tuple[str, ...]:
     return tuple(name for name in names if name not in known)
 
 
-def _read_npz(path: Path, target: str | None, dtype: DType) -> Data:
+def _read_npz(path: Path, target: str | None, dtype: DType | None) -> Data:
     with open_npz(path, DataError, "write it with numpy.savez") as arrays:
         names = list(arrays.files)
         matrix = _matrix_name(path, names)
@@ -146,6 +153,8 @@ def _read_npz(path: Path, target: str | None, dtype: DType) -> Data:
         raise DataError(
             f"{path}: {matrix!r} must be numbers of shape (n, d), not {X.dtype} of shape {X.shape}"
         )
+    if dtype is None:
+        dtype = np.float32 if X.dtype == np.float32 else np.float64
     with np.errstate(over="ignore"):
         X = np.ascontiguousarray(X, dtype=dtype)
     finite_features(path, X, [f"{matrix}[:, {j}]" for j in range(X.shape[1])])

@@ -20,7 +20,7 @@ _SAMPLES = 0.25  # of X, that samples and blocks of it take at most
 
 @dataclass(frozen=True)
 class Problem:
-    """X (n, d), float32 or float64, C-contiguous; y (n,) with two classes; where they are from."""
+    """X (n, d), float32 or float64, C-contiguous; y (n,) of two classes or more; where they are from."""
 
     X: Matrix
     y: NDArray[Any]

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from functools import cache, partial
 from typing import Any
 
+from accel_logreg.interface.classes import ClassRows
 from accel_logreg.interface.engine import Engine
 from accel_logreg.interface.rows import AmongRows, Quantised, Rows
 from accel_logreg.profile.record import QUESTIONS, STAGES, TAKE_ROWS, Recorder, StandIn
@@ -29,6 +30,7 @@ _FLOPS_AN_ENTRY = {
     "largest_entry": 1,
     "longest_row": 3,
 }
+_OF_X_ALONE = ("largest_entry", "longest_row")  # however many classes there are
 
 
 def arguments_of(
@@ -45,19 +47,28 @@ def _signature(side: type, question: str) -> inspect.Signature:
     return inspect.signature(getattr(side, question))
 
 
-def flops(question: str, m: int, d: int, arguments: Mapping[str, Any], answer: Any) -> float:
-    """Of a question about m rows of d features; 0 for one that only moves rows, or is not known here."""
+def flops(question: str, m: int, d: int, arguments: Mapping[str, Any], answer: Any, K: int = 1) -> float:
+    """Of a question about m rows of d features; 0 for one that only moves rows, or is not known here.
+
+    K : classes whose logits are one row's, 1 for two classes
+    """
     p = d + 1
+    if K > 1 and question in ("hessian", "kronecker_factors"):
+        pairs = K * (K - 1) // 2 if question == "hessian" else 1
+        return float(m) * (2 * d * K + pairs * (2 * d + p * (p + 1)))  # z; a Gram matrix for each two classes
+    if K > 1 and question in ("curvature_sums", "probabilities", "intercept_hessian"):
+        return float(m) * d * K * (5 if question == "curvature_sums" else 2)
     if question == "hessian" or (question == "low_precision_hessian" and answer is not None):
         return float(m) * (4 * d + p * (p + 1))  # z; centre and scale; half of a symmetric matrix
     if question == "gram":
         return float(m) * d + float(m) * (m + 1) * d
     if question == "descend":
-        return 4.0 * m * d * int(arguments["steps"])
+        return 4.0 * m * d * K * int(arguments["steps"])
     if question == "small_fit" and answer is not None:
         steps = len(answer.costs) - 1
         return float(m) * (4 * d * (steps + 1) + p * (p + 1) * steps)
-    return float(_FLOPS_AN_ENTRY.get(question, 0)) * m * d
+    columns = 1 if question in _OF_X_ALONE else K
+    return float(_FLOPS_AN_ENTRY.get(question, 0)) * m * d * columns
 
 
 def _arithmetic(question: str, arguments: Mapping[str, Any]) -> str:
@@ -99,6 +110,8 @@ class _RowsStandIn(StandIn):
         ask = partial(getattr(self._subject, question), *args, **kwargs)
         if question in _NO_QUESTION:
             return ask()
+        if question == "two_classes":
+            return self._profiled(ask())
         return self.timed(question, ask, arguments_of(type(self), question, args, kwargs))
 
     def timed(self, question: str, ask: Callable[[], Any], asked: Mapping[str, Any]) -> Any:
@@ -112,15 +125,18 @@ class _RowsStandIn(StandIn):
         details |= {
             "rows": m,
             "sampled": m < self._n_all,
-            "flops": flops(question, m, rows.n_features, asked, answer),
+            "flops": flops(question, m, rows.n_features, asked, answer, getattr(rows, "n_classes", 1)),
             "arithmetic": _arithmetic(question, asked),
             "answered": answer is not None,
         }
         if isinstance(answer, Rows):
-            return ProfiledRows(answer, self._recorder, self._matrix_bytes, self._n_all)
+            return self._profiled(answer)
         if isinstance(answer, Quantised):
             return ProfiledQuantised(answer, self._recorder, rows, self._matrix_bytes)
         return answer
+
+    def _profiled(self, rows: Rows) -> Rows:
+        return profiled_rows(rows, self._recorder, self._matrix_bytes, self._n_all)
 
 
 class _QuantisedStandIn(StandIn):
@@ -159,10 +175,10 @@ class _BackendStandIn(StandIn):
         if question == "place":
             with self._recorder.span(STAGES, TAKE_ROWS):
                 rows = ask(*args, **kwargs)
-            return ProfiledRows(rows, self._recorder, int(X.nbytes), int(m))
+            return profiled_rows(rows, self._recorder, int(X.nbytes), int(m))
         with self._recorder.span(QUESTIONS, question) as details:
             z = ask(*args, **kwargs)
-        work = flops(question, m, d, {}, z)
+        work = flops(question, m, d, {}, z, 1 if z.ndim == 1 else z.shape[1])
         details |= {**_USUAL, "rows": m, "reads": 1.0, "bytes": float(X.nbytes), "flops": work}
         return z
 
@@ -196,4 +212,12 @@ def _passed_on(question: str) -> Callable[..., Any]:
 
 ProfiledQuantised = _with_clock("ProfiledQuantised", _QuantisedStandIn, Quantised)
 ProfiledRows = _with_clock("ProfiledRows", _RowsStandIn, Rows, AmongRows)
+ProfiledClassRows = _with_clock("ProfiledClassRows", _RowsStandIn, ClassRows, Rows, AmongRows)
 ProfiledBackend = _with_clock("ProfiledBackend", _BackendStandIn, Engine)
+
+
+def profiled_rows(rows: Rows, recorder: Recorder, matrix_bytes: int, n_all: int) -> Rows:
+    """Rows with a clock, of two classes or of more."""
+    kind = ProfiledClassRows if isinstance(rows, ClassRows) else ProfiledRows
+    profiled: Rows = kind(rows, recorder, matrix_bytes, n_all)
+    return profiled

@@ -160,7 +160,8 @@ class _Fits:
             with recorder.span(STAGES, FIT):
                 self._fit()
             recorder.part = f"predict {index}"
-            W = np.append(self.model.coef_[0], self.model.intercept_[0])
+            W = np.vstack([self.model.coef_.T, self.model.intercept_])
+            W = W[:, 0] if W.shape[1] == 1 else W
             with self._backend.threads(self._settings.n_threads), recorder.span(STAGES, PREDICT):
                 self._stand_in.logits(self._problem.X, W)
         recorder.part = ""

@@ -49,8 +49,26 @@ def loss(z: Array, e: Array, Y: Array) -> Array:
     return z.max(axis=1) - own(z, Y) + np.log1p(rest(e, Y) + (own(e, Y) - 1.0))
 
 
+def backward_da(a: Array, Y: Array) -> Array:
+    """∂ℓ/∂a: −1/a_y for the row's own class, 0 for the others."""
+    assert a.shape == Y.shape
+    return np.where(Y, -1.0 / a, 0.0)
+
+
+def backward_softmax(a: Array, da: Array) -> Array:
+    """∂ℓ/∂z = a (da − Σ a da), row by row."""
+    assert a.shape == da.shape
+    return a * (da - (a * da).sum(axis=1, keepdims=True))
+
+
+def backward_dz(a: Array, Y: Array) -> Array:
+    """Both at once: dz = a − e_y."""
+    assert a.shape == Y.shape
+    return a - Y
+
+
 def residual(e: Array, Y: Array) -> Array:
-    """dz = a − Y for e = exponentials(z), a's own class less 1 as −Σ others' a, which keeps its digits."""
+    """``backward_dz`` for e = exponentials(z), its own class's a − 1 as −Σ others' a, which keeps digits."""
     assert e.shape == Y.shape
     a = e / e.sum(axis=1, keepdims=True)
     return np.where(Y, -rest(a, Y)[:, np.newaxis], a)

@@ -56,8 +56,29 @@ def loss(z: Vector, y: int) -> float:
     return max(z) - z[y] + log1p(rest(e, y) + (e[y] - 1.0))
 
 
+def backward_da(a: Vector, y: int) -> Vector:
+    """∂ℓ/∂a_k: −1/a_y for the row's own class y, 0 for the others, of which −log a_y knows nothing."""
+    return [-1.0 / a[k] if k == y else 0.0 for k in range(len(a))]
+
+
+def backward_softmax(a: Vector, da: Vector) -> Vector:
+    """∂ℓ/∂z_k = Σ_m ∂ℓ/∂a_m ∂a_m/∂z_k with ∂a_m/∂z_k = a_m (1 if m = k, else 0) − a_m a_k:
+    a_k (da_k − Σ_m a_m da_m). Every logit moves every probability.
+    """
+    assert len(a) == len(da)
+    mean = 0.0
+    for k in range(len(a)):
+        mean += a[k] * da[k]
+    return [a[k] * (da[k] - mean) for k in range(len(a))]
+
+
+def backward_dz(a: Vector, y: int) -> Vector:
+    """∂ℓ/∂z_k, as the two simplify: dz = a − e_y, so a_y − 1 for the row's own class, a_k for others."""
+    return [a[k] - (1.0 if k == y else 0.0) for k in range(len(a))]
+
+
 def residual(z: Vector, y: int) -> Vector:
-    """dz_k = ∂ℓ/∂z_k = a_k − 1 for the row's own class y, a_k for the others.
+    """``backward_dz`` from z instead of a.
 
     a_y − 1 is written −Σ others' a: the same number, but where a_y rounds to 1 the difference would be 0.
     """

@@ -206,3 +206,16 @@ def test_the_machine_line_warns_of_company() -> None:
     assert "`a command`" in quiet
     assert "care" not in quiet
     assert "other work kept about 9.0" in machine_in_words(found, 9.0, "a command")
+
+
+def test_the_page_of_the_softmax_runs_and_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its blocks' answers are asserted there; it has no times, so that every printed line can be compared."""
+    text = (ROOT / "docs" / "from_sigmoid_to_softmax.md").read_text(encoding="utf-8")
+    assert misquoted(text) == []
+    test_all_named_files_exist(text)
+    sources = [fence.source for fence in fences(text) if fence.source]
+    for engine in ("python_loop", "numpy_vectorised"):
+        assert sources.count(f"kernels/{engine}/classes.py") >= 4
+    assert execute(text, quick=True) == {}
+    printed = "".join(fence.code for fence in fences(text) if fence.language == "text")
+    assert capsys.readouterr().out == printed

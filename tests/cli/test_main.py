@@ -36,7 +36,19 @@ def test_check(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check, "SAMPLE_ENTRIES", 60)
     assert "20 rows of 3 features" in run("check", table, "--target", "label", *NUMPY).output
     monkeypatch.setattr(check, "GRAPH_LIMIT", 0.0)
-    assert "2 gradients are beyond" in refused("check", *NUMPY, code=1)
+    assert "4 gradients are beyond" in refused("check", *NUMPY, code=1)
+
+
+def test_check_of_many_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More classes than rows that are looked at, some of one row: each is there."""
+    rng = np.random.default_rng(0)
+    y = np.append(np.arange(30), rng.integers(0, 20, 170))
+    np.savez(tmp_path / "d.npz", X=rng.standard_normal((200, 4)), y=y)
+    monkeypatch.setattr(check, "SAMPLE_ENTRIES", 60)
+    result = run("check", tmp_path / "d.npz", *NUMPY)
+    assert result.exit_code == 0
+    assert "60 rows of 4 features" in result.output
+    assert "float64  30 " in result.output
 
 
 def test_speedup_passes_its_options_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +105,7 @@ def test_python_m(tmp_path: Path) -> None:
     assert bad.stderr == f"accel-logreg: {tmp_path / 'm.json'}: No such file or directory\n"
 
 
-@pytest.mark.parametrize("command", ["doctor", "train", "predict", "speedup", "profile", "check"])
+@pytest.mark.parametrize("command", ["doctor", "train", "predict", "probe", "speedup", "profile", "check"])
 def test_every_option_has_a_help_text(command: str) -> None:
     from typer.main import get_command
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 from pyarrow.csv import read_csv
 from support.command_line import NUMPY, refused, rows_of, run, write_pictures
 
@@ -99,6 +101,53 @@ def test_pictures_from_training_to_prediction(pictures: Path, tmp_path: Path) ->
     found = rows_of(out)
     assert [row["path"] for row in found] == [str(file) for file in sorted(flat.iterdir())]
     assert {row["predicted"] for row in found} == {"dark"}
+
+
+def test_three_classes_of_pictures(pictures: Path, tmp_path: Path) -> None:
+    (pictures / "grey").mkdir()
+    for file in (pictures / "dark").iterdir():
+        with Image.open(file) as picture:
+            picture.point(lambda value: value // 2 + 60).save(pictures / "grey" / file.name)
+    path, out = tmp_path / "model.json", tmp_path / "out.csv"
+    assert "bright, dark, grey" in run("train", pictures, "-o", path, "--size", 4, *NUMPY).output
+    assert run("predict", path, pictures, "-o", out).exit_code == 0
+    assert [row["predicted"] for row in rows_of(out)] == [
+        name for name in ("bright", "dark", "grey") for _ in range(10)
+    ]
+
+
+@pytest.mark.parametrize("labels", [["ash", "birch", "oak"], [3, 10, 20]])
+@pytest.mark.parametrize("suffix", [".json", ".npz"])
+def test_three_classes_from_training_to_prediction(tmp_path: Path, labels: list[Any], suffix: str) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((90, 3))
+    y = np.array(labels)[(X + rng.gumbel(size=(90, 3))).argmax(axis=1)]
+    data, path, out = tmp_path / "d.csv", tmp_path / f"m{suffix}", tmp_path / "out.csv"
+    lines = (f"{a},{b},{c},{label}\n" for (a, b, c), label in zip(X.tolist(), y.tolist(), strict=True))
+    data.write_text("a,b,c,kind\n" + "".join(lines))
+    result = run("train", data, "--target", "kind", "-o", path, "--test-fraction", 0.2, *NUMPY)
+    assert result.exit_code == 0
+    assert ", ".join(map(str, labels)) in result.output
+    result = run("predict", path, data, "-o", out)
+    assert result.exit_code == 0
+    assert (
+        f"{labels[0]}: {sum(row['predicted'] == str(labels[0]) for row in rows_of(out))}, " in result.output
+    )
+    model, found = load_model(path), rows_of(out)
+    assert model.classes_.tolist() == labels
+    probabilities = np.array([[float(row[f"probability_{label}"]) for label in labels] for row in found])
+    np.testing.assert_array_equal(probabilities, model.predict_proba(X))
+    assert [row["predicted"] for row in found] == [str(label) for label in model.predict(X)]
+
+
+def test_many_classes_are_counted_and_not_all_listed(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "d.npz", X=rng.standard_normal((60, 2)), y=np.arange(60) % 25)
+    path = tmp_path / "m.npz"
+    result = run("train", tmp_path / "d.npz", "-o", path, "--max-iter", 50, *NUMPY)
+    assert "17, 18, 19, … (25 in all)" in result.output
+    assert run("predict", path, tmp_path / "d.npz", "-o", tmp_path / "o.parquet").exit_code == 0
+    assert pq.read_table(tmp_path / "o.parquet").num_columns == 26
 
 
 def test_broken_pictures(pictures: Path, tmp_path: Path) -> None:

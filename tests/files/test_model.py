@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
 
-from accel_logreg import LogisticRegression, ModelFileError, load_model, save_model
+from accel_logreg import LogisticRegression, LogisticRegressionCV, ModelFileError, load_model, save_model
 from accel_logreg.files.model import decode, encode, read_model_file
 
 SUFFIXES = (".json", ".npz")
@@ -42,7 +42,7 @@ def assert_same(loaded: LogisticRegression, model: LogisticRegression) -> None:
         stored, original = getattr(loaded, name), getattr(model, name)
         assert stored.dtype == original.dtype, name
         np.testing.assert_array_equal(stored, original, strict=True)
-    for name in ("n_features_in_", "backend_", "solver_", "gap_", "gap_kind_"):
+    for name in ("n_features_in_", "one_vs_rest_", "backend_", "solver_", "gap_", "gap_kind_"):
         assert getattr(loaded, name) == getattr(model, name)
     assert loaded.history_.keys() == model.history_.keys()
     for name, values in model.history_.items():
@@ -87,6 +87,58 @@ def test_round_trip_of_parameters(path: Path, params: dict[str, Any]) -> None:
     assert_same(load_model(path), model)
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [(5, 3, 9), np.array([1, 2, 200], np.uint8), (-1.5e3, 0.0, 7.0), ("no", "yes", "größer"),
+     np.array(["a", "b", "c"], dtype=object)],
+    ids=["int", "uint8", "float", "str", "object"],
+)  # fmt: skip
+def test_round_trip_of_three_classes(path: Path, labels: Any) -> None:
+    X, _ = problem()
+    y = np.asarray(labels)[(X[:, :3] + X[:, 1:]).argmax(axis=1)]
+    model = LogisticRegression(backend="numpy", C=0.1).fit(X, y)
+    save_model(model, path)
+    assert_same(load_model(path), model)
+
+
+def test_round_trip_of_a_class_without_weight(path: Path) -> None:
+    """Its intercept is minus infinity; where that leaves no two classes, the file is wrong."""
+    X, _ = problem()
+    y = (X[:, :3] + X[:, 1:]).argmax(axis=1)
+    model = LogisticRegression(backend="numpy", C=0.1).fit(X, y, y != 1)
+    assert model.intercept_[1] == -np.inf
+    save_model(model, path)
+    assert_same(load_model(path), model)
+    model.intercept_[0] = -np.inf
+    save_model(model, path)
+    with pytest.raises(ModelFileError, match="intercept_ holds something else than finite"):
+        load_model(path)
+
+
+def test_a_file_of_version_1(tmp_path: Path) -> None:
+    """It held two classes, and knew nothing of more."""
+    path, model = tmp_path / "model.json", fitted()
+    save_model(model, path)
+    change_json(
+        path,
+        lambda s: (
+            s.update(format_version=1), s["params"].pop("multi_class"), s["fitted"].pop("one_vs_rest_")
+        ),
+    )  # fmt: skip
+    assert_same(load_model(path), model)
+
+
+def test_each_class_against_the_rest(path: Path) -> None:
+    """Whether each class has a sigmoid of its own changes every probability."""
+    X, _ = problem()
+    model = LogisticRegression(backend="numpy", C=0.1, multi_class="ovr")
+    model.fit(X, (X[:, :3] + X[:, 1:]).argmax(axis=1))
+    save_model(model, path)
+    assert_same(load_model(path), model)
+    model.one_vs_rest_ = False
+    assert np.abs(load_model(path).predict_proba(X) - model.predict_proba(X)).max() > 0.01
+
+
 def test_every_bit_of_a_float(path: Path) -> None:
     model = fitted()
     model.coef_ = np.array([[0.1 + 0.2, -5e-324, 1.7976931348623157e308, -0.0]])
@@ -127,6 +179,8 @@ def test_what_cannot_be_saved(path: Path) -> None:
         save_model(LogisticRegression(), path)
     with pytest.raises(TypeError, match="not a dict"):
         save_model({}, path)
+    with pytest.raises(TypeError, match=r"LogisticRegressionCV has parameters of its own \(Cs, "):
+        save_model(LogisticRegressionCV(), path)
     with pytest.raises(ModelFileError, match=r"ends in \.json or \.npz, not in '\.pkl'"):
         save_model(fitted(), path.with_suffix(".pkl"))
     model = fitted()
@@ -147,10 +201,17 @@ def change_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     [
         pytest.param(lambda s: s.update(format="other"), "is not an accel_logreg model", id="foreign"),
         pytest.param(lambda s: s.clear(), "is not an accel_logreg model", id="empty"),
-        pytest.param(lambda s: s.update(format_version=2), "reads up to 1; upgrade", id="newer"),
+        pytest.param(lambda s: s.update(format_version=3), "reads up to 2; upgrade", id="newer"),
         pytest.param(lambda s: s.update(format_version="1"), "not a positive integer", id="version"),
         pytest.param(lambda s: s.pop("params"), "lacks 'params'", id="no params"),
         pytest.param(lambda s: s["params"].pop("C"), "lacks 'C'", id="no C"),
+        pytest.param(lambda s: s["params"].pop("multi_class"), "lacks 'multi_class'", id="no multi_class"),
+        pytest.param(
+            lambda s: s["arrays"]["classes_"].update(shape=[1], values=[0]), "holds 1 classes", id="one class"
+        ),
+        pytest.param(
+            lambda s: s["arrays"]["intercept_"].update(values=[{"float": "-inf"}]), "than finite", id="-inf"
+        ),
         pytest.param(lambda s: s["params"].update(D=1), "inconsistent: .*'D'", id="unknown parameter"),
         pytest.param(lambda s: s["params"].update(C={"eval": "1"}), "is not a value", id="unknown value"),
         pytest.param(lambda s: s.update(params=[]), "is inconsistent", id="params is a list"),

@@ -47,8 +47,9 @@ ALLOWED = {
     "model_selection": {
         "interface", "inputs", "backends", "estimator", "fitting", "fitting_columns", "solvers",
     },
-    "certify": {"interface", "inputs", "backends", "estimator", "fitting"},
+    "certify": {"interface", "inputs", "backends", "estimator", "fitting", "fitting_classes"},
     "gradient_check": {"interface", "inputs", "backends", "estimator", "kernels.python_loop"},
+    "probe": {"interface", "estimator"},
     "files": {"estimator"},
     "measure": {"backends", "kernels.numba_jit"},
     "doctor": {"backends", "backends.cupy_fused", "measure", "kernels.numba_jit"},
@@ -60,7 +61,7 @@ ALLOWED = {
     "cli": {"public", "files", "measure", "doctor", "lesson", "profile"},
     "__init__": {
         "backends", "certify", "estimator", "gradient_check", "files", "interface", "model_selection",
-        "solvers",
+        "probe", "solvers",
     },
     "__main__": {"cli"},
 }  # fmt: skip

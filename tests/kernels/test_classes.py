@@ -111,6 +111,24 @@ def test_both_files_name_every_step_alike() -> None:
         assert [name for name in [*steps, "hessian_product"] if not hasattr(module, name)] == []
 
 
+def test_chain_rule_da_times_the_softmax_is_dz() -> None:
+    """By hand: a = (1/2, 1/3, 1/6), da = (0, −3, 0), Σ a da = −1. And vectorised."""
+    a = [1 / 2, 1 / 3, 1 / 6]
+    np.testing.assert_allclose(python_loop.softmax([math.log(3.0), math.log(2.0), 0.0]), a, rtol=1e-15)
+    for y in range(3):
+        da = python_loop.backward_da(a, y)
+        dz = python_loop.backward_softmax(a, da)
+        np.testing.assert_allclose(dz, python_loop.backward_dz(a, y), atol=1e-15)
+        whole, Y = np.array([a]), numpy_vectorised.one_hot(np.array([y]), np.arange(3))
+        np.testing.assert_allclose(numpy_vectorised.backward_da(whole, Y)[0], da)
+        np.testing.assert_allclose(
+            numpy_vectorised.backward_softmax(whole, np.array([da]))[0], dz, atol=1e-15
+        )
+        np.testing.assert_allclose(numpy_vectorised.backward_dz(whole, Y)[0], dz, atol=1e-15)
+    assert python_loop.backward_da(a, 1) == [0.0, -3.0, 0.0]
+    np.testing.assert_allclose(python_loop.backward_softmax([0.5, 0.5], [1.0, -2.0]), [0.75, -0.75])
+
+
 def test_shapes_are_asserted() -> None:
     with pytest.raises(AssertionError):
         python_loop.loss_grad([[1.0]], [0, 1], [1.0], [[0.0]] * 3, [0.0] * 3)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
+from scipy.special import logsumexp
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.linear_model import LogisticRegression as ScikitLearn
 from sklearn.preprocessing import scale
@@ -170,6 +171,62 @@ def test_judging_takes_weights_names_and_bad_input() -> None:
     with pytest.raises(ValueError, match=r"C=-1"):
         certified_gap(X, y, np.zeros(30), 0.0, C=-1)
     assert certified_gap([[0.0], [1.0]], [0, 1], [3.0], -1.5, C=math.inf) == math.inf
+
+
+def cost_of_classes(X: Any, y: Any, s: Any, C: float, W: Any, b: Any) -> float:
+    z = X @ W.T + b
+    penalty = 0.0 if math.isinf(C) else 0.5 / (C * s.sum()) * float(np.square(W).sum())
+    return float(s @ (logsumexp(z, axis=1) - z[np.arange(len(y)), y])) / s.sum() + penalty
+
+
+@pytest.mark.parametrize("C", [0.01, 1.0, math.inf])
+@pytest.mark.parametrize("layout", [np.asarray, sparse.csr_matrix])
+def test_anybodys_answer_for_many_classes_is_judged(C: float, layout: Any) -> None:
+    """And the same probabilities by weights that do not sum to 0: they cost their penalty alone."""
+    random = np.random.default_rng(0)
+    X, s = random.standard_normal((300, 6)), random.random(300)
+    X[:, -1] = 0.0  # stores nothing where sparse
+    X[random.random(X.shape) < 0.4] = 0.0
+    y = (X @ random.standard_normal((6, 4)) + random.gumbel(size=(300, 4))).argmax(axis=1)
+    ours = LogisticRegression(C=C, tol=1e-15, backend="numpy").fit(X, y, s)
+    best = cost_of_classes(X, y, s, C, ours.coef_, ours.intercept_)
+    theirs = ScikitLearn(C=C if math.isfinite(C) else np.inf, tol=1e-3, max_iter=1000).fit(X, y, s)
+    for W, b in (
+        (theirs.coef_, theirs.intercept_),
+        (theirs.coef_ + np.arange(6.0), theirs.intercept_ + 1e3),
+        (0.0 * theirs.coef_, 0.0 * theirs.intercept_),
+    ):
+        judged = certified_gap(layout(X), y, W, b, C=C, sample_weight=s)
+        true = cost_of_classes(X, y, s, C, W, b) / best - 1.0
+        assert true * (1.0 - 1e-6) - 1e-12 <= judged <= 1.5 * true + 1e-12
+    names = np.array(["d", "b", "a", "c"])[y]
+    order = np.argsort(["d", "b", "a", "c"])
+    W, b = ours.coef_[order], ours.intercept_[order]
+    assert certified_gap(X, names, W, b, C=C, sample_weight=s, backend="python") <= 1e-14
+    assert certified_gap(X, names, ours.coef_, ours.intercept_, C=C, sample_weight=s) > 0.1
+
+
+def test_a_class_without_weight_is_judged_where_its_optimum_is() -> None:
+    random = np.random.default_rng(1)
+    X, y = random.standard_normal((90, 3)), np.arange(90) % 4
+    model = LogisticRegression().fit(X, y, y != 2)
+    assert certified_gap(X, y, model.coef_, model.intercept_, C=1.0, sample_weight=y != 2) <= 1e-8
+    b = np.where(np.isfinite(model.intercept_), model.intercept_, -5.0)
+    with pytest.raises(ValueError, match=r"at a coef of 0 and an intercept of -inf"):
+        certified_gap(X, y, model.coef_, b, C=1.0, sample_weight=y != 2)
+    with pytest.raises(ValueError, match=r"coef holds NaN or infinity"):
+        certified_gap(X, y, model.coef_, model.intercept_, C=1.0)
+    with pytest.raises(ValueError, match=r"coef has shape \(3,\) and must have \(4, 3\), a row a class"):
+        certified_gap(X, y, model.coef_[0], b, C=1.0)
+    with pytest.raises(
+        ValueError, match=r"intercept has 1 numbers, up to 0; it must have 4 numbers, one a class"
+    ):
+        certified_gap(X, y, model.coef_, 0.0, C=1.0)
+    with pytest.raises(ValueError, match=r"and 0 where fit_intercept=False"):
+        certified_gap(X, y, model.coef_, b, C=1.0, fit_intercept=False)
+    apart = np.repeat(np.eye(3), 2, axis=0)
+    classes = np.repeat(np.arange(3), 2)
+    assert certified_gap(apart, classes, 3.0 * np.eye(3), np.zeros(3), C=math.inf) == math.inf
 
 
 @pytest.mark.parametrize("layout", [np.asarray, sparse.csr_matrix])

@@ -55,6 +55,26 @@ def test_reads_are_the_estimators_own(profile: Profile) -> None:
     assert (prediction.name, prediction.calls, prediction.bytes) == ("logits", 1, profile.matrix_bytes)
 
 
+@pytest.mark.parametrize("backend", ["python", "numpy", "numba"])
+@pytest.mark.parametrize("solver", ["newton", "newton-cg", "lbfgs", "gradient-descent"])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_reads_of_three_classes(backend: str, solver: str, rng: np.random.Generator) -> None:
+    """Reads are the fit's own, samples' too, and its work is K times that of one column."""
+    X = rng.standard_normal((120, 4))
+    y = np.array(["a", "b", "c"])[(X[:, :3] + rng.gumbel(size=(120, 3))).argmax(axis=1)]
+    settings = Settings(backend, solver, repeats=1, max_iter=20 if solver == "gradient-descent" else None)
+    found = run_profile(Problem(X, y, "given"), settings, measure=given)
+    sums = {one.name: one for one in questions(found.spans_of_fit(), CEILINGS)}
+    if solver == "gradient-descent":  # what then says how far it came is not in its history
+        assert sums["descend"].flops == 4 * 3 * 120 * 4 * 20
+    else:
+        assert sum(one.reads for one in sums.values()) == pytest.approx(found.reads)
+        loss_grad = sums["loss_grad"]
+        assert loss_grad.flops == pytest.approx(4 * 3 * 120 * 4 * loss_grad.reads)
+    (prediction,) = questions(found.prediction(), CEILINGS)
+    assert (prediction.name, prediction.flops) == ("logits", 2 * 3 * 120 * 4)
+
+
 def test_percentages_are_of_the_lower_ceiling() -> None:
     assert CEILINGS.floor_seconds(1e11, 1e12, "float64") == 1.0
     assert CEILINGS.floor_seconds(1e11, 3e12, "float64") == 3.0
