@@ -56,12 +56,12 @@ def _approach(problem: ClassProblem, U: Float64, start: Float64 | None, budget: 
         if rows < kept:
             model.smoothed(min(_MOST_SMOOTHED, p / rows))
         tol = max(budget.tol, _SAMPLE_TOL if rows < kept else _MODEL_TOL)
-        U, preconditioner = _minimise(model, U, tol, budget)
+        U, preconditioner, memory = _minimise(model, U, tol, budget)
         budget.report(f"newton-cg: model of {model.n_rows} rows, {problem.reads:.2f} reads")
-    return Approach(U, None if model is problem else model, preconditioner, Memory(_PAIRS))
+    return Approach(U, None if model is problem else model, preconditioner, memory)
 
 
-def _minimise(model: ClassProblem, U: Float64, tol: float, budget: Budget) -> tuple[Float64, Inverse]:
+def _minimise(model: ClassProblem, U: Float64, tol: float, budget: Budget) -> tuple[Float64, Inverse, Memory]:
     """The model's optimum, to about ``tol``, and what conditions products there.
 
     Far from it, where every step changes which rows are uncertain, that is made anew with each.
@@ -85,7 +85,7 @@ def _minimise(model: ClassProblem, U: Float64, tol: float, budget: Budget) -> tu
         U, value, gradient = found.U, found.value, found.gradient
         if gap > _FAR:
             preconditioner, memory = _preconditioner(model, U, budget), Memory(_PAIRS)
-    return U, preconditioner
+    return U, preconditioner, memory
 
 
 def _discriminant(

@@ -235,6 +235,56 @@ def product_part(
 
 
 @jit()
+def kronecker_part(
+    chunk: int,
+    chunks: int,
+    X: Any,
+    s: Any,
+    W: Any,
+    b: Any,
+    gemm: int,
+    rows: int,
+    traces: Any,
+    partials: Any,
+    diagonals: Any,
+) -> None:
+    """traces[i] ← Σₖ aₖ(1 − aₖ) of a chunk's rows i; partials[chunk] (K K,) ← Σ s a aᵀ, and
+    diagonals[chunk] (K,) ← Σ s a(1 − a).
+    """
+    use_wide_vectors()
+    n, d = X.shape
+    K = b.size
+    x = np.empty(rows * d, dtype=W.dtype)
+    z = np.empty(rows * K, dtype=W.dtype)
+    weighted = np.empty(rows * K, dtype=W.dtype)
+    work, which = np.empty((2, rows)), np.empty(rows, dtype=np.int64)
+    stop = (chunk + 1) * n // chunks
+    for first in range(chunk * n // chunks, stop, rows):
+        m = min(rows, stop - first)
+        _copy_rows(X, first, m, x)
+        _logits(gemm, x, W, b, m, z)
+        _exponentials(z, m, K, work[0], which, work[1])
+        for i in range(m):
+            traces[first + i] = 0.0
+        for k in range(K):
+            total = 0.0
+            for i in range(m):
+                whole = 1.0 + work[1, i]
+                others = work[1, i] if which[i] == k else whole - z[k * m + i]
+                curved = z[k * m + i] * others / (whole * whole)
+                traces[first + i] += curved
+                weight = s[first + i] if s.size > 0 else 1.0
+                total += weight * curved
+            diagonals[chunk, k] += total
+        _divide(z, m, K, work[1], z)
+        for k in range(K):
+            for i in range(m):
+                weighted[k * m + i] = z[k * m + i] * (s[first + i] if s.size > 0 else 1.0)
+        of = weighted[: K * m].reshape(K, m)
+        add_logits(gemm, z, of, K, partials[chunk])
+
+
+@jit()
 def _standardise(x: Any, m: int, centre: Any, inverse: Any, tile: Any) -> None:
     """tile[:m] ← ((x − centre) ∘ inverse, 1)."""
     d = centre.size

@@ -130,6 +130,21 @@ class NumbaClasses(_Classes):
         rows = self if sample is None else self.sample(sample)
         return in_blocks(K, p, pairs, rows._grams(W, centre, scale, pairs, precision))
 
+    def kronecker_factors(
+        self, W: Float64, centre: Float64, scale: Float64, *, sample: RowSample | None = None
+    ) -> tuple[Float64, Float64]:
+        if sample is not None:
+            return self.sample(sample).kronecker_factors(W, centre, scale)
+        K, chunks = self.n_classes, self._chunks()
+        traces, diagonals = np.empty(self.n_rows), np.zeros((chunks, K))
+        partials = np.zeros((chunks, K * K), dtype=self._dtype)
+        of = self._X, self._s, *self._split(W), self._gemm, self._block
+        share(chunks, kernels.kronecker_part, *of, traces, partials, diagonals)
+        self._count(1)
+        A = -partials.sum(axis=0, dtype=np.float64).reshape(K, K)
+        np.fill_diagonal(A, diagonals.sum(axis=0))
+        return A / np.trace(A), self._gram_of(traces, centre, scale, "float32")
+
     def _grams(
         self, W: Float64, centre: Float64, scale: Float64, pairs: NDArray[Any], precision: Precision
     ) -> Float64:

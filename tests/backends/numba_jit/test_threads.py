@@ -136,6 +136,7 @@ X = np.random.default_rng(0).standard_normal((200_000, 20))
 y = (X[:, 0] > 0).astype(int)
 y[:1000] ^= 1
 model = LogisticRegression(backend="numba", solver="gradient-descent", max_iter=5).fit(X, y)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background processes ignore it
 threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
 try:
     model.set_params(max_iter=1_000_000).fit(X, y)
