@@ -7,6 +7,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Literal, Self
@@ -50,12 +51,13 @@ class LogisticPath:
     """What ``logistic_path`` returns, in the order of Cs.
 
     Cs : (n_Cs,) float64, as given
-    coefs : (n_Cs, d) float64
-    intercepts, costs, gaps : (n_Cs,) float64; J in nats per unit weight, and relative suboptimalities
+    coefs : (n_Cs, d) float64, or (n_Cs, K, d) for K ≥ 3 classes
+    intercepts : (n_Cs,) float64, or (n_Cs, K)
+    costs, gaps : (n_Cs,) float64; J in nats per unit weight, and relative suboptimalities
     gap_kinds : (n_Cs,) of str, "certified" or "estimated"
     n_iter : (n_Cs,) int64
     reads : float, of X, by all of them together
-    classes : (2,)
+    classes : (K,)
     feature_names : (d,) of str, or None
     """
 
@@ -74,10 +76,10 @@ class LogisticPath:
         """Coefficients by log C, on matplotlib axes, which are returned; needs the extra "lab"."""
         ax = _axes(ax)
         order = np.argsort(self.Cs)
-        ax.plot(self.Cs[order], self.coefs[order])
+        ax.plot(self.Cs[order], self.coefs[order].reshape(len(order), -1))
         ax.axhline(0.0, color="0.7", linewidth=0.8)
         ax.set(xscale="log", xlabel="C", ylabel="coefficient")
-        if self.feature_names is not None and len(self.feature_names) <= 10:
+        if self.feature_names is not None and self.coefs.ndim == 2 and len(self.feature_names) <= 10:
             ax.legend(list(self.feature_names))
         return ax
 
@@ -97,11 +99,14 @@ def logistic_path(
     max_memory: int | str | None = None,
     verbose: int = 0,
 ) -> LogisticPath:
-    """``LogisticRegression`` for every C, all of them in the same reads of X.
+    """``LogisticRegression`` for every C.
+
+    Of two classes all of them in the same reads of X; of more one after the other, from the strongest penalty
+    to the weakest, each from the last.
 
     Parameters
     ----------
-    X, y, sample_weight : as ``LogisticRegression.fit`` takes them; two classes
+    X, y, sample_weight : as ``LogisticRegression.fit`` takes them
     Cs : (n_Cs,), above 0, in any order; or how many from 1e-4 to 1e4
     others : as ``LogisticRegression`` takes them
 
@@ -119,6 +124,8 @@ def logistic_path(
     engine = resolve(backend, X)
     try:
         data = check_training_data(model, engine, X, y, sample_weight, class_weight)
+        if len(data.classes) > 2:
+            return _path_of_classes(model, grid, X, y, sample_weight)
         with _named(data), engine.threads(n_threads):
             fitter = ColumnFitter(engine, data, vars(model), _report(verbose))
             fits = fitter.solve(grid, prove=True)
@@ -128,6 +135,24 @@ def logistic_path(
     return LogisticPath(
         grid, fits.W[:-1].T.copy(), fits.W[-1].copy(), fits.cost, fits.gap, fits.kind, fits.n_iter,
         fits.reads, data.classes, getattr(model, "feature_names_in_", None),
+    )  # fmt: skip
+
+
+def _path_of_classes(
+    model: LogisticRegression, grid: Float64, X: Any, y: Any, sample_weight: Any
+) -> LogisticPath:
+    """Softmaxes, each from the one before it."""
+    model.set_params(warm_start=True)
+    found: dict[int, LogisticRegression] = {}
+    for k in np.argsort(grid, kind="stable").tolist():
+        found[k] = copy(model.set_params(C=float(grid[k])).fit(X, y, sample_weight))
+    models = [found[k] for k in range(len(grid))]
+    return LogisticPath(
+        grid, np.stack([m.coef_ for m in models]), np.stack([m.intercept_ for m in models]),
+        np.array([m.history_["cost"][-1] for m in models]), np.array([m.gap_ for m in models]),
+        np.array([m.gap_kind_ for m in models]), np.concatenate([m.n_iter_ for m in models]),
+        float(sum(m.history_["reads"][-1] for m in models)), model.classes_,
+        getattr(model, "feature_names_in_", None),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""LogisticRegressionCV with three classes: to be switched on with LogisticRegression's softmax."""
+"""LogisticRegressionCV and logistic_path with three classes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegressionCV as ScikitLearn
 
-from accel_logreg import LogisticRegressionCV
+from accel_logreg import LogisticRegression, LogisticRegressionCV, logistic_path
 
 CS = [0.01, 1.0]
 
@@ -58,3 +59,17 @@ def test_a_class_missing_in_a_fold_is_named(rng: np.random.Generator) -> None:
     cv = [(np.flatnonzero(y != "b"), np.flatnonzero(y == "b"))]
     with pytest.raises(ValueError, match="without class 'b'"):
         LogisticRegressionCV(Cs=CS, cv=cv, backend="numba").fit(X, y)
+
+
+def test_a_path_of_classes_is_a_fit_for_each_c() -> None:
+    X, y = load_iris(return_X_y=True)
+    path = logistic_path(X, y, Cs=[10.0, 0.1, 1.0], tol=1e-12)
+    assert path.coefs.shape == (3, 3, 4)
+    assert path.intercepts.shape == (3, 3)
+    for k, C in enumerate(path.Cs):
+        one = LogisticRegression(C=C, tol=1e-12).fit(X, y)
+        np.testing.assert_allclose(path.coefs[k], one.coef_, atol=1e-4)
+        assert path.gaps[k] <= 1e-12
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("agg")
+    assert len(path.plot().lines) == 13
