@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -25,6 +26,7 @@ from accel_logreg.solvers.newton_cg_classes import newton_cg_classes
 from accel_logreg.solvers.problem import Budget, GapKind, History, Solution, shortfall
 
 _OF_TOL = 0.2  # to which the problem among the rows is solved
+_VECTORS = 80  # of all unknowns, that newton-cg keeps: pairs of its memory, and a dozen at work
 _SOLVERS: dict[str, Solver] = {"newton": newton, "newton-cg": newton_cg_classes, "lbfgs": lbfgs}
 
 
@@ -37,6 +39,7 @@ class SoftmaxFit(Fit):
 
     def _objective(self, data: TrainingData) -> SoftmaxObjective:
         self.data = data
+        _require_memory(data)
         rows = self._place(data, data.n_classes)
         assert isinstance(rows, ClassRows)
         return SoftmaxObjective(rows, **self._penalty(data, rows))
@@ -144,6 +147,26 @@ class SoftmaxFit(Fit):
         if penalty == 0.0 or not math.isfinite(gap):
             return gap
         return gap + penalty / self.objective.value_grad(self._inward(centred))[0] * (1.0 + gap)
+
+
+def _require_memory(data: TrainingData) -> None:
+    """Raise MemoryError where a solver's vectors of all classes are more than the machine's memory."""
+    (n, d), K = data.X.shape, data.n_classes
+    need, memory = 8.0 * K * (_VECTORS * (d + 1) + n), _memory()
+    if need > memory:
+        raise MemoryError(
+            f"a softmax of {K} classes and {d} features takes about {need / 1e9:.3g} GB for {n} rows, of "
+            f"{memory / 1e9:.3g} GB that this machine has: merge rare classes, drop features, pass fewer "
+            "rows, or use multi_class='ovr', which fits some classes at a time"
+        )
+
+
+def _memory() -> float:
+    """Bytes of memory that this machine has; infinite where the system does not tell."""
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, OSError, ValueError):
+        return math.inf
 
 
 def _pivoted_cholesky(K: Float64) -> tuple[Float64, NDArray[np.intp], Float64]:

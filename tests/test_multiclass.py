@@ -254,6 +254,14 @@ def test_threads_and_seeds_change_nothing_that_matters() -> None:
     np.testing.assert_array_equal(fits[1].coef_, fits[2].coef_)
 
 
+def test_more_classes_than_memory_names_the_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("accel_logreg.fitting_classes._memory", lambda: 20_000.0)
+    X, y, _ = drawn(100, 20, 5, seed=19)
+    with pytest.raises(MemoryError, match=r"5 classes and 20 features takes about 7.12e-05 GB for 100 rows"):
+        LogisticRegression().fit(X, y)
+    assert LogisticRegression(multi_class="ovr").fit(X, y).gap_ <= 1e-8
+
+
 def test_what_cannot_be_had_says_so() -> None:
     X, y, _ = drawn(30, 2, 3, seed=15)
     with pytest.raises(ValueError, match="solver='newton-gram' needs a penalty"):
