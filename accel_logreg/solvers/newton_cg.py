@@ -50,6 +50,7 @@ from accel_logreg.solvers.problem import (
 )
 
 _SETTLED = 0.1  # what the residual may still add to the decrement, relative, for it to be believed
+_UNSETTLED = 4.0
 _PROVEN = (
     0.2  # of the target: what a residual may be worth by strong convexity after a solve that is to prove
 )
@@ -335,8 +336,8 @@ def conjugate_gradients(
                 break
         lanczos.turn(alpha, rho / before)
         direction = z + (rho / before) * direction
-    if not settled and lanczos.steps:
-        left = max(left, 0.5 * rho / lanczos.smallest())
+    if not settled and lanczos.steps:  # cut short: there may be less curvature than has been met
+        left = max(left, _UNSETTLED * 0.5 * rho / lanczos.smallest())
     for direction, product in pairs:
         memory.append(direction, product)
     return _Solve(x, decrement, left, products)

@@ -28,6 +28,7 @@ _LARGEST_COPY = 1 << 31  # bytes
 _ROWS_OF_FACTOR = 6  # an unknown, at least; as many more as take so many passes
 _PASSES_A_FACTOR = 6.0
 _MOST_FOR_A_FACTOR = 10.0  # times that, for the fewest rows and the factor
+_FACTORS = 12  # that many classes share
 _LITTLE = 1e-3  # seconds that are spent on it in any case
 _SAMPLE_TOL, _MODEL_TOL = 0.02, 1e-3
 _STEPS = 30
@@ -139,6 +140,7 @@ def _rows_of_factor(problem: ClassProblem, budget: Budget) -> int | None:
     worth = _PASSES_A_FACTOR * costs.gradient(n)
     one = replace(costs, n_classes=1)
     rows = min(n, _ROWS_OF_FACTOR * p)
-    if one.hessian(rows) + one.factor() > max(_LITTLE, _MOST_FOR_A_FACTOR * worth):
+    price = one.hessian(rows) + min(problem.n_classes, _FACTORS) * one.factor()
+    if price > max(_LITTLE, _MOST_FOR_A_FACTOR * worth):
         return None
     return max(rows, min(n, int(n * worth / one.hessian(n))))

@@ -14,7 +14,6 @@ _ALWAYS = 128  # unknowns up to which the exact Hessian is always made
 _MOST = 4096
 _SHARE = 0.5  # of what the fit has cost so far
 _SHARE_FREE = 3.0  # the same without a penalty, where nothing else proves that there is an optimum
-_CLASSES = 4.0  # times these of several classes
 _LITTLE, _LITTLE_FREE = 5e-4, 0.1  # seconds that are spent in any case
 MARGIN = 2.0  # of an estimate: what J's third derivative may add
 POLISHED = 1e-13  # of J: what may be left of the gap when the rows that separate have no loss left
@@ -40,8 +39,6 @@ def affordable(problem: ProvableProblem, costs: Costs) -> bool:
     spent = problem.reads * costs.gradient(problem.n_rows)
     price = costs.hessian(problem.n_rows, low_precision=False) + costs.factor()
     share, least = (_SHARE, _LITTLE) if problem.penalised else (_SHARE_FREE, _LITTLE_FREE)
-    if problem.rank > 1:  # the Hessians that were made on the way cost far more than the reads that count
-        share *= _CLASSES
     return problem.size <= _MOST and price <= max(least, share * spent)
 
 
