@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 from pathlib import Path
 
@@ -28,6 +29,14 @@ def run(code: str, capsys: pytest.CaptureFixture[str]) -> None:
 def test_example_on_a_cpu_engine(capsys: pytest.CaptureFixture[str]) -> None:
     assert load_backend("numba").name == "numba"
     run(example().replace('backend="cupy"', 'backend="numba"').replace("1_000_000", "2_000"), capsys)
+
+
+def test_sessions_print_what_they_show() -> None:
+    tests = doctest.DocTestParser().get_doctest(
+        "\n".join(re.findall(r"```pycon\n(.*?)```", TEXT, flags=re.DOTALL)), {}, "README.md", None, 0
+    )
+    assert len(tests.examples) >= 7
+    assert doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(tests).failed == 0
 
 
 @pytest.mark.gpu
