@@ -43,8 +43,27 @@ def _of_two_numbers(y: NDArray[Any]) -> tuple[NDArray[Any], Codes] | None:
 
 
 def _of_anything(y: NDArray[Any]) -> tuple[NDArray[Any], Codes]:
+    if y.dtype.kind == "O":
+        _check_objects(y)
     check_classification_targets(y)
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"y has only one class, {classes.tolist()[0]!r}; two are needed to fit a classifier")
     return classes, codes.astype(np.int8 if len(classes) == 2 else np.int32)
+
+
+def _check_objects(y: NDArray[Any]) -> None:
+    """Raise ValueError where a label is missing, or where strings are mixed with others: they have no order."""
+    strings = np.fromiter((isinstance(label, str) for label in y), np.bool_, len(y))
+    for i in np.flatnonzero(~strings).tolist():
+        label = y[i]
+        if label is None or type(label).__name__ in ("NAType", "NaTType") or label != label:
+            raise ValueError(
+                f"y[{i}] is {label!r}: a missing label. Input y contains NaN or None; drop the row"
+            )
+    if strings.any() and not strings.all():
+        i, j = int(strings.argmax()), int((~strings).argmax())
+        raise ValueError(
+            f"y mixes strings and others, as y[{i}]={y[i]!r} and y[{j}]={y[j]!r}, which cannot be sorted; "
+            "pass labels of one type, for example y.astype(str)"
+        )
