@@ -53,7 +53,7 @@ def _of_anything(y: NDArray[Any]) -> tuple[NDArray[Any], Codes]:
 
 
 def _check_objects(y: NDArray[Any]) -> None:
-    """Raise ValueError where a label is missing, or where strings are mixed with others: they have no order."""
+    """Raise ValueError where a label is missing, or strings are mixed with others: they have no order."""
     strings = np.fromiter((isinstance(label, str) for label in y), np.bool_, len(y))
     for i in np.flatnonzero(~strings).tolist():
         label = y[i]
