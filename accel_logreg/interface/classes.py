@@ -46,11 +46,10 @@ def in_blocks(K: int, p: int, pairs: NDArray[Any], grams: Float64) -> Float64:
     A class's own block is the sum of its products with the others', as a(1 − a) is of aₖaₘ: so it keeps its
     digits where a rounds to 1.
     """
-    H = np.zeros((K, p, K, p))
-    for (k, m), block in zip(pairs.tolist(), grams, strict=True):
-        H[k, :, m] = H[m, :, k] = -block
-        H[k, :, k] += block
-        H[m, :, m] += block
+    H, first, second = np.zeros((K, p, K, p)), pairs[:, 0], pairs[:, 1]
+    H[first, :, second] = H[second, :, first] = -grams
+    each = np.arange(K)
+    H[each, :, each] = -H.sum(axis=2)
     return H.reshape(K * p, K * p)
 
 

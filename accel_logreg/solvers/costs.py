@@ -17,6 +17,7 @@ _FACTOR_RATE = 40e9
 _SCATTERED = 3.0  # times a dense Hessian: rows are scattered into tiles, and multiplied in float64
 _MOVED = 10e-9  # seconds an entry of a Hessian, to clear each thread's own and add them up
 _PRODUCT = 3.0  # times what a rank-k update in float32 takes: both halves, in float64
+_BLOCK_OF_A_ROW = 2.5e-9  # seconds at least
 _EXPONENTIAL = 2e-9  # seconds a class and row
 
 
@@ -98,10 +99,12 @@ class ClassCosts(Costs):
         return max(super().gradient(rows), products) + softmax
 
     def hessian(self, rows: float, *, low_precision: bool = True) -> float:  # noqa: ARG002
-        """All (K p)² entries: a block for each two classes."""
-        K = self.n_classes
+        """All (K p)² entries: a block for each two classes, or all at once where features are few."""
+        K, entries = self.n_classes, (self.n_classes * self.p) ** 2
         blocks = max(1, K * (K - 1) // 2)
-        return blocks * super().hessian(rows, low_precision=False) + _MOVED * (K * self.p) ** 2 / 10.0
+        by_blocks = blocks * max(super().hessian(rows, low_precision=False), _BLOCK_OF_A_ROW * rows)
+        at_once = rows * entries * 4.5 * self.rates.multiplication if K > 1 else math.inf
+        return min(by_blocks, at_once) + _MOVED * entries / 10.0
 
     def factor(self) -> float:
         size = self.n_classes * self.p

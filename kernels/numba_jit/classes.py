@@ -369,6 +369,58 @@ def hessian_part(
 
 
 @jit()
+def whole_hessian_part(
+    chunk: int,
+    chunks: int,
+    X: Any,
+    s: Any,
+    W: Any,
+    b: Any,
+    gemm: int,
+    centre: Any,
+    inverse: Any,
+    syrk: int,
+    tiles: Any,
+    partials: Any,
+    diagonals: Any,
+) -> None:
+    """partials[chunk] (K p, K p) ← the upper triangle of Σ s (a ⊗ x̂)(a ⊗ x̂)ᵀ, class by class, and
+    diagonals[chunk] (K, p, p) ← Σ s aₖ x̂x̂ᵀ: what a Hessian of few features is the difference of.
+
+    tiles is (chunks, rows of a block, K p), float64.
+    """
+    use_wide_vectors()
+    n, d = X.shape
+    p = d + 1
+    K = b.size
+    rows = tiles.shape[1]
+    tile, D = tiles[chunk], diagonals[chunk]
+    x = np.empty(rows * d, dtype=W.dtype)
+    z = np.empty(rows * K, dtype=W.dtype)
+    base = np.empty((rows, p))
+    work, which = np.empty((2, rows)), np.empty(rows, dtype=np.int64)
+    stop = (chunk + 1) * n // chunks
+    for first in range(chunk * n // chunks, stop, rows):
+        m = min(rows, stop - first)
+        _copy_rows(X, first, m, x)
+        _logits(gemm, x, W, b, m, z)
+        _exponentials(z, m, K, work[0], which, work[1])
+        _divide(z, m, K, work[1], z)
+        _standardise(x, m, centre, inverse, base)
+        for i in range(m):
+            root = np.sqrt(s[first + i]) if s.size > 0 else 1.0
+            for k in range(K):
+                a = z[k * m + i]
+                for j in range(p):
+                    tile[i, k * p + j] = root * a * base[i, j]
+                for j in range(p):
+                    weighted = root * root * a * base[i, j]
+                    for q in range(j, p):
+                        D[k, j, q] += weighted * base[i, q]
+        add_outer_products(syrk, tile, m, partials[chunk])
+
+
+@jit()
 def logits_part(chunk: int, chunks: int, X: Any, W: Any, b: Any, gemm: int, rows: int, Z: Any) -> None:
     """Z (n, K) ← logits of a chunk of rows."""
     use_wide_vectors()
