@@ -35,7 +35,7 @@ FEW_COLUMNS = 3
 CLASS_BLOCK_BYTES = 1 << 20
 CLASS_BLOCK_ROWS = 64, 512
 # Seconds of a row in a Hessian: for a block of two classes at least, with up to 16 unknowns each, and for an
-# entry of the Hessian of all unknowns at once. Measured on 24,529 x 1, 50 classes, and 3,000 x 15, 40 classes.
+# entry of the Hessian of all unknowns at once: 24,529 x 1 with 50 classes, 3,000 x 15 with 40.
 CLASS_PAIR, CLASS_WHOLE = 2.5e-9, 3e-11
 CLASS_TILE_ROWS = 96, 256  # of a Hessian: for products in registers, and for BLAS's
 # The probabilities that a gradient keeps for the Hessian products there: as many bytes as X, or these.
