@@ -201,16 +201,28 @@ class ColumnFitter:
         y = self.data.y if Y is None else np.ascontiguousarray(Y[:, k])
         return replace(self.data, y=y, sample_weight=s)
 
+    @property
+    def _compiled(self) -> bool:
+        """Whether fits of dense X may go inside the engine, one by one."""
+        return self.rows is not None and not self.rows.sparse and self.entries <= _COMPILED
+
+    @property
+    def starts_help(self) -> bool:
+        """Whether ``solve`` makes use of a start."""
+        if self._compiled:
+            return self.engine.rates.compiled_entries == 0.0
+        return self.rows is not None or self.entries > _COLD
+
     def _solve_compiled(
         self, Cs: Float64, Y: NDArray[np.int8] | None, parts: Parts | None, tol: float
     ) -> ColumnFits | None:
         """Fits of a small dense X inside the engine; None where it offers none."""
-        if self.rows is None or self.rows.sparse or self.entries > _COMPILED:
+        if self.rows is None or not self._compiled:
             return None
         fits = ColumnFits.none(self.rows.n_features, len(Cs))
         reads, penalised = 0.0, np.flatnonzero(np.isfinite(Cs))
         for k in penalised:
-            data = self._column(int(k), Y, parts)
+            data = _with_weight(self._column(int(k), Y, parts))
             rows = self.engine.place(data.X, data.y, data.sample_weight)
             l2 = l2_of(float(Cs[k]), data.weight_unit, rows.weight_sum)
             run = self.engine.small_fit(rows, l2, self.fit_intercept, tol, _MOST_STEPS)
@@ -234,7 +246,9 @@ class ColumnFitter:
         n, d = self.data.X.shape
         fits = ColumnFits.none(d, len(Cs), start)
         able = np.flatnonzero(np.isfinite(Cs))  # without a penalty, whether there is an optimum is a question
-        if self.rows is None or len(able) == 0:
+        # A path over sparse X alone is quicker one by one, each from the last: half the reads of each.
+        alone = Y is None and parts is None and self.rows is not None and self.rows.sparse
+        if self.rows is None or len(able) == 0 or alone:
             return fits
         began = self.rows.reads
         column_bytes = n * (4 if parts is None else 20) + 8 * (d + 1) ** 2
@@ -304,6 +318,16 @@ class ColumnFitter:
             placed, rows = some, rows - first
         y = np.repeat(placed.targets.y, K, axis=1)
         return np.take(placed.around(Targets(y, None)).logits(W), rows, axis=0)
+
+
+def _with_weight(data: TrainingData) -> TrainingData:
+    """Dense data without the rows of weight 0, which would be read for nothing."""
+    X, s = data.X, data.sample_weight
+    if s is None or s.all() or not isinstance(X, np.ndarray):
+        return data
+    held = np.flatnonzero(s)
+    s = s[held]
+    return replace(data, X=X[held], y=data.y[held], sample_weight=None if (s == 1.0).all() else s)
 
 
 def _before(Cs: Float64, parts: Parts | None) -> NDArray[np.intp]:

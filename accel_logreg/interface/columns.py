@@ -139,7 +139,6 @@ class ColumnRows(Rows):
         """Other problems over the same X, which is not copied; they count into this tally."""
         rows = self._around(self._asked(0), targets)
         rows._tally, rows._share, rows.rates = self._tally, self._share, self.rates
-        rows.sparse, rows.entries, rows.nbytes = self.sparse, self.entries, self.nbytes
         return rows
 
     def only(self, columns: NDArray[np.intp]) -> ColumnRows:
@@ -153,6 +152,7 @@ class ColumnRows(Rows):
     def _asked(self, k: int) -> Rows:
         rows = self.column(k)
         rows._tally, rows._share = self._tally, self._share
+        rows.sparse, rows.entries, rows.nbytes = self.sparse, self.entries, self.nbytes
         return rows
 
     def _stacked(self, ask: Callable[[Rows, int], Float64]) -> Float64:
