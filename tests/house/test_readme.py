@@ -14,7 +14,7 @@ TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def example() -> str:
-    (code,) = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+    code = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)[0]
     assert 'backend="cupy"' in code
     assert "1_000_000" in code
     return str(code)
@@ -28,6 +28,12 @@ def run(code: str, capsys: pytest.CaptureFixture[str]) -> None:
 def test_example_on_a_cpu_engine(capsys: pytest.CaptureFixture[str]) -> None:
     assert load_backend("numba").name == "numba"
     run(example().replace('backend="cupy"', 'backend="numba"').replace("1_000_000", "2_000"), capsys)
+
+
+def test_cross_validation_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    ((code, printed),) = re.findall(r"```python\n([^`]*)```\n\n```text\n([^`]*)```", TEXT)
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out == printed
 
 
 @pytest.mark.gpu
