@@ -10,7 +10,9 @@ stronger penalty on the same rows, and starts where that ended, or where the lin
 two leads to.
 
 Conjugate gradients tell the least curvature that they meet, θ by the preconditioner's measure, so that after
-the step half of gᵀM⁻¹g/θ estimates the gap without another solve.
+the step half of gᵀM⁻¹g/θ estimates the gap without another solve. Curvature that they have not met, of
+categories whose sums are alike, is why a column that is near by its estimate solves once more, until λ alone
+bounds what is left, or for _PROVING products.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from accel_logreg.solvers.problem import Inverse, Report, relative_gap
 
 _FAR = 0.1  # of J: a decrement from which it is worth waiting for a better start
 _ORDER = "starts", "preconditioner", "product", "point"  # of answering: products are of the last points
+_PROVING = 100  # products of the solve that is to bound the gap
 _FEWER = 0.75  # of a read's columns still asking: from here on the others are left out of it
 
 
@@ -72,38 +75,49 @@ class _End:
 
 
 def _way_down(
-    W: Float64, tol: float, max_iter: int, started: bool, waits: bool
+    W: Float64, l2: float, tol: float, max_iter: int, started: bool, waits: bool
 ) -> Generator[_Question, Any, _End]:
-    """One column's way from W; ``started`` is whether W may be where it ends, ``waits`` whether there is a
-    column to wait for.
+    """One column's way from W under λ = ``l2``; ``started`` is whether W may be where it ends, ``waits``
+    whether there is a column to wait for.
     """
     value, gradient = yield _Question("point", W)
     if not (math.isfinite(value) and np.isfinite(gradient).all()):
         raise FloatingPointError("J or its gradient is not finite")
-    n_iter, moved, least, gap = 0, math.inf, math.nan, math.inf
+    n_iter, moved, least, gap = 0, math.inf, math.inf, math.inf
+    proving = proven = False
     preconditioner: Inverse | None = None
+
+    def worth(residual: Float64) -> float:
+        return float(residual[:-1] @ residual[:-1]) / (2.0 * l2)
+
+    def ended() -> _End:
+        """With what strong convexity says of the gap, where that is within tol."""
+        convex = relative_gap(worth(gradient), value)
+        return _End(W, n_iter, value, max(gap, convex) if convex <= tol else gap)
+
     while gradient.any():
-        target = tol * value
+        target = tol * value / (1.0 + tol)
         if preconditioner is not None and math.isfinite(least):
             gap = relative_gap(MARGIN * 0.5 * float(gradient @ preconditioner.solve(gradient)) / least, value)
-            if gap <= tol:
-                break
+            if gap <= tol and (proven or worth(gradient) <= target):
+                return ended()
+            proving |= gap <= tol
         if preconditioner is None or moved > STALE:
             preconditioner, moved = (yield _Question("preconditioner")), 0.0
         assert preconditioner is not None
         far = _FAR * value if waits else math.inf
-        products = solving(gradient, Memory(0), preconditioner, 0.5 * target, value, far=far)
-        direction = next(products)
-        while True:
-            product = yield _Question("product", direction)
-            try:
-                direction = products.send(product)
-            except StopIteration as end:
-                solve = end.value
-                break
-        gap = relative_gap((solve.decrement + solve.left) * MARGIN, value)
-        if n_iter >= max_iter or (gap <= tol and (n_iter > 0 or started)):
+        prove = (worth, _PROVING) if proving else ()
+        solve = yield from _put(
+            "product", solving(gradient, Memory(0), preconditioner, 0.5 * target, value, *prove, far=far)
+        )
+        gap, least = relative_gap((solve.decrement + solve.left) * MARGIN, value), solve.least
+        if n_iter >= max_iter:
             break
+        if gap <= tol and (n_iter > 0 or started) and not proving:
+            if proven or worth(gradient) <= target:
+                return ended()
+            proving = True
+            continue
         if solve.decrement > far:
             starts = yield _Question("starts")
             for point in starts:
@@ -112,19 +126,10 @@ def _way_down(
                     W, (value, gradient) = point, there
             if W is not point:  # what is known is of the point asked about last
                 value, gradient = yield _Question("point", W)
-            waits, preconditioner, least = False, None, math.nan
+            waits, preconditioner = False, None
             continue
-        waits = False
-        least = solve.least
-        points = searching(W, value, gradient, solve.x)
-        point = next(points)
-        while True:
-            answer = yield _Question("point", point)
-            try:
-                point = points.send(answer)
-            except StopIteration as end:
-                found = end.value
-                break
+        waits, proven, proving = False, proven or proving, False
+        found = yield from _put("point", searching(W, value, gradient, solve.x))
         if found is None:
             return _End(W, n_iter, value, gap)
         moved += abs(value - found.value) / value
@@ -133,6 +138,18 @@ def _way_down(
     else:
         gap = 0.0
     return _End(W, n_iter, value, gap)
+
+
+def _put(
+    kind: Literal["point", "product"], vectors: Generator[Float64, Any, Any]
+) -> Generator[_Question, Any, Any]:
+    """What comes of vectors that are asked about."""
+    try:
+        vector = next(vectors)
+        while True:
+            vector = vectors.send((yield _Question(kind, vector)))
+    except StopIteration as end:
+        return end.value
 
 
 class _Reads:
@@ -217,7 +234,8 @@ def solve_columns_cg(
     W = problem.trivial() if start is None else start
     before = np.full(problem.n_columns, -1) if before is None else before
     ways = [
-        _way_down(w, tol, max_iter, start is not None, bool(before[k] >= 0)) for k, w in enumerate(_apart(W))
+        _way_down(w, float(problem.l2[k]), tol, max_iter, start is not None, bool(before[k] >= 0))
+        for k, w in enumerate(_apart(W))
     ]
     questions = {k: next(way) for k, way in enumerate(ways)}
     ends: dict[int, _End] = {}
