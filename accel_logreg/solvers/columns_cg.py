@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from accel_logreg.interface.arrays import Float64
 from accel_logreg.solvers.columns import ColumnSolution
-from accel_logreg.solvers.newton_cg import STALE, solving
+from accel_logreg.solvers.newton_cg import PRODUCTS, STALE, solving
 from accel_logreg.solvers.parts.line_search import searching
 from accel_logreg.solvers.parts.memory import Memory
 from accel_logreg.solvers.parts.proof import MARGIN
@@ -106,10 +106,9 @@ def _way_down(
             preconditioner, moved = (yield _Question("preconditioner")), 0.0
         assert preconditioner is not None
         far = _FAR * value if waits else math.inf
-        prove = (worth, _PROVING) if proving else ()
-        solve = yield from _put(
-            "product", solving(gradient, Memory(0), preconditioner, 0.5 * target, value, *prove, far=far)
-        )
+        prove, most = (worth, _PROVING) if proving else (None, PRODUCTS)
+        products = solving(gradient, Memory(0), preconditioner, 0.5 * target, value, prove, most, far)
+        solve = yield from _put("product", products)
         gap, least = relative_gap((solve.decrement + solve.left) * MARGIN, value), solve.least
         if n_iter >= max_iter:
             break

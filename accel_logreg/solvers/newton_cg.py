@@ -56,7 +56,7 @@ _PROVEN = (
     0.2  # of the target: what a residual may be worth by strong convexity after a solve that is to prove
 )
 _CERTIFICATES = 60
-_PRODUCTS = 250  # in one solve
+PRODUCTS = 250  # in one solve
 _ROWS_AN_UNKNOWN = 8  # in the Hessian that preconditions
 _PASSES_A_FACTOR = 10  # at most, that a factor may cost
 STALE = 1e-5  # of J: what a fall may change the curvature of rows by
@@ -142,7 +142,7 @@ def newton_cg(
             preconditioner, moved = problem.jacobi(U), 0.0
             memory.clear()
         worth = problem.residual_gap if math.isfinite(until) and products is problem else None
-        most = _PRODUCTS if worth is None else max(1, min(_PRODUCTS, int(until - problem.reads)))
+        most = PRODUCTS if worth is None else max(1, min(PRODUCTS, int(until - problem.reads)))
         solve = conjugate_gradients(
             products, U, gradient, memory, preconditioner, 0.5 * target, value, worth, most
         )
@@ -302,7 +302,7 @@ def solving(
     enough: float,
     value: float,
     worth: Callable[[Float64], float] | None = None,
-    most: int = _PRODUCTS,
+    most: int = PRODUCTS,
     far: float = math.inf,
 ) -> Generator[Float64, Float64, Solve]:
     """Conjugate gradients on H x = −g, asking for H times what it yields, until the rest is worth less than
