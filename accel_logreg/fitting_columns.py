@@ -1,8 +1,8 @@
 """Many fits of one X: columns placed in an engine → objectives → coordinates → one solver for all of them.
 
-What the solver for columns is not made for (sparse X, few rows, many features, no penalty), and what it
-leaves short of tol, is fitted one by one as a single fit would be, from where there is something to start
-from.
+What the solvers for columns are not made for (few rows or many features of dense X, small sparse X, no
+penalty), and what they leave short of tol, is fitted one by one as a single fit would be, from where there is
+something to start from.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -27,14 +28,18 @@ from accel_logreg.interface.sampling import Sampler
 from accel_logreg.interface.targets import Targets
 from accel_logreg.problem.columns import ColumnProblem
 from accel_logreg.problem.coordinates import standardised
+from accel_logreg.problem.csr_columns import CsrColumns
 from accel_logreg.problem.leave_one_out import leave_one_out as of_one
+from accel_logreg.problem.sparse_columns import SparseColumnProblem
 from accel_logreg.solvers.columns import ColumnSolution, solve_columns
+from accel_logreg.solvers.columns_cg import solve_columns_cg
 from accel_logreg.solvers.problem import GapKind, History, Report, Solution, relative_gap
 
 _MOST_ITERATIONS = 60
 _MOST_FEATURES = 2048
 _FEWEST_ROWS = 5  # a feature, from which columns are quicker: measured with 40 to 600 features
 _MOST_BYTES = 1 << 29  # of labels, weights and factors at a time; more columns go in several blocks
+_VECTORS = 12  # of p, that conjugate gradients hold for a column
 _RARE = 0.1  # share of the weight below which a class is drawn more often than it occurs
 _COMPILED = 30_000  # entries of dense X up to which fits inside the engine, one by one, are quickest
 _COLD = 1 << 18  # entries of X up to which a start is not worth what ``Engine.small_fit`` spares
@@ -110,20 +115,28 @@ class ColumnFitter:
         seed = parameters["random_state"]
         seed = 0 if seed is None else seed
         self.random = seed if isinstance(seed, np.random.RandomState) else np.random.RandomState(seed)
-        d = data.X.shape[1]
-        self.entries = len(data.X.data) if isinstance(data.X, Csr) else data.X.shape[0] * d
+        n, d = data.X.shape
+        self.entries = len(data.X.data) if isinstance(data.X, Csr) else n * d
         self.rows: ColumnRows | None = None
-        if not isinstance(data.X, Csr) and d <= _MOST_FEATURES and data.X.shape[0] >= _FEWEST_ROWS * d:
+        self.columns: CsrColumns | None = None
+        X: Any = data.X
+        if isinstance(data.X, Csr):
+            if self.entries > engine.rates.compiled_entries:
+                self.columns = CsrColumns.of(data.X, fit_intercept=self.fit_intercept)
+                X = self.columns.X
+            suited = self.columns is not None and self.columns.shift is None
+        else:
+            suited = d <= _MOST_FEATURES and n >= _FEWEST_ROWS * d
+        if suited:
             bound = memory_bytes(parameters["max_memory"])
             y = data.y if codes is None else codes == 0
             try:
-                rows = engine.place(
-                    data.X, np.asarray(y)[:, np.newaxis], data.sample_weight, max_memory=bound
-                )
+                rows = engine.place(X, np.asarray(y)[:, np.newaxis], data.sample_weight, max_memory=bound)
             except MemoryError:  # a single fit can do with less
                 rows = None
             assert rows is None or isinstance(rows, ColumnRows)
-            self.rows = rows
+            if rows is not None and (rows.shared_reads or not rows.sparse):
+                self.rows = rows
         self._sampler = self._sampler_of(codes, d * data.X.dtype.itemsize)
 
     def _sampler_of(self, codes: NDArray[np.intp] | None, row_bytes: int) -> Sampler:
@@ -188,16 +201,28 @@ class ColumnFitter:
         y = self.data.y if Y is None else np.ascontiguousarray(Y[:, k])
         return replace(self.data, y=y, sample_weight=s)
 
+    @property
+    def _compiled(self) -> bool:
+        """Whether fits of dense X may go inside the engine, one by one."""
+        return self.rows is not None and not self.rows.sparse and self.entries <= _COMPILED
+
+    @property
+    def starts_help(self) -> bool:
+        """Whether ``solve`` makes use of a start."""
+        if self._compiled:
+            return self.engine.rates.compiled_entries == 0.0
+        return self.rows is not None or self.entries > _COLD
+
     def _solve_compiled(
         self, Cs: Float64, Y: NDArray[np.int8] | None, parts: Parts | None, tol: float
     ) -> ColumnFits | None:
         """Fits of a small dense X inside the engine; None where it offers none."""
-        if self.rows is None or self.entries > _COMPILED:
+        if self.rows is None or not self._compiled:
             return None
         fits = ColumnFits.none(self.rows.n_features, len(Cs))
         reads, penalised = 0.0, np.flatnonzero(np.isfinite(Cs))
         for k in penalised:
-            data = self._column(int(k), Y, parts)
+            data = _with_weight(self._column(int(k), Y, parts))
             rows = self.engine.place(data.X, data.y, data.sample_weight)
             l2 = l2_of(float(Cs[k]), data.weight_unit, rows.weight_sum)
             run = self.engine.small_fit(rows, l2, self.fit_intercept, tol, _MOST_STEPS)
@@ -221,21 +246,37 @@ class ColumnFitter:
         n, d = self.data.X.shape
         fits = ColumnFits.none(d, len(Cs), start)
         able = np.flatnonzero(np.isfinite(Cs))  # without a penalty, whether there is an optimum is a question
-        if self.rows is None or len(able) == 0:
+        # A path over sparse X alone is quicker one by one, each from the last: half the reads of each.
+        alone = Y is None and parts is None and self.rows is not None and self.rows.sparse
+        if self.rows is None or len(able) == 0 or alone:
             return fits
         began = self.rows.reads
         column_bytes = n * (4 if parts is None else 20) + 8 * (d + 1) ** 2
+        if self.rows.sparse:
+            column_bytes = 9 * n + _VECTORS * 8 * (d + 1)
         blocks = np.array_split(able, -(-len(able) * column_bytes // _MOST_BYTES))
         for k in blocks:
             problem = self._problem(Cs[k], None if Y is None else Y[:, k], parts and parts.only(k))
-            U = None if start is None else problem.coordinates(start[:, k])
-            found = self._run(problem, U, tol, prove)
-            fits.W[:, k], fits.gap[k] = problem.original(found.U), found.gap
+            if isinstance(problem, SparseColumnProblem):
+                assert self.columns is not None
+                W = None if start is None else self.columns.inward(start[:, k])
+                before = None if Y is not None else _before(Cs[k], None if parts is None else parts.only(k))
+                found = solve_columns_cg(
+                    problem, W, tol, _MOST_ITERATIONS, self.report, before=before, prove=prove
+                )
+                fits.W[:, k] = self.columns.outward(found.U)
+            else:
+                U = None if start is None else problem.coordinates(start[:, k])
+                found = self._run(problem, U, tol, prove)
+                fits.W[:, k] = problem.original(found.U)
+            fits.gap[k] = found.gap
             fits.kind[k[found.certified]] = str(GapKind.CERTIFIED)
             fits.n_iter[k], fits.cost[k] = found.n_iter, found.value
         return replace(fits, reads=self.rows.reads - began)
 
-    def _problem(self, Cs: Float64, Y: NDArray[np.int8] | None, parts: Parts | None) -> ColumnProblem:
+    def _problem(
+        self, Cs: Float64, Y: NDArray[np.int8] | None, parts: Parts | None
+    ) -> ColumnProblem | SparseColumnProblem:
         assert self.rows is not None
         data = self.data
         if Y is None:
@@ -245,6 +286,8 @@ class ColumnFitter:
         l2 = [
             l2_of(C, data.weight_unit, S) for C, S in zip(Cs.tolist(), rows.weight_sum.tolist(), strict=True)
         ]
+        if rows.sparse:
+            return SparseColumnProblem(rows, np.array(l2), fit_intercept=self.fit_intercept)
         return ColumnProblem(
             rows, np.array(l2), fit_intercept=self.fit_intercept, s=data.sample_weight, parts=parts,
             sampler=self._sampler,
@@ -259,7 +302,13 @@ class ColumnFitter:
         """z of these rows for W (p, K): (m, K)."""
         X, K = self.data.X, W.shape[1]
         bound = memory_bytes(self.parameters["max_memory"])
-        if isinstance(X, Csr) or self.rows is None:  # rows that do not come in columns: one after the other
+        if isinstance(X, Csr):
+            first, stop = int(rows.min()), int(rows.max()) + 1
+            lo, hi = int(X.indptr[first]), int(X.indptr[stop])
+            indptr = X.indptr[first : stop + 1] - X.indptr[first]
+            near = Csr(X.data[lo:hi], X.indices[lo:hi], indptr, (stop - first, X.shape[1]))
+            return np.take(self.engine.logits(near, W), rows - first, axis=0)
+        if self.rows is None:  # rows that do not come in columns: one after the other
             every = self.engine.place(X, self.data.y, None, max_memory=bound)
             return np.column_stack([every.logits(W[:, k].copy())[rows] for k in range(K)])
         placed, first, stop = self.rows, int(rows.min()), int(rows.max()) + 1
@@ -269,6 +318,29 @@ class ColumnFitter:
             placed, rows = some, rows - first
         y = np.repeat(placed.targets.y, K, axis=1)
         return np.take(placed.around(Targets(y, None)).logits(W), rows, axis=0)
+
+
+def _with_weight(data: TrainingData) -> TrainingData:
+    """Dense data without the rows of weight 0, which would be read for nothing."""
+    X, s = data.X, data.sample_weight
+    if s is None or s.all() or not isinstance(X, np.ndarray):
+        return data
+    held = np.flatnonzero(s)
+    s = s[held]
+    return replace(data, X=X[held], y=data.y[held], sample_weight=None if (s == 1.0).all() else s)
+
+
+def _before(Cs: Float64, parts: Parts | None) -> NDArray[np.intp]:
+    """The column of the next smaller C on the same rows, (K,); −1 where there is none."""
+    rows = np.zeros(len(Cs), dtype=np.intp)
+    if parts is not None:
+        rows = np.unique(parts.times, axis=1, return_inverse=True)[1].ravel()
+    before = np.full(len(Cs), -1)
+    order = np.lexsort([Cs, rows])
+    for last, k in pairwise(order):
+        if rows[last] == rows[k] and Cs[last] < Cs[k]:
+            before[k] = last
+    return before
 
 
 class OneVsRestFit:

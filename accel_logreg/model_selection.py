@@ -388,10 +388,10 @@ class _Search:
         of = [f"C={C:g}, fold {f}" for f in range(n_folds) for C in self.Cs]
         _warn_of(fits.trouble, of)
         if model.refit:
-            self._refit(data, pooled[:, self.best])
+            self._refit(data, None if pooled is None else pooled[:, self.best])
         self.legacy()
 
-    def _refit(self, data: TrainingData, start: Float64) -> None:
+    def _refit(self, data: TrainingData, start: Float64 | None) -> None:
         model, C = self.model, float(self.model.C_)
         fit = Fit(self.engine, data, {**self.parameters, "C": C}, start, self.report)
         solution, solver = fit.solve()
@@ -437,16 +437,16 @@ class _Search:
 
     def _folds(
         self, data: TrainingData, fitter: ColumnFitter
-    ) -> tuple[Float64, Float64, Float64, ColumnFits, Float64]:
+    ) -> tuple[Float64, Float64, Float64, ColumnFits, Float64 | None]:
         """Every fold's W for every C, (p, F n_Cs), scores (F, n_Cs) and their mean's standard errors, the
-        folds' fits, and the W of all rows, (p, n_Cs).
+        folds' fits, and the W of all rows, (p, n_Cs), where the folds started there.
         """
         folds = self.splits()
         n, n_Cs, d = len(self.y), len(self.Cs), data.X.shape[1]
         for f, (train, _) in enumerate(folds):
             require_classes(self.y[train], data.classes, data.sample_weight, train, f)
         near = max(fitter.tol, _ENOUGH_TO_START * (d + 1) / n)
-        pooled = fitter.solve(self.Cs, tol=near).W
+        pooled = fitter.solve(self.Cs, tol=near).W if fitter.starts_help else None
         width = max(1, _MOST_BYTES // (32 * n * n_Cs))
         scores, found = np.empty((len(folds), n_Cs)), []
         for first in range(0, len(folds), width):
@@ -454,7 +454,7 @@ class _Search:
             fits = fitter.solve(
                 np.tile(self.Cs, len(some)),
                 parts=_parts(n, [train for train, _ in some], n_Cs),
-                start=np.tile(pooled, len(some)),
+                start=None if pooled is None else np.tile(pooled, len(some)),
             )
             for f, (_, test) in enumerate(some):
                 z = fitter.logits(fits.W[:, f * n_Cs : (f + 1) * n_Cs], test)

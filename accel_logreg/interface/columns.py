@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ class ColumnRows(Rows):
     Other questions are put to one column after the other, each as rows of the same X.
     """
 
+    shared_reads = True  # whether one read of X serves all columns
+    memory_order: Literal["C", "F"] = "C"  # of points and answers: what this engine takes without a copy
     n_columns: int
     weight_sum: Float64  # type: ignore[assignment]  # every column's
 
@@ -43,11 +45,11 @@ class ColumnRows(Rows):
 
     @abstractmethod
     def _loss_grad(self, W: Float64) -> tuple[Float64, Float64]:
-        """As ``loss_grad``, for W (p, K) float64, C-contiguous; the engine counts its reads."""
+        """As ``loss_grad``, for W (p, K) float64 in ``memory_order``; the engine counts its reads."""
 
     @abstractmethod
     def _hessian_product(self, W: Float64, V: Float64) -> Float64:
-        """As ``hessian_product``, for W and V (p, K) float64, C-contiguous; the engine counts its reads."""
+        """As ``hessian_product``, for W and V as there; the engine counts its reads."""
 
     def _around(self, rows: Rows, targets: Targets) -> ColumnRows:
         """Columns like these over the X that ``rows`` hold."""
@@ -71,7 +73,7 @@ class ColumnRows(Rows):
         self, W: Float64, learning_rate: float, shrink: float, steps: int, fit_intercept: bool
     ) -> Descent:
         """As in ``Rows``; costs and gradient norms are (steps, K)."""
-        W = self._checked("W", W).copy()
+        W = self._checked("W", W).copy(order="K")
         costs, norms = np.empty((2, steps, self.n_columns))
         with np.errstate(over="ignore", invalid="ignore"):  # a diverging cost is an answer
             for k in range(steps):
@@ -103,6 +105,12 @@ class ColumnRows(Rows):
         W = self._checked("W", W)
         return self._stacked(lambda rows, k: rows.hessian_diagonal(W[:, k].copy()))
 
+    def hessian_last(self, W: Float64) -> Float64:
+        """The last column of every column's loss Hessian at W[:, k]: Σ sᵢ hᵢ x̃ᵢ/S, (p, K)."""
+        V = np.zeros_like(W)
+        V[-1] = 1.0
+        return self.hessian_product(W, V)
+
     def logits(self, W: Float64) -> Float64:
         W = self._checked("W", W)
         return self._stacked(lambda rows, k: rows.logits(W[:, k].copy()))
@@ -133,6 +141,10 @@ class ColumnRows(Rows):
         rows._tally, rows._share, rows.rates = self._tally, self._share, self.rates
         return rows
 
+    def only(self, columns: NDArray[np.intp]) -> ColumnRows:
+        """These columns alone, over the same X; they count into this tally."""
+        return self.around(self.targets.only(columns))
+
     def problem(self, k: int) -> Rows:
         """Column k as ``Engine.place`` would have made it, over the same X; it counts into this tally."""
         return self._asked(k).placed(self.targets.column(k), self.rates)
@@ -140,13 +152,14 @@ class ColumnRows(Rows):
     def _asked(self, k: int) -> Rows:
         rows = self.column(k)
         rows._tally, rows._share = self._tally, self._share
+        rows.sparse, rows.entries, rows.nbytes = self.sparse, self.entries, self.nbytes
         return rows
 
     def _stacked(self, ask: Callable[[Rows, int], Float64]) -> Float64:
         return np.stack([ask(self._asked(k), k) for k in range(self.n_columns)], axis=-1)
 
     def _checked(self, name: str, W: Any) -> Float64:
-        point: Float64 = np.ascontiguousarray(W, dtype=np.float64)
+        point: Float64 = np.asarray(W, dtype=np.float64, order=self.memory_order)
         expected = (self.n_features + 1, self.n_columns)
         if point.shape != expected:
             raise ValueError(
@@ -158,6 +171,8 @@ class ColumnRows(Rows):
 
 class OneByOne(ColumnRows):
     """Columns asked one after the other, a read each: where an engine has no kernels for several at once."""
+
+    shared_reads = False
 
     def __init__(self, rows: Rows, targets: Targets, around: Callable[[Rows, Targets], Rows]) -> None:
         """``around`` makes rows of one problem over the X that ``rows`` hold."""

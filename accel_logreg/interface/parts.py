@@ -46,12 +46,12 @@ class PartTargets(Targets):
 
     def __init__(self, y: NDArray[np.int8], of_rows: Float64 | None, parts: Parts) -> None:
         super().__init__(y, None)
-        self._of_rows, self._parts = of_rows, parts
+        self.of_rows, self.parts = of_rows, parts
 
     @property
     def s(self) -> Float64 | None:
         if self._own is None:
-            self._own = self._parts.weights(self._of_rows)
+            self._own = self.parts.weights(self.of_rows)
         return self._own
 
     @s.setter
@@ -60,24 +60,27 @@ class PartTargets(Targets):
 
     @property
     def weight_sum(self) -> Float64:
-        sums = np.bincount(self._parts.of_row, self._of_rows, minlength=len(self._parts.times))
-        return np.asarray(sums @ self._parts.times)
+        sums = np.bincount(self.parts.of_row, self.of_rows, minlength=len(self.parts.times))
+        return np.asarray(sums @ self.parts.times)
 
     @property
     def each_its_own(self) -> bool:
         return True
 
     def own_weights(self, columns: slice) -> Float64:
-        return self._parts.only(columns).weights(self._of_rows)
+        return self.parts.only(columns).weights(self.of_rows)
 
     def weights_of(self, rows: NDArray[np.intp]) -> Float64:
-        s = np.asarray(self._parts.times.sum(axis=1)[self._parts.of_row[rows]])
-        return s if self._of_rows is None else s * self._of_rows[rows]
+        s = np.asarray(self.parts.times.sum(axis=1)[self.parts.of_row[rows]])
+        return s if self.of_rows is None else s * self.of_rows[rows]
 
     def column(self, k: int) -> Targets:
         s = self.own_weights(slice(k, k + 1))[:, 0]
         return Targets(np.ascontiguousarray(self.y[:, k]), np.ascontiguousarray(s))
 
+    def only(self, columns: NDArray[np.intp]) -> PartTargets:
+        return PartTargets(np.ascontiguousarray(self.y[:, columns]), self.of_rows, self.parts.only(columns))
+
     def of_sample(self, rows: NDArray[np.intp], factors: Float64) -> PartTargets:
-        s = factors if self._of_rows is None else self._of_rows[rows] * factors
-        return PartTargets(self.y[rows], s, self._parts.of_rows(rows))
+        s = factors if self.of_rows is None else self.of_rows[rows] * factors
+        return PartTargets(self.y[rows], s, self.parts.of_rows(rows))

@@ -92,6 +92,11 @@ class Targets:
         s = s if s is None or s.ndim == 1 else np.ascontiguousarray(s[:, k])
         return Targets(np.ascontiguousarray(self.y[:, k]), s)
 
+    def only(self, columns: NDArray[np.intp]) -> Targets:
+        """Those of these columns."""
+        s = np.ascontiguousarray(self.s[:, columns]) if self.each_its_own and self.s is not None else self.s
+        return Targets(np.ascontiguousarray(self.y[:, columns]), s)
+
     def of_sample(self, rows: NDArray[np.intp], factors: Float64) -> Targets:
         """Those of some rows, whose weights are multiplied by factors (m,)."""
         if self.s is None:

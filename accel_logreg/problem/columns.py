@@ -18,7 +18,7 @@ from scipy.special import expit
 from accel_logreg.interface.answers import RowSample
 from accel_logreg.interface.arrays import Float64
 from accel_logreg.interface.columns import ColumnRows
-from accel_logreg.interface.parts import Parts, PartTargets
+from accel_logreg.interface.parts import Parts
 from accel_logreg.interface.rows import Precision, Rows
 from accel_logreg.interface.sampling import Sampler
 from accel_logreg.interface.targets import Targets
@@ -80,10 +80,8 @@ class ColumnProblem:
 
     def only(self, columns: NDArray[np.intp]) -> ColumnProblem:
         """These columns alone, over the same rows."""
-        y = np.ascontiguousarray(self.rows.targets.y[:, columns])
         parts = self.parts and self.parts.only(columns)
-        rows = self.rows.around(Targets(y, self.s) if parts is None else PartTargets(y, self.s, parts))
-        return self._like(rows, self.l2[columns], self.s, parts, self._pooled)
+        return self._like(self.rows.only(columns), self.l2[columns], self.s, parts, self._pooled)
 
     def sample(self, picked: RowSample) -> ColumnProblem:
         """The same columns over the picked rows, with the same λ."""

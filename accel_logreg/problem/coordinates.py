@@ -79,6 +79,20 @@ class Jacobi:
     diagonal: Float64
     curvature: float
 
+    @classmethod
+    def of(
+        cls, diagonal: Float64, last: Float64, origin: float | Float64 = 0.0, scale: float | Float64 = 1.0
+    ) -> Jacobi:
+        """Of a Hessian's diagonal and last column, each (p,), for coordinates (x − origin)/scale."""
+        curvature = float(diagonal[-1])
+        if not curvature > 0.0:
+            return cls(np.zeros(len(last) - 1), np.ones(len(last) - 1), 1.0)
+        eliminated = diagonal[:-1] - last[:-1] * (last[:-1] / curvature)
+        eliminated = np.maximum(eliminated, ELIMINATED * diagonal[:-1]) / np.square(scale)
+        eliminated[eliminated <= 0.0] = 1.0  # a column that curves nowhere
+        mean = (last[:-1] / curvature - origin * (last[-1] / curvature)) / scale
+        return cls(mean, eliminated, curvature)
+
     def solve(self, g: Float64) -> Float64:
         x = np.empty_like(g)
         np.divide(g[:-1] - self.mean * g[-1], self.diagonal, out=x[:-1])
@@ -102,6 +116,11 @@ class Coordinates:
     @property
     def reads(self) -> float:
         return self._objective.reads
+
+    @property
+    def scales(self) -> tuple[Float64, Float64]:
+        """Means and scales, (d,) each."""
+        return self._mean, self._scale
 
     def trivial(self) -> tuple[Float64, float]:
         W, value = self._objective.trivial()
@@ -155,15 +174,7 @@ class Coordinates:
 
     def jacobi(self, U: Float64) -> Jacobi:
         """The inverse of the Hessian's diagonal at U, once its column of the intercept is eliminated."""
-        diagonal, last = self._objective.hessian_border(self.original(U))
-        curvature = diagonal[-1]
-        if not curvature > 0.0:
-            return Jacobi(np.zeros(self.size - 1), np.ones(self.size - 1), 1.0)
-        eliminated = diagonal[:-1] - last[:-1] * (last[:-1] / curvature)
-        eliminated = np.maximum(eliminated, ELIMINATED * diagonal[:-1]) / np.square(self._scale)
-        eliminated[eliminated <= 0.0] = 1.0  # a column that curves nowhere
-        mean = (last[:-1] / curvature - self._mean * (last[-1] / curvature)) / self._scale
-        return Jacobi(mean, eliminated, curvature)
+        return Jacobi.of(*self._objective.hessian_border(self.original(U)), self._mean, self._scale)
 
     def certificate(self, U: Float64) -> Certificate:
         """The Hessian over all rows at U, factorised: from float32 products where these are enough."""

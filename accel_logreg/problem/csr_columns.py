@@ -55,9 +55,9 @@ class CsrColumns:
         return "; ".join(parts)
 
     def inward(self, W: Float64) -> Float64:
-        """W (d + 1,) of the given columns for those of X."""
+        """W (d + 1,) of the given columns for those of X; (d + 1, K) where none was moved."""
         if self.used is not None:
-            W = np.append(W[:-1][self.used], W[-1])
+            W = np.concatenate([W[:-1][self.used], W[-1:]])
         return W if self.shift is None else np.append(W[:-1], W[-1] + self.shift @ W[:-1])
 
     def outward(self, W: Float64) -> Float64:
@@ -66,7 +66,7 @@ class CsrColumns:
             W = np.append(W[:-1], W[-1] - self.shift @ W[:-1])
         if self.used is None:
             return W
-        given = np.zeros(self.d + 1)
+        given = np.zeros((self.d + 1, *W.shape[1:]))
         given[self.used], given[-1] = W[:-1], W[-1]
         return given
 

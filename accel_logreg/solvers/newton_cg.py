@@ -22,8 +22,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -44,6 +45,7 @@ from accel_logreg.solvers.problem import (
     Report,
     Smooth,
     Solution,
+    answered,
     relative_gap,
     require_finite,
     shortfall,
@@ -55,10 +57,10 @@ _PROVEN = (
     0.2  # of the target: what a residual may be worth by strong convexity after a solve that is to prove
 )
 _CERTIFICATES = 60
-_PRODUCTS = 250  # in one solve
+PRODUCTS = 250  # in one solve
 _ROWS_AN_UNKNOWN = 8  # in the Hessian that preconditions
 _PASSES_A_FACTOR = 10  # at most, that a factor may cost
-_STALE = 1e-5  # of J: what a fall may change the curvature of rows by
+STALE = 1e-5  # of J: what a fall may change the curvature of rows by
 _FLAT = 1e-15  # curvature along an axis is about J at most; this share of it is rounding
 _PAIRS = 60  # at most, and so many as cost a pass over X: each is four vectors to go through
 _LEAST_PAIRS = 20  # of dense rows
@@ -69,13 +71,16 @@ _USELESS = 0.5  # contraction of the gradient from which a model is no good
 
 
 @dataclass(frozen=True)
-class _Solve:
-    """x with H x ≈ −g; ``decrement`` ½ gᵀH⁻¹g as far as summed, ``left`` what the residual would add."""
+class Solve:
+    """x with H x ≈ −g; ``decrement`` ½ gᵀH⁻¹g as far as summed, ``left`` what the residual would add, and
+    ``least`` the least curvature that was met, by the preconditioner's measure; inf where nothing was.
+    """
 
     x: Float64
     decrement: float
     left: float
     products: int
+    least: float
 
 
 @dataclass(frozen=True)
@@ -134,11 +139,11 @@ def newton_cg(
             separation = problem.separating(U)
             break
         target = tol * value
-        if problem.sparse and certificate is None and moved > _STALE:
+        if problem.sparse and certificate is None and moved > STALE:
             preconditioner, moved = problem.jacobi(U), 0.0
             memory.clear()
         worth = problem.residual_gap if math.isfinite(until) and products is problem else None
-        most = _PRODUCTS if worth is None else max(1, min(_PRODUCTS, int(until - problem.reads)))
+        most = PRODUCTS if worth is None else max(1, min(PRODUCTS, int(until - problem.reads)))
         solve = conjugate_gradients(
             products, U, gradient, memory, preconditioner, 0.5 * target, value, worth, most
         )
@@ -286,22 +291,27 @@ def _margin(contraction: float, exact: bool) -> float:
     return 1.0 / (1.0 - contraction) if contraction > 0.0 else math.inf
 
 
-def conjugate_gradients(
-    smooth: Smooth,
-    U: Float64,
+def conjugate_gradients(smooth: Smooth, U: Float64, *of: Any) -> Solve:
+    """``solving`` with the products of ``smooth``'s Hessian at U."""
+    return answered(solving(*of), lambda V: smooth.hessian_product(U, V))
+
+
+def solving(
     gradient: Float64,
     memory: Memory,
     preconditioner: Inverse,
     enough: float,
     value: float,
     worth: Callable[[Float64], float] | None = None,
-    most: int = _PRODUCTS,
-) -> _Solve:
-    """Conjugate gradients on H x = −g, until the rest is worth less than what Newton's step leaves.
+    most: int = PRODUCTS,
+    far: float = math.inf,
+) -> Generator[Float64, Float64, Solve]:
+    """Conjugate gradients on H x = −g, asking for H times what it yields, until the rest is worth less than
+    what Newton's step leaves.
 
     The error of a full Newton step is about δ²/J for a decrement δ: solving further than that, or than
     ``enough`` nats, is not worth a read. With ``worth``, what a residual may be worth at most, the solve goes
-    on until that is well below ``enough``.
+    on until that is well below ``enough``. It ends where the decrement is above ``far``.
     """
     x = np.zeros_like(gradient)
     residual = -gradient
@@ -312,7 +322,7 @@ def conjugate_gradients(
     rho = float(residual @ z)
     decrement, left, settled = 0.0, 0.5 * rho, False
     for products in range(1, most + 1):  # noqa: B007
-        product = smooth.hessian_product(U, direction)
+        product = yield direction
         curvature = float(direction @ product)
         if curvature <= _FLAT * value * float(direction @ direction):
             break
@@ -321,7 +331,7 @@ def conjugate_gradients(
         x += alpha * direction
         residual -= alpha * product
         decrement += 0.5 * alpha * rho
-        if decrement > value:  # no gap exceeds J: so far from the optimum H says little, and a step suffices
+        if decrement > min(value, far):  # no gap exceeds J: far from the optimum a step suffices
             break
         pairs.append((direction, product))
         z = memory.solve(preconditioner, residual)
@@ -340,4 +350,4 @@ def conjugate_gradients(
         left = max(left, _UNSETTLED * 0.5 * rho / lanczos.smallest())
     for direction, product in pairs:
         memory.append(direction, product)
-    return _Solve(x, decrement, left, products)
+    return Solve(x, decrement, left, products, lanczos.known)

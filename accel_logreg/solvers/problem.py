@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from accel_logreg.interface.rows import Precision, Rows
 from accel_logreg.solvers.costs import Costs
 
 Report = Callable[[str], None]
+_Result = TypeVar("_Result")
 
 
 class Smooth(Protocol):
@@ -242,3 +243,14 @@ def shortfall(solver: str, n_iter: int, gap: float, kind: GapKind, tol: float, m
         f"{solver} stopped after {n_iter} iterations at a relative suboptimality of {gap:.2g} ({kind}), "
         f"above tol={tol:g}: {remedy}"
     )
+
+
+def answered(questions: Generator[Any, Any, _Result], answer: Callable[[Any], Any]) -> _Result:
+    """What comes of questions that are answered one after the other."""
+    try:
+        question = next(questions)
+        while True:
+            question = questions.send(answer(question))
+    except StopIteration as end:
+        result: _Result = end.value
+        return result

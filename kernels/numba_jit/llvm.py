@@ -70,6 +70,10 @@ class Code:
         """Where the entries of the i-th argument begin, a C-contiguous array."""
         return self._array(i).data
 
+    def rows(self, i: int) -> Any:
+        """The first length of the i-th argument."""
+        return self.builder.extract_value(self._array(i).shape, 0)
+
     def columns(self, i: int) -> Any:
         """The second length of the i-th argument."""
         return self.builder.extract_value(self._array(i).shape, 1)

@@ -30,3 +30,5 @@ CSR_AHEAD = 256  # entries
 ROUNDED_TOGETHER = 256
 # Side of the squares in which a triangle is copied to the other one.
 MIRRORED = 32
+# K columns of sparse rows: rows in a block, whose logits stay in the L1 cache beside their nonzeros.
+CSR_PANEL_ROWS = 32

@@ -42,3 +42,9 @@ def loss_grad(X: Any, Y: Array, s: Array, w: Array, b: Array) -> tuple[Array, Ar
 def hessian_product(X: Any, s: Array, w: Array, b: Array, v: Array, c: Array) -> Array:
     """Σ s h x̃ (x̃ᵀ(v, c)), (d + 1, K)."""
     return combinations(X, s * curvature(linear(X, w, b)) * linear(X, v, c))
+
+
+def hessian_diagonal(X: Any, s: Array, w: Array, b: Array) -> Array:
+    """Σ s h x̃ⱼ², (d + 1, K)."""
+    squares = X * X if isinstance(X, np.ndarray) else X.power(2)
+    return combinations(squares, s * curvature(linear(X, w, b)))

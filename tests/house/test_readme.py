@@ -15,7 +15,7 @@ TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def example() -> str:
-    (code,) = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+    code = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)[0]
     assert 'backend="cupy"' in code
     assert "1_000_000" in code
     return str(code)
@@ -37,6 +37,12 @@ def test_sessions_print_what_they_show() -> None:
     )
     assert len(tests.examples) >= 7
     assert doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(tests).failed == 0
+
+
+def test_cross_validation_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    ((code, printed),) = re.findall(r"```python\n([^`]*)```\n\n```text\n([^`]*)```", TEXT)
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out == printed
 
 
 @pytest.mark.gpu

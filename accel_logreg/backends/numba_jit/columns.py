@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from accel_logreg.backends.numba_jit import tuning
 from accel_logreg.backends.numba_jit.csr import NumbaCsrRows
+from accel_logreg.backends.numba_jit.csr_columns import NumbaCsrColumns
 from accel_logreg.backends.numba_jit.dense import NumbaRows
 from accel_logreg.backends.numba_jit.sharing import read_only, threads_for
 from accel_logreg.interface.arrays import Float64
-from accel_logreg.interface.columns import ColumnRows, OneByOne
+from accel_logreg.interface.columns import ColumnRows
 from accel_logreg.interface.rows import Rows
 from accel_logreg.interface.targets import Targets
 from accel_logreg.kernels.numba_jit import columns as kernels
@@ -24,17 +25,11 @@ _LINE = 64  # bytes
 
 
 def columns_over(rows: Rows, targets: Targets) -> ColumnRows:
-    """K problems over the X that ``rows`` hold: as few columns or as panels; sparse X column by column."""
+    """K problems over the X that ``rows`` hold: sparse rows, as few columns, or as panels."""
     if isinstance(rows, NumbaCsrRows):
-        return OneByOne(rows, targets, lambda of, one: rows_of(of).around(one.y, one.s))
+        return NumbaCsrColumns(rows, targets)
     few_enough = targets.n_columns <= tuning.FEW_COLUMNS
     return NumbaFewColumns(rows, targets) if few_enough else NumbaColumns(rows, targets)
-
-
-def rows_of(rows: Rows) -> NumbaRows | NumbaCsrRows:
-    """The same rows, known to be this engine's."""
-    assert isinstance(rows, NumbaRows | NumbaCsrRows)
-    return rows
 
 
 class _DenseColumns(ColumnRows):

@@ -263,9 +263,9 @@ class NumbaCsrRows(Rows, AmongRows):
         out[self.order] = g
         return out
 
-    def bounds(self) -> NDArray[np.int64]:
-        """The rows at which each thread's chunk begins, and n."""
-        return _bounds(self._indptr)
+    def bounds(self, chunks: int | None = None) -> NDArray[np.int64]:
+        """The rows at which each thread's chunk begins, or each of so many chunks, and n."""
+        return _bounds(self._indptr, chunks)
 
 
 def csr_logits(X: Csr, W: Float64) -> Float64:
@@ -275,11 +275,11 @@ def csr_logits(X: Csr, W: Float64) -> Float64:
     return z
 
 
-def _bounds(indptr: NDArray[np.int64]) -> NDArray[np.int64]:
+def _bounds(indptr: NDArray[np.int64], chunks: int | None = None) -> NDArray[np.int64]:
     """The rows at which each thread's chunk begins, and n: chunks of equal work, not of equal rows."""
     n = indptr.size - 1
     work = int(indptr[-1]) + tuning.CSR_ROW * n
-    chunks = threads_for(work, n, 2)
+    chunks = threads_for(work, n, 2) if chunks is None else chunks
     inner = [
         bisect_left(range(n), work * chunk // chunks, key=lambda i: int(indptr[i]) + tuning.CSR_ROW * i)
         for chunk in range(1, chunks)

@@ -47,6 +47,13 @@ class NumpyColumns(ColumnRows):
         self._count(1)
         return losses / self.weight_sum, gradient / self.weight_sum
 
+    def hessian_diagonal(self, W: Float64) -> Float64:
+        W, diagonal = self._checked("W", W), np.zeros_like(W)
+        for rows, X in self._blocks():
+            diagonal += kernels.hessian_diagonal(X, self._s[rows], W[:-1], W[-1])
+        self._count(1)
+        return diagonal / self.weight_sum
+
     def logits(self, W: Float64) -> Float64:
         W = self._checked("W", W)
         self._count(1)

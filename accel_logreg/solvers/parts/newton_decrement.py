@@ -23,7 +23,7 @@ class Lanczos:
         self._diagonal: list[float] = []
         self._beside: list[float] = []
         self._carried = 0.0
-        self._known = np.inf  # the smallest, some steps ago: it only falls
+        self.known = np.inf  # the smallest, some steps ago: it only falls
 
     @property
     def steps(self) -> int:
@@ -43,7 +43,7 @@ class Lanczos:
 
         λ takes an eigenvalue problem, and what it was some steps ago often says enough.
         """
-        left = 0.5 * squared / self._known
+        left = 0.5 * squared / self.known
         return left if left > enough else 0.5 * squared / self.smallest()
 
     def smallest(self) -> float:
@@ -52,8 +52,8 @@ class Lanczos:
         if not np.isfinite(self._diagonal + beside).all():
             return float(np.finfo(np.float64).tiny)
         values = eigh_tridiagonal(self._diagonal, beside, eigvals_only=True, select="i", select_range=(0, 0))
-        self._known = max(float(values[0]), float(np.finfo(np.float64).tiny))
-        return self._known
+        self.known = max(float(values[0]), float(np.finfo(np.float64).tiny))
+        return self.known
 
 
 def estimated_gap(problem: Problem, W: Float64, gradient: Float64, max_products: int) -> float:
