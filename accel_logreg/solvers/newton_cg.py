@@ -143,7 +143,7 @@ def newton_cg(
             preconditioner, moved = problem.jacobi(U), 0.0
             memory.clear()
         worth = problem.residual_gap if math.isfinite(until) and products is problem else None
-        most = PRODUCTS if worth is None else max(1, min(PRODUCTS, int(until - problem.reads)))
+        most = PRODUCTS if worth is None else budget.proof_products
         solve = conjugate_gradients(
             products, U, gradient, memory, preconditioner, 0.5 * target, value, worth, most
         )

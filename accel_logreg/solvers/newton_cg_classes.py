@@ -37,14 +37,15 @@ _FAR = 0.05  # gap from which a step changes the curvature too much for what con
 _PAIRS = 30
 _RIDGE = 0.05  # on variances of about 1 within the classes
 _MOST_SMOOTHED = 0.25
-_PROVING = 0.0, 10.0  # of the reads before, and so many more, that a proof may take
+_PROVING = 0.1, 10.0  # of the reads before, and so many more, that a proof may take
+_PROOF_PRODUCTS = 60  # in a solve that is to prove: where it proves nothing, it has seen what may be left
 
 
 def newton_cg_classes(problem: ClassProblem, start: Float64 | None, budget: Budget) -> Solution:
     """Minimise until the relative suboptimality is at most ``budget.tol``; see ``newton_cg``."""
     if problem.sparse:
         return newton_cg(problem, start, budget)
-    budget = replace(budget, proving=_PROVING)
+    budget = replace(budget, proving=_PROVING, proof_products=_PROOF_PRODUCTS)
     return newton_cg(problem, start, budget, approach=lambda U: _approach(problem, U, start, budget))
 
 

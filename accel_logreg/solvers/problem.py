@@ -136,6 +136,7 @@ class Budget:
     learning_rate : of gradient descent; None is 1/L
     max_reads : of X from here on, after which newton-cg hands over to another solver
     proving : of the reads so far, and how many more, a proof by strong convexity may take
+    proof_products : Hessian products that one solve for it may take
     report : told what happens, a line at a time
     """
 
@@ -146,6 +147,7 @@ class Budget:
     learning_rate: float | None = None
     max_reads: float = math.inf
     proving: tuple[float, float] = (2.0, 100.0)
+    proof_products: int = 250
     report: Report = lambda _line: None
 
     @property
