@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from accel_logreg.fitting import Fit, costs_of, l2_of
 from accel_logreg.inputs.memory_size import memory_bytes
 from accel_logreg.inputs.training import TrainingData
+from accel_logreg.interface.answers import Separation
 from accel_logreg.interface.arrays import Csr, Float64
 from accel_logreg.interface.columns import ColumnRows
 from accel_logreg.interface.engine import Engine
@@ -111,6 +112,7 @@ class ColumnFitter:
         self.engine, self.data, self.report = engine, data, report
         self.parameters = {**parameters, "warm_start": False}
         self.tol = float(parameters["tol"])
+        self.separation: Separation | None = None
         self.fit_intercept = bool(parameters["fit_intercept"])
         seed = parameters["random_state"]
         seed = 0 if seed is None else seed
@@ -189,10 +191,17 @@ class ColumnFitter:
             fits.W[:, k], fits.gap[k], fits.kind[k] = solution.W, solution.gap, str(solution.gap_kind)
             fits.n_iter[k] += solution.n_iter
             fits.cost[k] = solution.history.cost[-1]
-            fits.trouble[k] = solution.trouble
+            fits.trouble[k] = self.trouble_of(solution)
             fits = replace(fits, reads=fits.reads + fit.objective.reads)
             last = solution.W if Y is None and parts is None else None
         return fits
+
+    def trouble_of(self, solution: Solution) -> str:
+        """Why it stopped short; and a direction that separates is kept, for a warning that names columns."""
+        if solution.separation is None:
+            return solution.trouble
+        self.separation = solution.separation
+        return "its classes are separated and C=inf, so no finite optimum exists. Use a finite C"
 
     def _column(self, k: int, Y: NDArray[np.int8] | None, parts: Parts | None) -> TrainingData:
         s = self.data.sample_weight
@@ -357,6 +366,9 @@ class OneVsRestFit:
         """``start`` (K p,) or None, class by class. A solver that is named fits class after class."""
         self.engine, self.data, self.parameters, self.report = engine, data, parameters, report
         self.start = None if start is None else start.reshape(data.n_classes, -1).T
+        self.codes = data.y.astype(np.intp)
+        first_against_rest = replace(data, y=(self.codes == 0).astype(np.int8), present=None)
+        self.fitter = ColumnFitter(engine, first_against_rest, parameters, report, self.codes)
 
     def solve(self) -> tuple[Solution, str]:
         """W (K p,), class by class, with the largest gap of all classes; and the solver's name."""
@@ -370,14 +382,12 @@ class OneVsRestFit:
         if trouble:
             trouble = f"class {self.data.classes[worst]!r} against the rest: {trouble}"
         kind = GapKind.CERTIFIED if certified else GapKind.ESTIMATED
-        solution = Solution(fits.W.T.ravel(), int(fits.n_iter.max()), fits.gap[worst], kind, history, trouble)
+        how = int(fits.n_iter.max()), fits.gap[worst], kind, history, trouble, self.fitter.separation
+        solution = Solution(fits.W.T.ravel(), *how)
         return solution, "columns" if solver == "auto" else solver
 
     def _fits(self) -> ColumnFits:
-        data, K = self.data, self.data.n_classes
-        codes = data.y.astype(np.intp)
-        first_against_rest = replace(data, y=(codes == 0).astype(np.int8), present=None)
-        fitter = ColumnFitter(self.engine, first_against_rest, self.parameters, self.report, codes)
+        K, codes, fitter = self.data.n_classes, self.codes, self.fitter
         found = []
         width = max(1, _MOST_BYTES // (4 * len(codes)))
         with self.engine.threads(self.parameters["n_threads"]):
@@ -399,7 +409,7 @@ class OneVsRestFit:
             found, _ = fit.solve()
             fits.W[:, k], fits.gap[k], fits.kind[k] = found.W, found.gap, str(found.gap_kind)
             fits.cost[k], fits.n_iter[k] = found.history.cost[-1], found.n_iter
-            fits.trouble[k] = found.trouble
+            fits.trouble[k] = self.fitter.trouble_of(found)
             reads += fit.objective.reads
         return replace(fits, reads=reads)
 

@@ -241,6 +241,10 @@ def test_separated_classes_have_no_optimum_without_a_penalty() -> None:
     with pytest.warns(SeparationWarning, match=r"separated in part \(quasi-separation\).*column 0 move"):
         LogisticRegression(C=float("inf")).fit(X, y)
     assert LogisticRegression(C=1e6).fit(X, y).gap_ <= 1e-8
+    for solver in ("auto", "newton"):
+        with pytest.warns(SeparationWarning, match="column"):
+            one_vs_rest = LogisticRegression(C=float("inf"), multi_class="ovr", solver=solver).fit(X, y)
+        assert one_vs_rest.gap_ == float("inf")
 
 
 def test_threads_and_seeds_change_nothing_that_matters() -> None:

@@ -36,7 +36,9 @@ NAMED = 0.01  # of the largest coordinate of a direction: columns above this sha
 
 def standardised(objective: Objective) -> Coordinates:
     """J in coordinates of about equal curvature: at most two reads of X, to find them."""
-    return Coordinates(objective, *(_sparse_scales if objective.sparse else column_scales)(objective))
+    if objective.sparse:
+        return Coordinates(objective, *sparse_scales(objective, objective.trivial()[0], objective.l2))
+    return Coordinates(objective, *column_scales(objective))
 
 
 def column_scales(objective: Objective) -> tuple[Float64, Float64]:
@@ -52,13 +54,12 @@ def column_scales(objective: Objective) -> tuple[Float64, Float64]:
     return mean, np.where(scale > 0.0, scale, 1.0)
 
 
-def _sparse_scales(objective: Objective) -> tuple[Float64, Float64]:
+def sparse_scales(objective: Objective, W: Float64, l2: float) -> tuple[Float64, Float64]:
     """μ and σ as above, of all rows, without touching a zero: two reads of X, one without an intercept.
 
-    At the trivial W every row has the same curvature, so that ∂²J/∂wⱼ² gives the columns' mean squares, and
-    ∂²J/∂wⱼ∂b their means.
+    At W, 0 but for the intercept, every row has the same curvature, so that ∂²J/∂wⱼ² gives the columns' mean
+    squares, and ∂²J/∂wⱼ∂b their means.
     """
-    W = objective.trivial()[0]
     squares = objective.rows.hessian_diagonal(W)
     mean = np.zeros(objective.size - 1)
     if objective.fit_intercept:
@@ -67,7 +68,7 @@ def _sparse_scales(objective: Objective) -> tuple[Float64, Float64]:
         mean = objective.rows.hessian_product(W, last)[:-1] / squares[-1]
     variance = squares[:-1] / squares[-1] - mean * mean
     variance[variance <= 1e-14 * mean * mean] = 0.0  # a constant column, but for rounding
-    scale = np.sqrt(variance + 4.0 * objective.l2)
+    scale = np.sqrt(variance + 4.0 * l2)
     return mean, np.where(scale > 0.0, scale, 1.0)
 
 
@@ -134,7 +135,7 @@ class Coordinates:
         return Coordinates(self._objective.sample(picked), self._mean, self._scale)
 
     def smoothed(self, share: float) -> None:
-        """Of two classes: nothing yet."""
+        """See problem/multiclass.py: of two classes, samples are taken as they are."""
 
     def quantised(self) -> QuantisedObjective | None:
         """A model of J in these coordinates, where the engine has one."""

@@ -30,6 +30,7 @@ from accel_logreg.problem.coordinates import (
     SLOWEST,
     Coordinates,
     column_scales,
+    sparse_scales,
 )
 from accel_logreg.problem.objective import Objective
 
@@ -38,22 +39,10 @@ _RANGE = math.sqrt(2.0)  # of the entries of a vector, in its lengths
 
 def standardised_classes(objective: SoftmaxObjective) -> SoftmaxCoordinates:
     """J in coordinates of about equal curvature."""
-    return SoftmaxCoordinates(objective, *(_sparse_scales if objective.sparse else column_scales)(objective))
-
-
-def _sparse_scales(objective: SoftmaxObjective) -> tuple[Float64, Float64]:
-    """μ and σ of sparse columns: of two classes' rows over the same X at zero, where curvatures are alike."""
-    two = objective.two_classes()
-    origin, last = np.zeros(two.size), np.zeros(two.size)
-    last[-1] = 1.0
-    squares = two.rows.hessian_diagonal(origin)
-    mean = np.zeros(two.size - 1)
-    if objective.fit_intercept:
-        mean = two.rows.hessian_product(origin, last)[:-1] / squares[-1]
-    variance = squares[:-1] / squares[-1] - mean * mean
-    variance[variance <= 1e-14 * mean * mean] = 0.0  # a constant column, but for rounding
-    scale = np.sqrt(variance + 4.0 * objective.l2)
-    return mean, np.where(scale > 0.0, scale, 1.0)
+    if not objective.sparse:
+        return SoftmaxCoordinates(objective, *column_scales(objective))
+    two = objective.two_classes()  # at zero their curvatures are alike
+    return SoftmaxCoordinates(objective, *sparse_scales(two, np.zeros(two.size), objective.l2))
 
 
 class SoftmaxObjective(Objective):
