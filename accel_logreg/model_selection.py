@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
@@ -14,10 +13,8 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, log_expit
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import get_scorer, make_scorer
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import check_cv
 from sklearn.utils import Bunch, _safe_indexing, column_or_1d, compute_class_weight
 from sklearn.utils.metadata_routing import (
@@ -28,12 +25,13 @@ from sklearn.utils.metadata_routing import (
     process_routing,
 )
 from sklearn.utils.multiclass import type_of_target
-from sklearn.utils.validation import _check_method_params, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from accel_logreg.backends import resolve
 from accel_logreg.estimator import LogisticRegression
 from accel_logreg.fitting import Fit
 from accel_logreg.fitting_columns import ColumnFits, ColumnFitter, leave_one_out
+from accel_logreg.held_out_scores import Scores
 from accel_logreg.inputs.parameters import check_parameters
 from accel_logreg.inputs.training import TrainingData, check_training_data
 from accel_logreg.interface.arrays import Csr, Float64, on_gpu, to_host
@@ -43,7 +41,6 @@ from accel_logreg.solvers.problem import Report
 
 _MOST_BYTES = 1 << 29  # of weights and logits at a time: more folds go one block after the other
 _ENOUGH_TO_START = 0.05  # of p/n nats, by which folds differ: how near the fits to all rows need to be
-_CLIPPED = float(np.finfo(np.float64).eps)  # as scikit-learn's log_loss does it
 
 
 @dataclass(frozen=True)
@@ -375,7 +372,7 @@ class _Search:
         data = check_training_data(model, self.engine, self.X, self.y, self.weights, model.class_weight)
         self.y = data.classes[data.y]
         self.X = self._given(data)
-        self.scores = Scores(model, data.classes, self.routed.scorer.score, self.X, len(self.y))
+        self.scores = Scores(model.scoring, data.classes, self.routed.scorer.score, self.X, len(self.y))
         with _named(data), self.engine.threads(model.n_threads):
             fitter = ColumnFitter(self.engine, data, parameters, self.report)
             loo = model.cv == "loo" if isinstance(model.cv, str) else False
@@ -549,7 +546,7 @@ class _ManyClasses:
         )
         paths: list[list[Float64]] = []
         gaps = np.empty(n_iter.shape)
-        scorer = Scores(model, classes, search.routed.scorer.score, search.X, len(y))
+        scorer = Scores(model.scoring, classes, search.routed.scorer.score, search.X, len(y))
         for f, (train, test) in enumerate(folds):
             require_classes(y[train], classes, None, train, f)
             one = LogisticRegression(**parameters)
@@ -573,95 +570,6 @@ class _ManyClasses:
                 setattr(model, name, getattr(last, name))
         model.n_features_in_ = one.n_features_in_
         search.legacy()
-
-
-class Scores:
-    """Held-out scores from logits."""
-
-    def __init__(
-        self,
-        model: LogisticRegressionCV,
-        classes: NDArray[Any],
-        params: Mapping[str, Any],
-        X: Any,
-        n: int,
-    ) -> None:
-        """``params`` go to the scorer, those of n values cut to the test rows; X is for a scorer that looks
-        at it.
-        """
-        self.classes, self.params, self.X = classes, params, X
-        self.everyone = np.arange(n)
-        self.scoring = model.scoring or "accuracy"
-        scorer = get_scorer(self.scoring)
-        function = getattr(scorer, "_score_func", None)
-        self.from_logits = function is not None  # it looks at predictions alone, never at X
-        accepted = inspect.signature(function).parameters if function is not None else {}
-        if "labels" in accepted:  # a fold's rows need not have all classes
-            labels: dict[str, Any] = {"labels": classes}
-            if "pos_label" in accepted and len(classes) == 2:
-                labels["pos_label"] = classes[-1]
-            scorer = make_scorer(
-                function,
-                response_method=scorer._response_method,
-                greater_is_better=scorer._sign == 1,
-                **{**labels, **scorer._kwargs},
-            )
-        self.scorer = scorer
-
-    def of(self, Z: Float64, y: NDArray[Any], codes: NDArray[Any], rows: NDArray[np.intp]) -> Float64:
-        """The score of every column of Z (m, n_Cs) against y (m,), whose codes are 0 and 1; X's ``rows``."""
-        params = _check_method_params(self.everyone, self.params, indices=rows)
-        by_row = self._by_row(Z, codes)
-        if by_row is not None and not params.keys() - {"sample_weight"}:
-            s = params.get("sample_weight")
-            return np.asarray(np.average(by_row, axis=0, weights=s))
-        X = rows if self.from_logits else self.X[rows]
-        return np.array([
-            self.scorer(_KnownLogits(self.classes, z), X, y, **params) for z in np.ascontiguousarray(Z.T)
-        ])  # fmt: skip
-
-    def of_estimator(self, estimator: Any, X: Any, y: NDArray[Any], rows: NDArray[np.intp]) -> float:
-        """The score of a fitted estimator on X (m, d), which are these rows of all."""
-        params = _check_method_params(self.everyone, self.params, indices=rows)
-        return float(self.scorer(estimator, X, y, **params))
-
-    def errors_by_rows(self, Z: Float64, codes: NDArray[Any]) -> Float64:
-        """The scores' standard errors over rows, (n_Cs,); NaN for a score that is no mean over rows."""
-        by_row = self._by_row(Z, codes)
-        if by_row is None:
-            return np.full(Z.shape[1], math.nan)
-        return np.asarray(by_row.std(axis=0, ddof=1) / math.sqrt(len(Z)))
-
-    def _by_row(self, Z: Float64, codes: NDArray[Any]) -> Float64 | None:
-        """What rows contribute, (m, n_Cs), where the score is their mean."""
-        if self.scoring == "accuracy":
-            return np.asarray((Z > 0.0) == (codes == 1)[:, np.newaxis], dtype=np.float64)
-        if self.scoring == "neg_log_loss":
-            margins = np.where(codes == 1, 1.0, -1.0)[:, np.newaxis] * Z
-            return np.asarray(np.clip(log_expit(margins), math.log(_CLIPPED), math.log1p(-_CLIPPED)))
-        return None
-
-
-class _KnownLogits(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A fitted classifier for a scorer: what it says of X is known already."""
-
-    def __init__(self, classes: NDArray[Any], z: Float64) -> None:
-        self.classes_, self.z = classes, z
-
-    def decision_function(self, _X: Any) -> Float64:
-        return self.z
-
-    def predict_proba(self, _X: Any) -> Float64:
-        return np.column_stack([expit(-self.z), expit(self.z)])
-
-    def predict_log_proba(self, _X: Any) -> Float64:
-        return np.column_stack([log_expit(-self.z), log_expit(self.z)])
-
-    def predict(self, _X: Any) -> NDArray[Any]:
-        return self.classes_[(self.z > 0.0).astype(np.intp)]
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return True
 
 
 def require_classes(

@@ -44,8 +44,10 @@ ALLOWED = {
         "interface", "inputs", "backends", "fitting", "fitting_classes", "fitting_columns", "prediction",
         "solvers",
     },
+    "held_out_scores": {"interface"},
     "model_selection": {
-        "interface", "inputs", "backends", "estimator", "fitting", "fitting_columns", "solvers",
+        "interface", "inputs", "backends", "estimator", "fitting", "fitting_columns", "held_out_scores",
+        "solvers",
     },
     "certify": {"interface", "inputs", "backends", "estimator", "fitting", "fitting_classes"},
     "gradient_check": {"interface", "inputs", "backends", "estimator", "kernels.python_loop"},
