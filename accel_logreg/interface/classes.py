@@ -221,3 +221,6 @@ class ClassRows(Rows):
         self._share_tally(sample)
         sample._count(-1.0)  # the rows have counted the copy
         return sample
+
+    def _restricted(self, columns: NDArray[np.intp]) -> ClassRows:
+        return self._over(self._asked()._restricted(columns), self.targets)

@@ -132,6 +132,9 @@ class ColumnRows(Rows):
         sample._count(-1.0)  # the column has counted the copy
         return sample
 
+    def _restricted(self, columns: NDArray[np.intp]) -> ColumnRows:
+        return self._around(self._asked(0)._restricted(columns), self.targets)
+
     def among_rows(self) -> AmongRows | None:
         return self._asked(0).among_rows()
 

@@ -133,6 +133,15 @@ class Rows(ABC):
         sample._share = self._share * sample.n_rows / self.n_rows
         sample._count(1.0)
 
+    def _share_tally_of_columns(self, restricted: Rows) -> None:
+        """Make ``restricted``, which has some of these columns, count into this tally; copying is a read.
+
+        A pass over them is as much of a read as they have of X's entries.
+        """
+        self._count(1.0)
+        restricted._tally = self._tally
+        restricted._share = self._share * restricted.entries / max(1, self.entries)
+
     @abstractmethod
     def loss_grad(self, W: Float64) -> tuple[Any, Float64]:
         """Mean loss (1/S) Σ sᵢ ℓ(zᵢ, yᵢ) in nats, a float or (K,), and its gradient (p,)."""
@@ -249,6 +258,35 @@ class Rows(ABC):
     def sample(self, picked: RowSample) -> Rows:
         """A copy of the picked rows as rows of the same engine, with weights sᵢ × factor."""
 
+    def restricted(self, columns: NDArray[np.intp]) -> Rows:
+        """A copy of these columns of X (k,) as rows of the same engine, with the same labels and weights.
+
+        Answers are for W (k + 1,), intercept last, in the order of ``columns``.
+
+        Raises
+        ------
+        ValueError
+            There is no column, or one is named twice, or is not one of X's.
+        """
+        columns = _checked_columns(columns, self.n_features)
+        restricted = self._restricted(columns)
+        if self.sparse:
+            restricted.nbytes = self._bytes_of(restricted)
+        self._share_tally_of_columns(restricted)
+        if hasattr(self, "rates"):
+            restricted.placed(self.targets, self.rates)
+        return restricted
+
+    def _bytes_of(self, part: Rows) -> int:
+        """What sparse X would take of which ``part`` is left, with numbers as wide as here."""
+        values = self.dtype.itemsize
+        numbers = (self.nbytes - values * self.entries) // (self.entries + self.n_rows + 1)
+        return values * part.entries + numbers * (part.entries + part.n_rows + 1)
+
+    @abstractmethod
+    def _restricted(self, columns: NDArray[np.intp]) -> Rows:
+        """As ``restricted``, for columns that have been checked; neither counted nor ``placed``."""
+
     def among_rows(self) -> AmongRows | None:
         """The same rows as what answers for their inner products; None where they do not know each other."""
         return None
@@ -260,6 +298,25 @@ class Rows(ABC):
         A pass over the copy counts as many reads as the copy has bytes for each of X's.
         """
         return None
+
+
+def _checked_columns(columns: Any, d: int) -> NDArray[np.intp]:
+    """Distinct numbers of columns (k,), k ≥ 1."""
+    given = np.asarray(columns)
+    if given.ndim != 1 or given.size == 0 or given.dtype.kind not in "iu":
+        raise ValueError(
+            f"columns has shape {given.shape} and dtype {given.dtype}; it must be (k,) integers, with k ≥ 1"
+        )
+    checked: NDArray[np.intp] = np.ascontiguousarray(given, dtype=np.intp)
+    if checked.min() < 0 or checked.max() >= d:
+        raise ValueError(
+            f"columns are numbered from {checked.min()} to {checked.max()}; X's are from 0 to {d - 1}"
+        )
+    in_order = np.sort(checked)
+    twice = in_order[1:][in_order[1:] == in_order[:-1]]
+    if len(twice):
+        raise ValueError(f"columns has {twice[0]} more than once; they must be distinct")
+    return checked
 
 
 def _root_mean_square(piece: Float64, s: Float64) -> Float64:

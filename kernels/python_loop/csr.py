@@ -101,6 +101,16 @@ def largest_entry(X: Rows) -> float:
     return max((fabs(value) for _, values in X for value in values), default=0.0)
 
 
+def restricted(X: Rows, columns: list[int]) -> Rows:
+    """These columns of X, numbered anew in this order."""
+    place = {columns[k]: k for k in range(len(columns))}
+    rows = []
+    for row in X:
+        kept = sorted((place[j], value) for j, value in zip(*row, strict=True) if j in place)
+        rows.append(([j for j, _ in kept], [value for _, value in kept]))
+    return rows
+
+
 def refuse_centre(centre: Vector) -> None:
     """Raise where a centre other than zero is asked for."""
     nonzero = sum(value != 0.0 for value in centre)

@@ -225,6 +225,11 @@ def combination(X: Rows, a: Vector, d: int) -> Vector:
     return total
 
 
+def restricted(X: Rows, columns: list[int]) -> Rows:
+    """These columns of X, in this order."""
+    return [[row[j] for j in columns] for row in X]
+
+
 def largest_entry(X: Rows) -> float:
     """max |xᵢⱼ|."""
     largest = 0.0

@@ -57,6 +57,7 @@ def ask_everything(engine: Engine, rows: Any, rng: np.random.Generator) -> dict[
         "combination": rows.among_rows().combination(a),
         "logits": rows.logits(W),
         "sample": sample.loss_grad(W)[1],
+        "restricted": rows.restricted(np.array([3, 1])).loss_grad(W[:3])[1],
         "quantised": np.array(rows.quantised(centre, scale) is None),
         "counts": np.array([rows.reads, sample.reads, rows.n_rows, sample.n_rows, rows.weight_sum]),
     }

@@ -7,6 +7,7 @@ last W asked about stay on the device, so that a question about the Hessian ther
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from accel_logreg.backends.cupy_fused.dense import checked_rows, require_memory
 from accel_logreg.interface.answers import Descent, RowSample
@@ -129,6 +130,18 @@ class CupyCsrRows(Rows, AmongRows):
         self._share_tally(sample)
         sample._count(1)
         return sample
+
+    def _restricted(self, columns: NDArray[np.intp]) -> CupyCsrRows:
+        """As in ``Rows``, copied within the device. Raises MemoryError as ``hessian`` does."""
+        data, k = self.data, len(columns)
+        device, what = data.device, f"A copy of {k} columns"
+        require_memory(device, kernels.renaming_bytes(data), what, "Pass fewer rows")
+        names = np.full(data.d, -1, dtype=np.int32)
+        names[columns] = np.arange(k)
+        renamed = kernels.rename_columns(data, names)
+        need = csr_bytes(data.n, k, int(renamed.starts[-1]), data.dtype.itemsize, False, device.limits)
+        require_memory(device, need, what, "Pass fewer rows")
+        return CupyCsrRows(kernels.restricted(data, renamed, k))
 
     def _know_curvatures(self, W: Float64) -> None:
         if self.data.know_curvatures(W):

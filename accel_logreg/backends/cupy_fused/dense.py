@@ -23,7 +23,7 @@ from accel_logreg.kernels.cupy_fused.descent import launch as descent
 from accel_logreg.kernels.cupy_fused.launching import Device
 from accel_logreg.kernels.cupy_fused.matrices import launch as matrices
 from accel_logreg.kernels.cupy_fused.matrices.plan import gram_bytes, hessian_bytes
-from accel_logreg.kernels.cupy_fused.predict.launch import logits_on_host, take_rows
+from accel_logreg.kernels.cupy_fused.predict.launch import logits_on_host, take_columns, take_rows
 
 
 class CupyRows(Rows, AmongRows):
@@ -122,6 +122,14 @@ class CupyRows(Rows, AmongRows):
         sample = CupyRows(self._gathered(rows, factors))
         self._share_tally(sample)
         return sample
+
+    def _restricted(self, columns: NDArray[np.intp]) -> CupyRows:
+        """As in ``Rows``, copied within the device. Raises MemoryError as ``hessian`` does."""
+        data, shape = self.data, (self.n_rows, len(columns))
+        need = 8 * shape[1] + resident_bytes(shape, data.dtype.itemsize, False, data.device.limits)
+        require_memory(data.device, need, f"A copy of {shape[1]} columns", "Pass fewer rows")
+        X = take_columns(data.device, self._matrix, columns)
+        return CupyRows(Resident(data.device, shape, X, data.y, data.s, data.weight_sum))
 
     def _gathered(self, rows: matrices.Indices, factors: Float64) -> Resident:
         return matrices.sample(self.data, rows, factors)

@@ -24,6 +24,7 @@ from accel_logreg.backends.cupy_fused.device.staging import (
     weights_of,
 )
 from accel_logreg.backends.cupy_fused.device.stream_plan import (
+    fits,
     gram_block_bytes,
     hessian_block_bytes,
     hessian_bound,
@@ -84,6 +85,7 @@ class StreamedRows(Rows, AmongRows):
 
     def placed(self, targets: Targets, rates: Rates) -> Rows:
         """A streamed byte comes over the bus; so do the rows of a Hessian, which are picked on the host."""
+        self._usual = rates
         streamed = 1.0 - self.kept / self.n_rows
         slower = replace(
             rates,
@@ -238,6 +240,21 @@ class StreamedRows(Rows, AmongRows):
             sample = StreamedRows(self._device, chosen_rows(self._host, rows, factors, self._packer))
         self._share_tally(sample)
         return sample
+
+    def restricted(self, columns: NDArray[np.intp]) -> Rows:
+        """As in ``Rows``: on the device where a fit on them fits there, else streamed like these."""
+        restricted = super().restricted(columns)
+        return restricted.placed(self.targets, self._usual) if hasattr(self, "rates") else restricted
+
+    def _restricted(self, columns: NDArray[np.intp]) -> Rows:
+        host, device = self._host, self._device
+        shape, weighted = (self.n_rows, len(columns)), host.s is not None
+        X: Matrix = np.empty(shape, self.dtype)
+        self._packer.pack_columns(host.X, columns, X)
+        some = HostRows(X, host.y, host.s, host.weight_sum)
+        if not fits(shape, X.itemsize, weighted, device.free_bytes(), device.limits):
+            return StreamedRows(device, some)
+        return CupyRows(gathered(device, some, slice(0, self.n_rows), None, self._packer))
 
     def _sum(self, question: Question, W: Float64, V: Float64 | None = None) -> Float64:
         """The answer (d + 2,) of all rows: the sum of the parts', each divided by the weight of all."""

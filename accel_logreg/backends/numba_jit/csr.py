@@ -244,6 +244,27 @@ class NumbaCsrRows(Rows, AmongRows):
         self._share_tally(sample)
         return sample
 
+    def _restricted(self, columns: NDArray[np.intp]) -> NumbaCsrRows:
+        from accel_logreg.kernels.numba_jit.restriction import count_kept, sparse_columns
+
+        k, d, bounds = columns.size, self.n_features, self.bounds()
+        # Columns keep the order that they have here, so that frequent ones stay together.
+        own = np.empty(d, dtype=np.intp)
+        own[self.order[:d]] = np.arange(d)
+        order = np.argsort(own[columns])
+        names = np.full(d, -1, dtype=np.int32)
+        names[own[columns[order]]] = np.arange(k)
+        indptr = np.zeros(self.n_rows + 1, dtype=np.int64)
+        kept = self._indices, self._indptr, names, bounds
+        share(bounds.size - 1, count_kept, *kept, indptr[1:])
+        np.cumsum(indptr, out=indptr)
+        data = np.empty(indptr[-1], dtype=self.dtype)
+        indices = np.empty(indptr[-1], dtype=np.uint16 if k <= _SHORT else self._indices.dtype)
+        share(bounds.size - 1, sparse_columns, self._data, *kept, data, indices, indptr)
+        X = Csr(data, indices, indptr, (self.n_rows, k))
+        s = self._s if self._s.size else None
+        return NumbaCsrRows(X, self._y, s, order=np.append(order, k))
+
     def _know_curvatures(self, W: Float64) -> None:
         """Make _sh that of W: another read, unless W is what the last gradient was asked at."""
         if self._sh_at is None or not np.array_equal(self._sh_at, W):

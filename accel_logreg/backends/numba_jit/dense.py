@@ -193,6 +193,13 @@ class NumbaRows(Rows, AmongRows):
         self._share_tally(sample)
         return sample
 
+    def _restricted(self, columns: NDArray[np.intp]) -> NumbaRows:
+        from accel_logreg.kernels.numba_jit.restriction import dense_columns
+
+        X = np.empty((self.n_rows, columns.size), dtype=self.dtype)
+        share(chunks_of(X), dense_columns, self.X, read_only(columns), X)
+        return NumbaRows(X, self._y, self._s if self._s.size else None)
+
     def quantised(self, centre: Float64, scale: Float64) -> Quantised | None:
         if self.X.size < tuning.LEAST_FOR_QUANTISED:
             return None

@@ -107,6 +107,11 @@ class NumpyCsrRows(NumpyRows):
         self._share_tally(sample)
         return sample
 
+    def _restricted(self, columns: NDArray[np.intp]) -> NumpyCsrRows:
+        X = self._matrix[:, columns]
+        X.sort_indices()
+        return NumpyCsrRows(Csr(X.data, X.indices, X.indptr, X.shape), self._y, self._s)
+
 
 def logits(X: Csr, W: Float64) -> Float64:
     """z = X W[:d] + W[d]: (m,), or (m, K)."""

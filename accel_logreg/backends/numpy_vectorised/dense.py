@@ -155,6 +155,9 @@ class NumpyRows(Rows, AmongRows):
         self._share_tally(sample)
         return sample
 
+    def _restricted(self, columns: NDArray[np.intp]) -> NumpyRows:
+        return NumpyRows(np.take(self._X, columns, axis=1), self._y, self._s)
+
 
 def blocks(X: Matrix, beside: int = 0, answer_bytes: int = 0) -> Iterator[tuple[slice, Float64]]:
     """Row blocks of about BLOCK_BYTES as float64, ``beside`` other numbers a row included.

@@ -107,9 +107,23 @@ class ListRows(Rows, AmongRows):
         X, s = self._picked(picked)
         y = [self._y[i] for i in picked.rows.tolist()]
         # Nothing writes to a row's list, so the sample may hold the same one.
-        sample = ListRows(self.kernels, X, y, s, self.n_features, self.dtype)
+        sample = self._like(X, y, s, self.n_features)
         self._share_tally(sample)
         return sample
+
+    def _restricted(self, columns: NDArray[np.intp]) -> ListRows:
+        X = self.kernels.restricted(self.X, columns.tolist())
+        return self._like(X, self._y, self._s, len(columns))
+
+    def _like(self, X: list[Any], y: list[float], s: list[float], n_features: int) -> ListRows:
+        """Rows that look like these."""
+        rows = ListRows(self.kernels, X, y, s, n_features, self.dtype)
+        if self.sparse:
+            lengths = [len(values) for _, values in X]
+            rows.sparse, rows.entries = True, sum(lengths)
+            rows.pairs = float(sum(length * length for length in lengths))
+            rows.nbytes = self._bytes_of(rows)
+        return rows
 
     def _picked(self, picked: RowSample) -> tuple[list[Any], list[float]]:
         """The picked rows of X and their weights."""

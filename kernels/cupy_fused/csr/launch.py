@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import copy
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -387,6 +387,50 @@ def sample(data: CsrResident, rows: Indices, factors: Float64, lengths: Int64) -
     launch_over(device, f"gather_csr_rows_{data.dtype.name}", m * lanes, args)
     weight_sum = float(m) if s is None else float(device.download(s).sum())
     return CsrResident(device, (m, data.d), values, columns, starts, y, s, weight_sum)
+
+
+class Renamed(NamedTuple):
+    """The nonzeros' new columns, negative where they have none, and whether they have, (nonzeros,) on the
+    device; where the rows of those that have begin, (n + 1,) on the host.
+    """
+
+    columns: Any
+    kept: Any
+    starts: Int64
+
+
+def renaming_bytes(data: CsrResident) -> int:
+    """Device memory that ``rename_columns`` takes, and what CuPy takes to leave out nonzeros."""
+    return 24 * data.nonzeros + 4 * data.d + 8 * (data.n + 2)
+
+
+def rename_columns(data: CsrResident, names: NDArray[np.int32]) -> Renamed:
+    """Column j becomes names[j], for names (d,); where that is negative, it is left out."""
+    device = data.device
+    there, before = device.upload(names), device.empty(data.nonzeros + 1, np.int64)
+    with device.expressions():
+        columns, kept, starts = renamed(data.columns[: data.nonzeros], data.row_starts, there, before)
+    return Renamed(columns, kept, device.download(starts))
+
+
+def renamed(columns: Any, row_starts: Any, names: Any, before: Any) -> tuple[Any, Any, Any]:
+    """What ``Renamed`` holds, by expressions; ``before`` (nonzeros + 1,) is written."""
+    columns = names[columns]
+    kept = columns >= 0
+    before[:1] = 0
+    kept.cumsum(None, np.int64, before[1:])
+    return columns, kept, before[row_starts]
+
+
+def restricted(data: CsrResident, to: Renamed, k: int) -> CsrResident:
+    """The k columns that are left, copied within the device; labels and weights are not."""
+    device, (columns, kept, starts) = data.device, to
+    if starts[-1]:
+        with device.expressions():
+            values, columns = data.values[: data.nonzeros][kept], columns[kept]
+    else:
+        values, columns = device.empty(1, data.dtype), device.empty(1, np.int32)
+    return CsrResident(device, (data.n, k), values, columns, starts, data.y, data.s, data.weight_sum)
 
 
 def _fill(data: CsrResident, dense: Any, count: int) -> None:

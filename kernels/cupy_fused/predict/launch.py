@@ -72,6 +72,15 @@ def all_finite(device: Device, z: Any) -> bool:
     return not device.download(partials).any()
 
 
+def take_columns(device: Device, X: Any, columns: NDArray[np.intp]) -> Any:
+    """A copy of these columns of X, (m, len(columns)) on the device, by an expression of its arrays."""
+    m, k = X.shape[0], len(columns)
+    picked, out = device.upload(columns.astype(np.int64)), device.empty(m * k, X.dtype).reshape(m, k)
+    with device.expressions():
+        X.take(picked, 1, out)
+    return out
+
+
 def take_rows(device: Device, X: Any, rows: NDArray[np.intp]) -> Matrix:
     """Copies of these rows of X, (len(rows), d), on the host."""
     m, d = len(rows), X.shape[1]

@@ -89,7 +89,7 @@ class CudaDevice:
         except (ImportError, self._cupy.cuda.compiler.CompileException) as error:
             # These kernels are CuPy's and NVIDIA's, and need what ours do without.
             raise RuntimeError(
-                "CuPy cannot compute with K classes here: the CUDA headers or cuBLAS are missing, or of "
+                "CuPy cannot run array expressions here: the CUDA headers or cuBLAS are missing, or of "
                 'another version than NVRTC. They come with: pip install "accel_logreg[cuda13]" (or cuda12, '
                 "as is CuPy). Or use backend='numba'."
             ) from error

@@ -77,17 +77,25 @@ class Packer:
 
     def pack(self, X: Matrix, chosen: Chosen, out: Matrix) -> None:
         """out[i] = X[chosen[i]]; the indices are known to be rows of X."""
+        self._share(out, lambda first, last: _pack(X, _part(chosen, first, last), out[first:last]))
+
+    def pack_columns(self, X: Matrix, columns: NDArray[np.intp], out: Matrix) -> None:
+        """out[i] = X[i, columns]; the indices are known to be columns of X."""
+        self._share(
+            out,
+            lambda first, last: np.take(X[first:last], columns, axis=1, out=out[first:last], mode="clip"),
+        )
+
+    def _share(self, out: Matrix, work_on: Callable[[int, int], object]) -> None:
+        """work_on(first, last) for parts of the rows of ``out``."""
         shares = min(self._threads, max(1, out.nbytes // LEAST_SHARE_BYTES), len(out))
         if shares == 1:
-            _pack(X, chosen, out)
+            work_on(0, len(out))
             return
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="accel_logreg_pack")
         edges = [len(out) * k // shares for k in range(shares + 1)]
-        work = [
-            self._pool.submit(_pack, X, _part(chosen, first, last), out[first:last])
-            for first, last in pairwise(edges)
-        ]
+        work = [self._pool.submit(work_on, first, last) for first, last in pairwise(edges)]
         try:
             for share in work:
                 share.result()
