@@ -24,7 +24,6 @@ from accel_logreg.backends.cupy_fused.device.staging import (
     weights_of,
 )
 from accel_logreg.backends.cupy_fused.device.stream_plan import (
-    fits,
     gram_block_bytes,
     hessian_block_bytes,
     hessian_bound,
@@ -230,11 +229,8 @@ class StreamedRows(Rows, AmongRows):
     def sample(self, picked: RowSample) -> Rows:
         """As in ``Rows``: on the device where there is room for it, else streamed like these."""
         rows, factors = checked_rows(picked, self.n_rows)
-        m, d, limits, free = len(rows), self.n_features, self._device.limits, self._device.free_bytes()
-        need = resident_bytes((m, d), self.dtype.itemsize, True, limits)
-        hessian = hessian_bound(m, d, limits)
         sample: Rows
-        if need + (hessian if hessian <= free else 0) <= free:
+        if self._has_room(len(rows), self.n_features):
             sample = CupyRows(gathered(self._device, self._host, rows, factors, self._packer))
         else:
             sample = StreamedRows(self._device, chosen_rows(self._host, rows, factors, self._packer))
@@ -242,19 +238,24 @@ class StreamedRows(Rows, AmongRows):
         return sample
 
     def restricted(self, columns: NDArray[np.intp]) -> Rows:
-        """As in ``Rows``: on the device where a fit on them fits there, else streamed like these."""
+        """As in ``Rows``: on the device where there is room for it, else streamed like these."""
         restricted = super().restricted(columns)
         return restricted.placed(self.targets, self._usual) if hasattr(self, "rates") else restricted
 
     def _restricted(self, columns: NDArray[np.intp]) -> Rows:
-        host, device = self._host, self._device
-        shape, weighted = (self.n_rows, len(columns)), host.s is not None
-        X: Matrix = np.empty(shape, self.dtype)
+        n, k, host = self.n_rows, len(columns), self._host
+        X: Matrix = np.empty((n, k), self.dtype)
         self._packer.pack_columns(host.X, columns, X)
         some = HostRows(X, host.y, host.s, host.weight_sum)
-        if not fits(shape, X.itemsize, weighted, device.free_bytes(), device.limits):
-            return StreamedRows(device, some)
-        return CupyRows(gathered(device, some, slice(0, self.n_rows), None, self._packer))
+        if self._has_room(n, k):
+            return CupyRows(gathered(self._device, some, slice(0, n), None, self._packer))
+        return StreamedRows(self._device, some)
+
+    def _has_room(self, m: int, d: int) -> bool:
+        """Whether weighted rows (m, d) fit on the device, and their Hessian unless it never would."""
+        limits, free = self._device.limits, self._device.free_bytes()
+        need, hessian = resident_bytes((m, d), self.dtype.itemsize, True, limits), hessian_bound(m, d, limits)
+        return need + (hessian if hessian <= free else 0) <= free
 
     def _sum(self, question: Question, W: Float64, V: Float64 | None = None) -> Float64:
         """The answer (d + 2,) of all rows: the sum of the parts', each divided by the weight of all."""

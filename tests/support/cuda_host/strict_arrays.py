@@ -44,7 +44,10 @@ class StrictArray(NDArrayOperatorsMixin):
         return lambda *inputs, **options: _wrapped(found(*_unwrapped(inputs), **options))
 
     def __getitem__(self, index: Any) -> Any:
-        return _wrapped(self._memory[index])
+        return _wrapped(self._memory[_memory(index)])
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self._memory[_memory(index)] = _memory(value)
 
     def __len__(self) -> int:
         return len(self._memory)
