@@ -120,7 +120,7 @@ class Rows(ABC):
 
         One fused pass is one read, two matrix-vector products are two, and a read that serves K columns is
         one. Rows and the samples taken from them share one count, in which a pass over a tenth of the rows is
-        a tenth of a read.
+        a tenth of a read; so do rows of some columns, by the share that they have of X's entries.
         """
         return self._tally[0]
 

