@@ -9,8 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from accel_logreg.backends import resolve
 from accel_logreg.estimator import LogisticRegression
-from accel_logreg.fitting import Fit
-from accel_logreg.fitting_classes import SoftmaxFit
+from accel_logreg.fitting_sparse import fit_of
 from accel_logreg.inputs.parameters import check_parameters
 from accel_logreg.inputs.training import check_training_data
 from accel_logreg.interface.arrays import Float64, to_host
@@ -23,6 +22,9 @@ def certified_gap(
     intercept: ArrayLike,
     *,
     C: float,
+    l1_ratio: float = 0.0,
+    penalty_factor: ArrayLike | None = None,
+    positive: bool = False,
     sample_weight: ArrayLike | None = None,
     fit_intercept: bool = True,
     backend: str = "auto",
@@ -44,6 +46,8 @@ def certified_gap(
     intercept : a number, or (1,); (K,) for K ≥ 3; 0 where ``fit_intercept`` is False
         Of a class whose rows have no weight it is -inf, as in ``LogisticRegression``.
     C : float, above 0 or infinite
+    l1_ratio, penalty_factor, positive : as ``LogisticRegression`` has them
+        With these J* is found, and compared with.
     sample_weight : (n,), optional
     fit_intercept : bool
         Whether the intercept may be anything, or was to be 0.
@@ -60,7 +64,10 @@ def certified_gap(
         X, y, weights or C are not allowed, or coef does not fit X.
     """
     # Every bound is asked for, none is good enough.
-    model = LogisticRegression(tol=1e-300, C=C, fit_intercept=fit_intercept, backend=backend)
+    model = LogisticRegression(
+        tol=1e-300, C=C, l1_ratio=l1_ratio, penalty_factor=penalty_factor, positive=positive,
+        fit_intercept=fit_intercept, backend=backend,
+    )  # fmt: skip
     w: Float64 = np.asarray(to_host(coef), dtype=np.float64)
     b: Float64 = np.asarray(to_host(intercept), dtype=np.float64).ravel()
     check_parameters(vars(model))
@@ -71,7 +78,7 @@ def certified_gap(
         K, d = len(data.classes), data.X.shape[1]
         W = _by_class(w, b, (1 if K == 2 else K, d), data.present, fit_intercept)
         with np.errstate(over="ignore", invalid="ignore"), engine.threads(None):
-            fit = (Fit if K == 2 else SoftmaxFit)(engine, data, vars(model), None, lambda _line: None)
+            fit = fit_of(K, vars(model))(engine, data, vars(model), None, lambda _line: None)
             return fit.gap_of(W.ravel())
     finally:
         engine.after_fit()

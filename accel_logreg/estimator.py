@@ -10,15 +10,16 @@ from importlib import import_module
 from typing import Any, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 
 from accel_logreg.backends import resolve
 from accel_logreg.fitting import Fit
-from accel_logreg.fitting_classes import SoftmaxFit
 from accel_logreg.fitting_columns import OneVsRestFit
+from accel_logreg.fitting_sparse import fit_of, has_kinks
+from accel_logreg.fitting_sparse_columns import SparseOneVsRestFit
 from accel_logreg.inputs.parameters import check_parameters
 from accel_logreg.inputs.training import TrainingData, check_training_data
 from accel_logreg.interface.answers import Separation
@@ -201,6 +202,8 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         solver: str = "auto",
         C: float = 1.0,
         l1_ratio: float = 0.0,
+        penalty_factor: ArrayLike | None = None,
+        positive: bool = False,
         multi_class: str = "auto",
         tol: float = 1e-8,
         max_iter: int | None = None,
@@ -217,6 +220,8 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         self.solver = solver
         self.C = C
         self.l1_ratio = l1_ratio
+        self.penalty_factor = penalty_factor
+        self.positive = positive
         self.multi_class = multi_class
         self.tol = tol
         self.max_iter = max_iter
@@ -280,14 +285,16 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         data = check_training_data(self, backend, X, y, sample_weight, self.class_weight)
         start = self._warm_start(data)
         one_vs_rest = self.multi_class == "ovr" and data.n_classes > 2
-        kind: type[Fit | OneVsRestFit] = OneVsRestFit if one_vs_rest else SoftmaxFit
-        if len(data.classes) == 2:
-            kind = Fit
+        kinks = has_kinks(vars(self))
+        kind: type[Fit | OneVsRestFit] = fit_of(len(data.classes), vars(self))
+        if one_vs_rest:
+            kind = SparseOneVsRestFit if kinks else OneVsRestFit
         try:
             # NaN and infinity in an X that nobody has looked at yet are named below.
             with np.errstate(over="ignore", invalid="ignore"):
                 fit = kind(backend, data, vars(self), start, print if self.verbose else _quiet)
-                return *fit.solve(), _Classes(data.classes, data.present, one_vs_rest)
+                found = _Classes(data.classes, data.present, one_vs_rest, one_vs_rest or kinks)
+                return *fit.solve(), found
         except FloatingPointError as error:
             _let_go(error)
             data.check_finite()
@@ -316,7 +323,8 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
             W = W[data.present]
         if len(W) > 1 and not self.one_vs_rest_:
             W[~np.isfinite(W)] = 0.0  # of a class that had no weight
-            W = W - W.mean(axis=0)
+            if not has_kinks(vars(self)):
+                W = W - W.mean(axis=0)
         return W.ravel()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -348,6 +356,7 @@ class _Classes:
     classes: NDArray[Any]
     present: NDArray[np.intp] | None
     one_vs_rest: bool
+    free_sum: bool  # whether the classes' weights may have any sum
 
 
 def _by_class(W: Float64, data: _Classes) -> Float64:
@@ -357,8 +366,11 @@ def _by_class(W: Float64, data: _Classes) -> Float64:
     if len(data.classes) == 2:
         return W[np.newaxis]
     W = W.reshape(len(data.classes) if data.present is None else len(data.present), -1)
-    if not data.one_vs_rest:
-        W = W - W.mean(axis=0)
+    W = W.copy()
+    if not data.free_sum:
+        W -= W.mean(axis=0)
+    elif not data.one_vs_rest:
+        W[:, -1] -= W[:, -1].mean()
     if data.present is None:
         return W
     every = np.zeros((len(data.classes), W.shape[1]))

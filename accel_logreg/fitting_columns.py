@@ -122,14 +122,10 @@ class ColumnFitter:
         self.rows: ColumnRows | None = None
         self.columns: CsrColumns | None = None
         X: Any = data.X
-        if isinstance(data.X, Csr):
-            if self.entries > engine.rates.compiled_entries:
-                self.columns = CsrColumns.of(data.X, fit_intercept=self.fit_intercept)
-                X = self.columns.X
-            suited = self.columns is not None and self.columns.shift is None
-        else:
-            suited = d <= _MOST_FEATURES and n >= _FEWEST_ROWS * d
-        if suited:
+        if isinstance(data.X, Csr) and self._compacts:
+            self.columns = CsrColumns.of(data.X, fit_intercept=self.fit_intercept)
+            X = self.columns.X
+        if self._suited():
             bound = memory_bytes(parameters["max_memory"])
             y = data.y if codes is None else codes == 0
             try:
@@ -137,9 +133,23 @@ class ColumnFitter:
             except MemoryError:  # a single fit can do with less
                 rows = None
             assert rows is None or isinstance(rows, ColumnRows)
-            if rows is not None and (rows.shared_reads or not rows.sparse):
+            if rows is not None and (rows.shared_reads or not rows.sparse or not self._shares):
                 self.rows = rows
         self._sampler = self._sampler_of(codes, d * data.X.dtype.itemsize)
+
+    _shares = True  # whether columns are worth asking only where they share reads
+
+    @property
+    def _compacts(self) -> bool:
+        """Whether sparse columns are looked at for those that store nothing or lie far from zero."""
+        return self.entries > self.engine.rates.compiled_entries
+
+    def _suited(self) -> bool:
+        """Whether X is asked for many columns at once."""
+        n, d = self.data.X.shape
+        if isinstance(self.data.X, Csr):
+            return self.columns is not None and self.columns.shift is None
+        return bool(d <= _MOST_FEATURES and n >= _FEWEST_ROWS * d)
 
     def _sampler_of(self, codes: NDArray[np.intp] | None, row_bytes: int) -> Sampler:
         s = self.data.sample_weight
@@ -355,6 +365,9 @@ def _before(Cs: Float64, parts: Parts | None) -> NDArray[np.intp]:
 class OneVsRestFit:
     """Each of K classes against the rest: K binary fits with the same λ, all classes in each read of X."""
 
+    fitter_type: type[ColumnFitter] = ColumnFitter
+    solver = "columns"  # the name of what "auto" takes
+
     def __init__(
         self,
         engine: Engine,
@@ -368,13 +381,14 @@ class OneVsRestFit:
         self.start = None if start is None else start.reshape(data.n_classes, -1).T
         self.codes = data.y.astype(np.intp)
         first_against_rest = replace(data, y=(self.codes == 0).astype(np.int8), present=None)
-        self.fitter = ColumnFitter(engine, first_against_rest, parameters, report, self.codes)
+        self.fitter = self.fitter_type(engine, first_against_rest, parameters, report, self.codes)
 
     def solve(self) -> tuple[Solution, str]:
         """W (K p,), class by class, with the largest gap of all classes; and the solver's name."""
         history = History()
         solver = self.parameters["solver"]
-        fits = self._fits() if solver == "auto" else self._one_by_one()
+        together = solver in ("auto", self.solver)
+        fits = self._fits() if together else self._one_by_one()
         worst = int(fits.gap.argmax())
         certified = (fits.kind == str(GapKind.CERTIFIED)).all()
         history.append(float(fits.cost.mean()), math.nan, fits.reads)
@@ -384,7 +398,7 @@ class OneVsRestFit:
         kind = GapKind.CERTIFIED if certified else GapKind.ESTIMATED
         how = int(fits.n_iter.max()), fits.gap[worst], kind, history, trouble, self.fitter.separation
         solution = Solution(fits.W.T.ravel(), *how)
-        return solution, "columns" if solver == "auto" else solver
+        return solution, self.solver if together else solver
 
     def _fits(self) -> ColumnFits:
         K, codes, fitter = self.data.n_classes, self.codes, self.fitter

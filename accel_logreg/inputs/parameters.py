@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 
 from accel_logreg.inputs.memory_size import memory_bytes
 
-SOLVERS = ("auto", "newton", "newton-cg", "newton-gram", "lbfgs", "gradient-descent")
+SOLVERS = ("auto", "newton", "newton-cg", "newton-gram", "prox-newton", "lbfgs", "gradient-descent")
 MULTI_CLASS = ("auto", "multinomial", "ovr")
 
 
@@ -27,16 +27,12 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
         _positive(p, "learning_rate", "'auto' takes 1/L from the data")
         if math.isinf(p["learning_rate"]):
             raise ValueError("learning_rate=inf must be finite; 'auto' takes 1/L from the data")
-    if not isinstance(p["l1_ratio"], Real) or p["l1_ratio"] != 0.0:
-        raise ValueError(
-            f"l1_ratio={p['l1_ratio']!r} is not available: only 0.0, the pure L2 penalty, is. "
-            "For L1 or elastic net use sklearn.linear_model.LogisticRegression(solver='saga')"
-        )
+    _penalty(p)
     for name in ("max_iter", "n_threads"):
         if p[name] is not None:
             _integer(p, name, 1)
     _integer(p, "verbose", 0)
-    for name in ("fit_intercept", "warm_start"):
+    for name in ("fit_intercept", "warm_start", "positive"):
         if not isinstance(p[name], (bool, np.bool_)):
             raise TypeError(f"{name}={p[name]!r} must be True or False")
     if not (
@@ -47,6 +43,39 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
         )
     memory_bytes(p["max_memory"])
     check_random_state(p["random_state"])
+
+
+def _penalty(p: Mapping[str, Any]) -> None:
+    ratio, solver = p["l1_ratio"], p["solver"]
+    if isinstance(ratio, (bool, np.bool_)) or not isinstance(ratio, (int, float, np.number)):
+        raise TypeError(f"l1_ratio={ratio!r} must be a number from 0, the L2 penalty, to 1, the L1 penalty")
+    if not 0.0 <= ratio <= 1.0:
+        raise ValueError(f"l1_ratio={ratio!r} must be from 0, the L2 penalty, to 1, the L1 penalty")
+    factor = p["penalty_factor"]
+    if factor is not None:
+        try:
+            factor = np.asarray(factor, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise TypeError(f"penalty_factor={factor!r} must be None or a number a feature, (d,)") from None
+        wrong = ~(np.isfinite(factor) & (factor >= 0.0))
+        if factor.ndim != 1 or wrong.any():
+            what = f"has shape {factor.shape}" if factor.ndim != 1 else f"holds {factor[wrong][0]!r}"
+            raise ValueError(
+                f"penalty_factor {what}; it must be None or a number a feature, (d,), finite and not "
+                "negative: 0 leaves a feature without a penalty, 1 is what C says"
+            )
+    positive = p["positive"] is True or p["positive"] is np.True_
+    if positive and (math.isinf(p["C"]) or (factor is not None and not factor.all())):
+        where = "C=inf" if math.isinf(p["C"]) else "a penalty_factor of 0"
+        raise ValueError(f"positive=True needs a penalty, and {where} has none; use a large C instead")
+    kinks = ratio > 0.0 or factor is not None or positive
+    if kinks and not math.isinf(p["C"]) and solver not in ("auto", "prox-newton"):
+        named = "positive" if factor is None else "penalty_factor"
+        named = f"l1_ratio={ratio!r}" if ratio > 0.0 else named
+        raise ValueError(
+            f"solver={solver!r} cannot do {named}: only 'auto' and 'prox-newton' can. The others have the "
+            "L2 penalty alone, alike for all features"
+        )
 
 
 def _choice(p: Mapping[str, Any], name: str, allowed: tuple[str, ...]) -> None:

@@ -17,6 +17,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from accel_logreg.interface.answers import LowPrecisionHessian, RowSample, Separation
 from accel_logreg.interface.arrays import Float64
@@ -134,6 +135,14 @@ class Coordinates:
         """The same coordinates over the picked rows alone."""
         return Coordinates(self._objective.sample(picked), self._mean, self._scale)
 
+    def restricted(self, columns: NDArray[np.intp]) -> Coordinates:
+        """The same coordinates over these columns of X alone."""
+        return type(self)(self._objective.restricted(columns), self._mean[columns], self._scale[columns])
+
+    def longest_row(self) -> float:
+        """A bound on the length of every x̂; at most one read."""
+        return self._objective.rows.longest_row(self._mean, self._scale)
+
     def smoothed(self, share: float) -> None:
         """See problem/multiclass.py: of two classes, samples are taken as they are."""
 
@@ -158,10 +167,10 @@ class Coordinates:
 
     def value_grad(self, U: Float64) -> tuple[float, Float64]:
         value, gradient = self._objective.value_grad(self.original(U))
-        return value, self._pulled_back(gradient)
+        return value, self.pulled_back(gradient)
 
     def hessian_product(self, U: Float64, V: Float64) -> Float64:
-        return self._pulled_back(self._objective.hessian_product(self.original(U), self.original(V)))
+        return self.pulled_back(self._objective.hessian_product(self.original(U), self.original(V)))
 
     def hessian(
         self, U: Float64, *, sample: RowSample | None = None, precision: Precision = "float32"
@@ -255,7 +264,7 @@ class Coordinates:
         moved: Float64 = U - flat @ (steps / size)
         return moved if self.value_grad(moved)[0] <= value * (1.0 + SAME) else U
 
-    def _pulled_back(self, gradient: Float64) -> Float64:
+    def pulled_back(self, gradient: Float64) -> Float64:
         last = gradient[-1]
         return np.append((gradient[:-1] - self._mean * last) / self._scale, last)
 

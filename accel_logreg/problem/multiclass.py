@@ -19,7 +19,7 @@ import numpy as np
 from accel_logreg.interface.answers import Descent, RowSample, Separation
 from accel_logreg.interface.arrays import Float64
 from accel_logreg.interface.classes import ClassRows
-from accel_logreg.interface.rows import Precision
+from accel_logreg.interface.rows import Precision, Rows
 from accel_logreg.problem.certificate import Certificate, rounding_of, self_concordant_bound
 from accel_logreg.problem.coordinates import (
     CONSTANT,
@@ -51,11 +51,25 @@ class SoftmaxObjective(Objective):
     rows: ClassRows
 
     def __init__(
-        self, rows: ClassRows, *, l2: float = 0.0, fit_intercept: bool = True, smallest_weight: float = 1.0
+        self,
+        rows: ClassRows,
+        *,
+        l2: float = 0.0,
+        fit_intercept: bool = True,
+        smallest_weight: float = 1.0,
+        tie: float = 1.0,
     ) -> None:
+        """``tie``: how much of the classes' curvature a Hessian gets along their mean, where J has none."""
         super().__init__(rows, l2=l2, fit_intercept=fit_intercept, smallest_weight=smallest_weight)
+        self.tie = tie
         self.n_classes, self.rank = rows.n_classes, rows.n_classes - 1
         self.size = (rows.n_features + 1) * rows.n_classes
+
+    def _over(self, rows: Rows, smallest_weight: float) -> SoftmaxObjective:
+        assert isinstance(rows, ClassRows)
+        return SoftmaxObjective(
+            rows, l2=self.l2, fit_intercept=self.fit_intercept, smallest_weight=smallest_weight, tie=self.tie
+        )
 
     def matrix(self, W: Float64) -> Float64:
         """W (K p,) as the engine's (p, K)."""
@@ -107,7 +121,7 @@ class SoftmaxObjective(Objective):
         if not self.fit_intercept:
             blocks[:, -1] = blocks[..., -1] = 0.0
             mean[-1] = mean[:, -1] = 0.0
-        blocks += mean[:, np.newaxis]
+        blocks += self.tie * mean[:, np.newaxis]
         diagonal = np.append(self.l2 / scale / scale, 0.0 if self.fit_intercept else 1.0)
         H.flat[:: len(H) + 1] += np.tile(diagonal, K)
         return H
@@ -236,7 +250,7 @@ class SoftmaxCoordinates(Coordinates):
     def _by_class(self, U: Float64) -> Float64:
         return U.reshape(self.n_classes, -1)
 
-    def _pulled_back(self, gradient: Float64) -> Float64:
+    def pulled_back(self, gradient: Float64) -> Float64:
         g = self._by_class(gradient)
         out = np.empty_like(g)
         np.divide(g[:, :-1] - np.outer(g[:, -1], self._mean), self._scale, out=out[:, :-1])

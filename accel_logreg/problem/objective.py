@@ -66,14 +66,17 @@ class Objective:
         """About ``size`` rows that stand for all."""
         return self.rows.pick(size, random)
 
+    def _over(self, rows: Rows, smallest_weight: float) -> Self:
+        """J over other rows, with the same λ."""
+        return type(self)(rows, l2=self.l2, fit_intercept=self.fit_intercept, smallest_weight=smallest_weight)
+
     def sample(self, picked: RowSample) -> Self:
         """J over the picked rows alone, with the same λ."""
-        return type(self)(
-            self.rows.sample(picked),
-            l2=self.l2,
-            fit_intercept=self.fit_intercept,
-            smallest_weight=self._smallest_weight * float(picked.factors.min()),
-        )
+        return self._over(self.rows.sample(picked), self._smallest_weight * float(picked.factors.min()))
+
+    def restricted(self, columns: NDArray[np.intp]) -> Self:
+        """J over these columns of X alone."""
+        return self._over(self.rows.restricted(columns), self._smallest_weight)
 
     def value_grad(self, W: Float64) -> tuple[float, Float64]:
         """J(W) in nats and ∇J(W), (p,)."""

@@ -39,17 +39,21 @@ ALLOWED = {
     "fitting": {"interface", "inputs", "problem", "solvers"},
     "fitting_classes": {"interface", "inputs", "fitting", "problem", "solvers"},
     "fitting_columns": {"interface", "inputs", "problem", "solvers", "fitting"},
+    "fitting_sparse": {"interface", "inputs", "problem", "solvers", "fitting", "fitting_classes"},
+    "fitting_sparse_columns": {
+        "interface", "problem", "solvers", "fitting", "fitting_columns", "fitting_sparse",
+    },
     "prediction": {"interface", "inputs", "backends"},
     "estimator": {
-        "interface", "inputs", "backends", "fitting", "fitting_classes", "fitting_columns", "prediction",
-        "solvers",
+        "interface", "inputs", "backends", "fitting", "fitting_columns", "fitting_sparse",
+        "fitting_sparse_columns", "prediction", "solvers",
     },
     "held_out_scores": {"interface"},
     "model_selection": {
-        "interface", "inputs", "backends", "estimator", "fitting", "fitting_columns", "held_out_scores",
-        "solvers",
+        "interface", "inputs", "backends", "estimator", "fitting_columns", "fitting_sparse",
+        "fitting_sparse_columns", "held_out_scores", "solvers",
     },
-    "certify": {"interface", "inputs", "backends", "estimator", "fitting", "fitting_classes"},
+    "certify": {"interface", "inputs", "backends", "estimator", "fitting_sparse"},
     "gradient_check": {"interface", "inputs", "backends", "estimator", "kernels.python_loop"},
     "probe": {"interface", "estimator"},
     "files": {"estimator"},
@@ -83,6 +87,8 @@ DISTRIBUTIONS = {
     "fitting": {"numpy", "sklearn"},
     "fitting_classes": {"numpy", "scipy"},
     "fitting_columns": {"numpy"},
+    "fitting_sparse": {"numpy"},
+    "fitting_sparse_columns": {"numpy"},
     "inputs": {"numpy", "scipy", "sklearn"},
 }
 FILES = (

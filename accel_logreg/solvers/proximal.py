@@ -1,0 +1,259 @@
+"""Proximal Newton with working sets: exact zeros, by a duality gap, in a few reads of X.
+
+Most weights are 0 at the optimum, and one gradient over all of X says which cannot be, by how far |gⱼ| is
+from l1. The others are few: a copy of their columns is minimised over by itself, and a gradient over all of X
+then proves it, or names columns that were missing (Boisbunon, Flamary and Rakotomamonjy 2014; Massias,
+Gramfort and Salmon 2018). Over the copy each step minimises the loss's quadratic model with the penalty
+exactly (parts/quadratic.py; Lee, Sun and Saunders 2014; Yuan, Ho and Lin 2012), so that signs and zeros are
+settled after a few, and the error is squared by the last.
+
+Where there are many rows, a sample of them comes first: it finds most of the columns and a start.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accel_logreg.interface.arrays import Float64
+from accel_logreg.solvers.parts.quadratic import Curvature, Factored, Products, minimise_quadratic
+from accel_logreg.solvers.problem import (
+    Budget,
+    CompositeProblem,
+    GapKind,
+    History,
+    Solution,
+    answered,
+    relative_gap,
+    require_finite,
+    shortfall,
+)
+
+_SHARE = 0.5  # of the columns, from which a copy of them is not worth making
+_FEWEST = 64  # columns of a first working set
+_BALANCE = 7.0  # times √d of them: their Hessian then costs about a read of all d
+_NEAR = 0.75  # of l1: columns that a gradient pulls as strongly come along
+_OF_TOL = 0.1  # of the gap: what the columns of a copy may leave of it
+_ROUGH, _OF_ROUGH = (
+    1e-3,
+    1e-2,
+)  # while columns may be missing: at most so much, or so much of the gap's square
+_ROWS_AN_UNKNOWN, _LEAST_ROWS, _SAMPLE = 16, 2_000, 16  # of a sample; and at least a 16th of all rows
+_TIMES = 8  # as many rows as a sample: from there on one is worth drawing
+_SAMPLED = 1e-4  # relative gap of a sample's fit
+_ARMIJO, _HALVINGS = 1e-4, 40
+_SAME = 1e-13  # of the cost: no change but for rounding
+_SLOW = 0.1  # contraction of the slope by a step, above which the Hessian is made anew
+_MODEL, _ROUGH_MODEL = 1e-10, 1e-2  # of its slope: what is left of a model's, and of one known by products
+_MOST_UNKNOWNS = 1_500  # of a Hessian as a matrix
+_ROWS_TO_ROUND = 8  # an unknown, from which a Hessian may be rounded to float32
+_NO_GOOD = 0.5  # contraction of the slope above which it may no more
+
+Asking = Generator[Float64, tuple[float, Float64], "Reached"]
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A point, the loss and its gradient there, a bound in nats on what is left, and the steps to it."""
+
+    U: Float64
+    loss: float
+    gradient: Float64
+    gap: float = math.inf
+    steps: int = 0
+
+
+@dataclass
+class WorkingSet:
+    """Columns, and the problem over a copy of them, kept from one penalty to the next."""
+
+    columns: NDArray[np.intp]
+    part: CompositeProblem | None = None
+
+    @classmethod
+    def none(cls) -> WorkingSet:
+        return cls(np.empty(0, dtype=np.intp))
+
+
+def prox_newton(problem: CompositeProblem, start: Float64, budget: Budget) -> Solution:
+    """Minimise from ``start`` until the duality gap is at most ``budget.tol`` of the cost."""
+    history = History()
+    if not start[problem.penalty.kinked].any():
+        start = from_sample(problem, start, budget)
+    loss, gradient = problem.loss_grad(start)
+    require_finite(loss, gradient)
+    of = problem, Reached(start, loss, gradient), budget, history, WorkingSet.none()
+    return solution_of(problem, answered(solving(*of), problem.loss_grad), budget, history)
+
+
+def solution_of(problem: CompositeProblem, found: Reached, budget: Budget, history: History) -> Solution:
+    """With what is to be said where it stopped short."""
+    gap = relative_gap(found.gap, found.loss + problem.penalty.value(found.U))
+    trouble = ""
+    if not gap <= budget.tol:
+        trouble = shortfall("prox-newton", found.steps, gap, GapKind.CERTIFIED, budget.tol, budget.max_iter)
+    return Solution(found.U, found.steps, gap, GapKind.CERTIFIED, history, trouble)
+
+
+def from_sample(problem: CompositeProblem, start: Float64, budget: Budget) -> Float64:
+    """The optimum over a sample of the rows, where there are many; else ``start``."""
+    n = problem.n_rows
+    rows = max(_LEAST_ROWS, _ROWS_AN_UNKNOWN * (problem.n_features + 1), n // _SAMPLE)
+    if rows * _TIMES > n:
+        return start
+    sample = problem.sample(problem.pick(rows, budget.random))
+    budget = replace(budget, tol=max(budget.tol, _SAMPLED))
+    of = sample, Reached(start, *sample.loss_grad(start)), budget, History(), WorkingSet.none()
+    return answered(solving(*of), sample.loss_grad).U
+
+
+def solving(
+    problem: CompositeProblem, reached: Reached, budget: Budget, history: History, held: WorkingSet
+) -> Asking:
+    """``prox_newton``, asking for the loss and its gradient over all columns at what it yields.
+
+    From a point where these are known. ``held`` is used and kept up.
+    """
+    penalty, d = problem.penalty, problem.n_features
+    room = max(_FEWEST, int(_BALANCE * math.sqrt(d)))
+    part = None
+    if held.part is not None:
+        part = held.part.under(penalty.only(problem.entries(held.columns)))
+    reached = replace(reached, gap=_bound(problem, reached, budget.tol), steps=0)
+    solved = tight = False
+    while True:
+        U, steps, value = reached.U, reached.steps, reached.loss + penalty.value(reached.U)
+        gap = relative_gap(reached.gap, value)
+        history.append(value, float(np.linalg.norm(penalty.slope(U, reached.gradient))), problem.reads)
+        budget.report(
+            f"prox-newton: {steps} steps, cost {value:.9g}, gap {gap:.2g}, {np.count_nonzero(U)} nonzero, "
+            f"{len(held.columns)} columns at hand, {problem.reads:.1f} reads"
+        )
+        if gap <= budget.tol:
+            return reached
+        if steps >= budget.max_iter:
+            return _ended(problem, reached)
+        near, moved = _wanted(problem, U, reached.gradient, room)
+        missing = len(np.setdiff1d(moved, held.columns, assume_unique=True)) > 0
+        if part is None or missing or (part is problem and 0 < len(near) < _SHARE * d):
+            held.columns = near if part is problem else np.union1d(held.columns, near)
+            if 0 < len(held.columns) < _SHARE * d:
+                held.part = part = problem.restricted(held.columns)
+            else:
+                held.columns, held.part, part = np.arange(d), None, problem
+            room, tight = max(room, 2 * len(held.columns)), False
+        elif solved and tight:
+            return _ended(problem, reached)
+        else:
+            tight = solved
+        aim = _OF_TOL * budget.tol
+        if not tight:
+            aim = max(aim, min(_ROUGH, _OF_ROUGH * gap * gap))
+        limit = budget.max_iter - steps
+        if part is problem:
+            found = yield from minimising(problem, reached, budget.tol if tight else aim, limit, not tight)
+        else:
+            entries = problem.entries(held.columns)
+            inner = Reached(U[entries], reached.loss, reached.gradient[entries])
+            inner = answered(minimising(part, inner, aim, limit, not tight), part.loss_grad)
+            U = np.zeros_like(U)
+            U[entries] = inner.U
+            loss, gradient = yield U
+            found = Reached(U, loss, gradient, steps=inner.steps)
+        reached = replace(found, gap=_bound(problem, found, budget.tol), steps=steps + max(1, found.steps))
+        solved = True
+
+
+def _ended(problem: CompositeProblem, at: Reached) -> Reached:
+    """With a bound that holds, whatever it is."""
+    return replace(at, gap=problem.gap(at.U, at.loss, at.gradient))
+
+
+def _bound(problem: CompositeProblem, at: Reached, tol: float) -> float:
+    """In nats; rough where even so it is above ``tol``."""
+    bound = problem.gap(at.U, at.loss, at.gradient, roughly=True)
+    if relative_gap(bound, at.loss + problem.penalty.value(at.U)) > tol:
+        return bound
+    return problem.gap(at.U, at.loss, at.gradient)
+
+
+def minimising(problem: CompositeProblem, at: Reached, tol: float, limit: int, roughly: bool) -> Asking:
+    """Proximal Newton steps over all columns of ``problem``, until its gap is ``tol`` of the cost.
+
+    Unless ``roughly``, until what is not penalised has no slope but for rounding, too.
+    """
+    penalty = problem.penalty
+    linear = penalty.linear()
+    curvature: Curvature | None = None
+    many, precise = problem.size > _MOST_UNKNOWNS, problem.n_rows < _ROWS_TO_ROUND * problem.size
+    before, steps = math.inf, 0
+    U, loss, g = at.U, at.loss, at.gradient
+    while steps < limit:
+        value = loss + penalty.value(U)
+        gap = problem.gap(U, loss, g, roughly=True)
+        if relative_gap(gap, value) <= tol and (roughly or problem.balanced(U, loss, g)):
+            break
+        size = float(np.linalg.norm(penalty.slope(U, g)))
+        if curvature is None or size > _SLOW * before:
+            precise = precise or size > _NO_GOOD * before
+            curvature = _by_products(problem, U) if many else _factored(problem, U, precise)
+        before = size
+        aim = minimise_quadratic(curvature, g + penalty.l2 * U, linear, U, _ROUGH_MODEL if many else _MODEL)
+        if np.array_equal(aim, U):
+            break
+        found = yield from _line_search(problem, Reached(U, loss, g), aim, value, size)
+        steps += 1
+        if found is None:
+            break
+        U, loss, g = found
+    return Reached(U, loss, g, steps=steps)
+
+
+def _factored(problem: CompositeProblem, U: Float64, precise: bool) -> Factored:
+    H = problem.hessian(U, precision="float64" if precise else "float32")
+    H.flat[:: len(H) + 1] += problem.penalty.l2
+    return Factored(H)
+
+
+def _by_products(problem: CompositeProblem, U: Float64) -> Products:
+    l2 = problem.penalty.l2
+    return Products(lambda V: problem.hessian_product(U, V) + l2 * V, problem.diagonal(U) + l2)
+
+
+def _line_search(
+    problem: CompositeProblem, at: Reached, aim: Float64, value: float, size: float
+) -> Generator[Float64, tuple[float, Float64], tuple[Float64, float, Float64] | None]:
+    """A point between ``at`` and ``aim`` that lowers the cost; None where rounding hides it."""
+    penalty, step = problem.penalty, aim - at.U
+    model = float(step @ at.gradient) + penalty.value(aim) - penalty.value(at.U)
+    for _ in range(_HALVINGS):
+        loss, g = yield aim
+        change = loss + penalty.value(aim) - value
+        if change <= _ARMIJO * model:
+            return aim, loss, g
+        if abs(change) <= _SAME * value:
+            return (aim, loss, g) if np.linalg.norm(penalty.slope(aim, g)) < size else None
+        step, model = 0.5 * step, 0.5 * model
+        aim = at.U + step
+    return None
+
+
+def _wanted(
+    problem: CompositeProblem, U: Float64, gradient: Float64, room: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Columns with a weight that is not 0 or that the gradient nearly moves from there: of these no more than
+    ``room`` at a time, those first that are held least. And those that it does move.
+    """
+    penalty, shape = problem.penalty, (-1, problem.n_features + 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pull = np.where(penalty.l1 > 0.0, penalty.excess(gradient) / penalty.l1, np.inf)
+    held = pull.reshape(shape)[:, :-1].max(axis=0)
+    there = (U.reshape(shape)[:, :-1] != 0.0).any(axis=0)
+    out = np.flatnonzero((held > _NEAR) & ~there)
+    if len(out) > room:
+        out = out[np.argpartition(-held[out], room - 1)[:room]]
+    return np.union1d(np.flatnonzero(there), out), out[held[out] > 1.0]
