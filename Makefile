@@ -60,7 +60,14 @@ bench: $(VENV)/.dev
 		--constraint constraints.txt --requirement bench/peers/requirements.txt --editable '.[numba,lab]'
 	@touch $@
 
+# adelie needs a NumPy of its own; where it cannot be installed the comparison says so and does without.
+.venv-adelie/.installed: bench/peers/requirements-adelie.txt
+	$(PYTHON) -m venv .venv-adelie
+	.venv-adelie/bin/python -m pip --disable-pip-version-check install --quiet --requirement $<
+	@touch $@
+
 peers: .venv-peers/.installed
+	-$(MAKE) .venv-adelie/.installed
 	.venv-peers/bin/python -m bench.peers --plots report/peers $(if $(QUICK),--quick)
 
 gpu:
@@ -68,5 +75,5 @@ gpu:
 	PYTHONPATH=. $(PYTHON) -m bench.run --gpu
 
 clean:
-	rm -rf $(VENV) .venv-peers report .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-peers .venv-adelie report .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
