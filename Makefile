@@ -16,7 +16,7 @@ help:
 	@echo "make quick   ruff, and the tests of the interface, the problem and the solvers: after every edit (1 minute)"
 	@echo "make lint    ruff and mypy alone"
 	@echo "make bench   pytest-benchmark suites, JSON under bench/results/, a page in report/ (5 minutes; FULL=1: all)"
-	@echo "make peers   our fits beside other libraries', in .venv-peers (about 25 minutes; QUICK=1: about 6)"
+	@echo "make peers   our fits beside other libraries', in .venv-peers (about 32 minutes; QUICK=1: about 8)"
 	@echo "make gpu     GPU tests and GPU benchmarks, with the python that is active (needs a CUDA device)"
 	@echo "make clean   remove $(VENV), the report and caches"
 

@@ -11,11 +11,12 @@ v is the residual a − y at the best intercept, scaled down as far as that asks
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
+from scipy.sparse.linalg import LinearOperator, cg
 from scipy.special import xlogy
 
 from bench.judge.score import (
@@ -30,7 +31,8 @@ from bench.problems.problem import Float64, Problem
 _SECONDS = 30.0  # that the active-set method may take; its bounds hold wherever it stops
 _CLOSE = 1e-13  # of J: bounds that are no further apart are those of float64
 _IDLE = 5  # rounds in which neither bound moved: rounding is all that is left
-_STEPS = 20  # of Newton's method in a round
+_STEPS, _FEW = 20, 3  # of Newton's method in a round; few where more weights may have to come
+_MOST_FACTORED = 1_000  # columns
 _FLAT = 1e-10  # of J: a step that promises less is taken if J does not rise by more than rounding
 
 
@@ -105,7 +107,8 @@ def solve(problem: Problem, W: Float64 | None = None, seconds: float = _SECONDS)
         most = max(20, np.count_nonzero(w))
         added = np.argsort(-rising)[:most]
         active = np.union1d(np.flatnonzero(w), added[rising[added] > 0.0])
-        w, b, z = smooth.descend(w, b, z, active, -np.sign(g), began + seconds)
+        steps = _STEPS if len(active) == np.count_nonzero(w) else _FEW
+        w, b, z = smooth.descend(w, b, z, active, -np.sign(g), steps, began + seconds)
     return best
 
 
@@ -122,19 +125,19 @@ class _Smooth:
         return transposed_product(self.problem, residual)[:-1] + self.problem.l2 * w
 
     def descend(
-        self, w: Float64, b: float, z: Float64, active: Any, signs: Float64, until: float
+        self, w: Float64, b: float, z: Float64, active: Any, signs: Float64, steps: int, until: float
     ) -> tuple[Float64, float, Float64]:
         """Newton's method on ``active``; those that are zero may move to the side of ``signs``."""
         problem = self.problem
         value, previous = cost(problem, np.append(w, b), z), np.inf
-        for _ in range(_STEPS):
+        for _ in range(steps):
             X = self._columns[:, active].astype(np.float64)
             side = np.where(w[active] != 0.0, np.sign(w[active]), signs[active])
             a = sigmoid(z)
             residual = (a - problem.y) / problem.n
             slopes = X.T @ residual + problem.l2 * w[active] + problem.l1 * side
             g = np.append(slopes, residual.sum())
-            kept, step = _direction(_hessian(X, a * (1.0 - a) / problem.n, problem.l2), g, w[active], side)
+            kept, step = _direction(_solver(X, a * (1.0 - a) / problem.n, problem.l2), g, w[active], side)
             active, X, side = active[kept], X[:, kept], side[kept]
             decrement = float(g[np.append(kept, len(g) - 1)] @ step)
             found = self._search(w, b, active, X, side, step, z, value, decrement)
@@ -168,6 +171,30 @@ class _Smooth:
         return None
 
 
+def _solver(X: Any, h: Float64, l2: float) -> Callable[[Any, Float64], Float64]:
+    """(chosen, g) → H⁻¹g of some of the columns X and the intercept; by conjugate gradients of many."""
+    k = X.shape[1]
+    if k <= _MOST_FACTORED:
+        H = _hessian(X, h, l2)
+        return lambda chosen, g: _solution(H[np.ix_(chosen, chosen)], g)
+    squares = X.multiply(X) if hasattr(X, "tocsc") else X * X
+    diagonal = np.append(squares.T @ h + l2, h.sum())
+
+    def solved(chosen: Any, g: Float64) -> Float64:
+        some, shape, scale = X[:, chosen[:-1]], (len(chosen), len(chosen)), diagonal[chosen]
+
+        def product(v: Float64) -> Float64:
+            r = h * (some @ v[:-1] + v[-1])
+            return np.append(some.T @ r + l2 * v[:-1], r.sum())
+
+        H = LinearOperator(shape, matvec=product, dtype=np.float64)
+        inverse = LinearOperator(shape, matvec=lambda v: v / scale, dtype=np.float64)
+        rtol = min(1e-2, float(np.linalg.norm(g)))
+        return np.asarray(cg(H, g, rtol=rtol, maxiter=300, M=inverse)[0])
+
+    return solved
+
+
 def _hessian(X: Any, h: Float64, l2: float) -> Float64:
     """Of the columns X and the intercept, (k + 1, k + 1)."""
     k = X.shape[1]
@@ -192,7 +219,9 @@ def _solution(H: Float64, g: Float64) -> Float64:
     return np.asarray(np.linalg.lstsq(H, g, rcond=1e-12)[0])
 
 
-def _direction(H: Float64, g: Float64, w: Float64, side: Float64) -> tuple[Any, Float64]:
+def _direction(
+    solved: Callable[[Any, Float64], Float64], g: Float64, w: Float64, side: Float64
+) -> tuple[Any, Float64]:
     """(kept, step): H⁻¹g of the kept weights and the intercept, W − step being the aim.
 
     A weight at zero that would leave to the wrong side is not kept; the last one that is left is, for with it
@@ -201,7 +230,7 @@ def _direction(H: Float64, g: Float64, w: Float64, side: Float64) -> tuple[Any, 
     kept = np.arange(len(w))
     while True:
         chosen = np.append(kept, len(w))
-        step = _solution(H[np.ix_(chosen, chosen)], g[chosen])
+        step = solved(chosen, g[chosen])
         wrong = (w[kept] == 0.0) & (step[:-1] * side[kept] > 0.0)
         if not wrong.any():
             return kept, step

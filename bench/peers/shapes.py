@@ -122,12 +122,23 @@ _TINY = {
     "scikit-learn newton-cholesky": {"tol": 1e-4},
 }
 _CLASSES = {"scikit-learn lbfgs": {"tol": 1e-4}, "sklearnex lbfgs": {"mean_tol": 1e-4}}
-_L1_PATH = {
-    "adelie": {"tol": 1e-5},
+_L1 = {
+    "adelie": {"tol": 1e-4},
     "skglm ProxNewton L1": {"tol": 1e-4},
-    "glum irls-cd": {"gradient_tol": 1e-3},
+    "snapml L1": {"column": 100.0, "tol": 1e-4},
 }
-_L1 = {**_L1_PATH, "celer": {"column": 1000.0, "tol": 1e-5}}
+_L1_WIDE = {
+    "scikit-learn liblinear L1": {"column": 100.0, "tol": 1e-6},
+    "liblinear-multicore L1": {"tol": 1e-6},
+    "snapml L1": {"column": 100.0, "tol": 1e-5},
+    "adelie": {"tol": 1e-10},
+}
+_L1_SPARSE = {
+    "adelie": {"tol": 1e-4},
+    "liblinear-multicore L1": {"tol": 1e-3},
+    "scikit-learn liblinear L1": {"column": 100.0, "tol": 1e-3},
+}
+_L1_PATH = {"adelie": {"tol": 1e-3}, "snapml L1": {"column": 1000.0, "tol": 1e-4}}
 _ALL = (
     Shape("1e6x28-float64", _tall(1_000_000, 28, "float64"), 30.0, 75.0, _TALL),
     Shape("1e6x28-float32", _tall(1_000_000, 28, "float32"), 30.0, 60.0, _TALL),
@@ -164,13 +175,13 @@ _ALL = (
     Shape("classes-digits-1797x64-10", lambda _: classes.digits(), 8.0, 40.0, _CLASSES, "scikit-learn"),
     Shape("l1-1e5x100", lambda k: l1.penalised(l1.sparse_truth(100_000 // k, 100), 0.1), 5.0, 60.0, _L1),
     Shape("l1-2e4x1000", lambda k: l1.penalised(l1.sparse_truth(20_000 // k, 1_000), 0.05), 5.0, 80.0, _L1),
-    Shape("l1-209x12288", lambda _: l1.penalised(pixels(209, "float64"), 0.1), 5.0, 40.0, _L1),
+    Shape("l1-209x12288", lambda _: l1.penalised(pixels(209, "float64"), 0.1), 5.0, 60.0, _L1_WIDE),
     Shape(
         "l1-sparse-2e5x5e4",
         lambda k: l1.penalised(sparse_text(200_000 // k, 50_000 // k, 10_000_000 // k), 0.05),
         2.5,
         80.0,
-        _L1,
+        _L1_SPARSE,
     ),
     Shape(
         "l1-path-1e5x100",

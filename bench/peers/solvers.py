@@ -238,7 +238,7 @@ _TABLE = (
     _l1(
         "liblinear-multicore L1",
         "liblinear.liblinearutil",
-        _tolerances("tol", 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6),
+        _tolerances("tol", 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8),
         fit="liblinear_multicore",
         convert=_HERE + "convert_liblinear",
         alone="all",
@@ -247,7 +247,7 @@ _TABLE = (
     _l1(
         "scikit-learn liblinear L1",
         "sklearn.linear_model",
-        _l1_columns(1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, solver="liblinear"),
+        _l1_columns(1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, solver="liblinear"),
         fit="scikit_learn",
         penalty="L1",
     ),

@@ -65,6 +65,17 @@ def test_the_judge_knows_its_optimum_with_more_columns_than_rows(
     assert upper - lower <= 1e-13 * upper
 
 
+@pytest.mark.parametrize("kind", ["float64", "sparse"])
+def test_the_judge_may_solve_by_conjugate_gradients(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = penalised(small(kind), 0.3)
+    expected = l1.solve(problem)
+    monkeypatch.setattr(l1, "_MOST_FACTORED", 0)
+    W = l1.solve(problem)
+    np.testing.assert_allclose(W, expected, atol=1e-9)
+    lower, upper = l1.bounds(problem, W)
+    assert upper - lower <= 1e-13 * upper
+
+
 def test_columns_that_are_copies_do_not_stop_the_judge() -> None:
     problem = small("float64")
     problem = penalised(replace(problem, X=np.hstack([problem.X, problem.X])), 0.05)
