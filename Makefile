@@ -16,7 +16,7 @@ help:
 	@echo "make quick   ruff, and the tests of the interface, the problem and the solvers: after every edit (1 minute)"
 	@echo "make lint    ruff and mypy alone"
 	@echo "make bench   pytest-benchmark suites, JSON under bench/results/, a page in report/ (5 minutes; FULL=1: all)"
-	@echo "make peers   our fits beside other libraries', in .venv-peers (about 25 minutes; QUICK=1: about 6)"
+	@echo "make peers   our fits beside other libraries', in .venv-peers (about 32 minutes; QUICK=1: about 8)"
 	@echo "make gpu     GPU tests and GPU benchmarks, with the python that is active (needs a CUDA device)"
 	@echo "make clean   remove $(VENV), the report and caches"
 
@@ -60,7 +60,14 @@ bench: $(VENV)/.dev
 		--constraint constraints.txt --requirement bench/peers/requirements.txt --editable '.[numba,lab]'
 	@touch $@
 
+# adelie needs a NumPy of its own; where it cannot be installed the comparison says so and does without.
+.venv-adelie/.installed: bench/peers/requirements-adelie.txt
+	$(PYTHON) -m venv .venv-adelie
+	.venv-adelie/bin/python -m pip --disable-pip-version-check install --quiet --requirement $<
+	@touch $@
+
 peers: .venv-peers/.installed
+	-$(MAKE) .venv-adelie/.installed
 	.venv-peers/bin/python -m bench.peers --plots report/peers $(if $(QUICK),--quick)
 
 gpu:
@@ -68,5 +75,5 @@ gpu:
 	PYTHONPATH=. $(PYTHON) -m bench.run --gpu
 
 clean:
-	rm -rf $(VENV) .venv-peers report .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-peers .venv-adelie report .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

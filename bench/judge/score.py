@@ -1,6 +1,7 @@
 """Our own judge of every answer: J(w, b) and its derivatives in float64, by array expressions where X lies.
 
-J(w, b) = mean(log(1 + e^z) − y z) + λ/2 ‖w‖², z = X w + b, λ = 1/(C n), C = 1; b is not penalised.
+J(w, b) = mean(log(1 + e^z) − y z) + λ (ρ‖w‖₁ + (1 − ρ)/2 ‖w‖²), z = X w + b, λ = 1/(C n), ρ the problem's
+l1_ratio; b is not penalised. Gradients and Hessians are those of J without its L1 part.
 W (d + 1,) is w with b last, on the host. Nothing of the trainer under test is used here.
 """
 
@@ -67,7 +68,8 @@ def _slopes(problem: Problem, z: Any) -> Float64:
 
 def cost(problem: Problem, W: Float64, z: Any) -> float:
     """J of W and its logits."""
-    return _loss(problem, z) + 0.5 * problem.l2 * float(W[:-1] @ W[:-1])
+    w = W[:-1]
+    return _loss(problem, z) + problem.l1 * float(abs(w).sum()) + 0.5 * problem.l2 * float(w @ w)
 
 
 def objective(problem: Problem, W: Float64) -> float:
@@ -78,7 +80,7 @@ def objective(problem: Problem, W: Float64) -> float:
 
 
 def gradient(problem: Problem, W: Float64, z: Any = None) -> Float64:
-    """∇J, (d + 1,); ``z`` are the logits of W, where they are known."""
+    """∇J without its L1 part, (d + 1,); ``z`` are the logits of W, where they are known."""
     slopes = _slopes(problem, logits(problem, W) if z is None else z)
     return slopes + problem.l2 * np.append(W[:-1], 0.0)
 

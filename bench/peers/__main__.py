@@ -11,7 +11,7 @@ from pathlib import Path
 from accel_logreg.measure import machine
 from bench.peers import draw, report, results, shapes, solvers
 from bench.peers.contest import compare
-from bench.problems.drawn import drawn
+from bench.problems.drawn import drawn, drawn_l1
 from bench.problems.problem import Problem
 from bench.problems.shipped import real_sets
 
@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="which problems are drawn")
     parser.add_argument("--classes", action="store_true", help="of three to a hundred classes")
+    parser.add_argument("--l1", action="store_true", help="with an L1 part, all of the penalty or a share")
     parser.add_argument("--real", action="store_true", help="data sets that packages ship")
     parser.add_argument("--busy", action="store_true", help="with a process that spins on every core")
     parser.add_argument("--all", action="store_true", help="print every ratio, not only the ten worst")
@@ -64,8 +65,10 @@ def _draw(options: argparse.Namespace) -> int:
     busy = " on busy cores" if options.busy else ""
     sources: list[tuple[str, Iterable[Problem]]] = []
     if options.draw:
-        title = f"{'classes ' if options.classes else ''}drawn with seed {options.seed}{busy}"
-        sources.append((title, drawn(options.seed, options.draw, classes=options.classes)))
+        kind = "L1 " if options.l1 else "classes " if options.classes else ""
+        seed, count = options.seed, options.draw
+        found_by = drawn_l1(seed, count) if options.l1 else drawn(seed, count, classes=options.classes)
+        sources.append((f"{kind}drawn with seed {options.seed}{busy}", found_by))
     if options.real:
         sources.append((f"real data{busy}", real_sets()))
     failed = False

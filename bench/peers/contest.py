@@ -234,6 +234,7 @@ def compare(
     began = time.monotonic()
     say(f"\n{shape.name}")
     data = shape.build(divisor)
+    peers = [solver for solver in peers if solver.suits(data)]
     entrants = [solver for solver in peers if not quick or solver.name == OURS or solver.name in shape.strong]
     ours = next(solver for solver in peers if solver.name == OURS)
     pace = _pace(shape, quick)

@@ -40,6 +40,10 @@ _SPARSE = (
 _CLASSES = (
     OURS, "scikit-learn lbfgs", "sklearnex lbfgs", "scikit-learn newton-cg", "scikit-learn newton-cholesky",
 )  # fmt: skip
+_L1 = (
+    OURS, "adelie", "skglm ProxNewton L1", "celer", "glum irls-cd", "liblinear-multicore L1",
+    "scikit-learn liblinear L1", "snapml L1",
+)  # fmt: skip
 _QUADRATIC, _MANY = ("scikit-learn newton-cholesky", "glum irls-ls"), 500
 _WORST = 10
 _JUDGE_SECONDS = 10.0  # what our own Newton may take for J*; else it is the lowest J of all runs
@@ -64,13 +68,19 @@ def compete(problems: Iterable[Problem], say: Say) -> Iterator[ShapeResult]:
     processes: dict[str, Process] = {}
     try:
         for data in problems:
-            names = _CLASSES if data.n_classes > 2 else _SPARSE if data.is_sparse else _DENSE
+            names = _entrants(data)
             # Where a matrix of all unknowns is the dearest thing, those that make one come last.
             many = data.size > _MANY
             entrants = sorted((SOLVERS[name] for name in names), key=lambda s: many and s.name in _QUADRATIC)
             yield _one(data, entrants, processes, say)
     finally:
         close(processes)
+
+
+def _entrants(data: Problem) -> tuple[str, ...]:
+    if data.l1 > 0.0:
+        return _L1
+    return _CLASSES if data.n_classes > 2 else _SPARSE if data.is_sparse else _DENSE
 
 
 def _one(data: Problem, entrants: list[Solver], processes: dict[str, Process], say: Say) -> ShapeResult:

@@ -5,7 +5,7 @@ timed apart), y of 0.0 and 1.0, and the entry of solvers.py being tried. All min
 
     mean(log(1 + e^z) − y z) + λ/2 ‖w‖²,  z = X w + b,  λ = 1/(C n),  b free,
 
-with C = p["C"].
+with C = p["C"]; libraries_l1.py has those with an L1 part.
 Two libraries penalise b through a constant column: of value c, that costs λ/2 (b/c)², which c = 10 makes a
 hundred times less than nothing was done about it. Imports are inside: a process loads one library only.
 """
@@ -24,13 +24,13 @@ from scipy import sparse
 from bench.problems.problem import Float64, Matrix, is_sparse
 
 Parameters = Mapping[str, Any]
-_ITERATIONS = 100_000  # never what stops a fit here: tolerances and time limits do
+ITERATIONS = 100_000  # never what stops a fit here: tolerances and time limits do
 
 
 @dataclass(frozen=True)
 class Answer:
-    """w (d,) and b as the library gives them, or w (K, d) and b (K,) of three and more classes; what it says
-    of its work, and a remark for the table.
+    """w (d,) and b as the library gives them, or w (K, d) and b (K,) of three and more classes or of a path;
+    what it says of its work, and a remark for the table.
     """
 
     w: Any
@@ -41,8 +41,11 @@ class Answer:
 
 
 def ours(X: Matrix, y: Float64, p: Parameters, _threads: int) -> Answer:
-    """The default estimator; only tol is ever set."""
-    model = _module("accel_logreg").LogisticRegression(C=p["C"], tol=p["tol"]).fit(X, y)
+    """The default estimator; only tol is ever set, and of the problem C and l1_ratio."""
+    if p["Cs"]:
+        return _our_path(X, y, p)
+    ratio = {"l1_ratio": p["l1_ratio"]} if p["l1_ratio"] else {}
+    model = _module("accel_logreg").LogisticRegression(C=p["C"], tol=p["tol"], **ratio).fit(X, y)
     remark = f"{model.backend_}, {model.solver_}; says gap {model.gap_:.1e}, {model.gap_kind_}"
     return Answer(
         model.coef_,
@@ -51,6 +54,12 @@ def ours(X: Matrix, y: Float64, p: Parameters, _threads: int) -> Answer:
         int(model.history_["reads"][-1]),
         remark,
     )
+
+
+def _our_path(X: Matrix, y: Float64, p: Parameters) -> Answer:
+    found = _module("accel_logreg").logistic_path(X, y, list(p["Cs"]), l1_ratio=p["l1_ratio"], tol=p["tol"])
+    remark = f"says gaps up to {found.gaps.max():.1e}, {', '.join(np.unique(found.gap_kinds))}"
+    return Answer(found.coefs, found.intercepts, int(found.n_iter.sum()), round(found.reads), remark)
 
 
 def scikit_learn(X: Matrix, y: Float64, p: Parameters, _threads: int) -> Answer:
@@ -62,7 +71,7 @@ def scikit_learn(X: Matrix, y: Float64, p: Parameters, _threads: int) -> Answer:
         C=p["C"],
         solver=p["solver"],
         tol=p["tol"],
-        max_iter=_ITERATIONS,
+        max_iter=ITERATIONS,
         random_state=0,
         intercept_scaling=p.get("column", 1.0),
     )
@@ -82,7 +91,7 @@ def scikit_learn_intelex(X: Matrix, y: Float64, p: Parameters, threads: int) -> 
     logger.setLevel(logging.INFO)
     logger.handlers, logger.propagate = [handler], False
     model = _module("sklearnex.linear_model").LogisticRegression(
-        C=p["C"], solver=p["solver"], tol=p["mean_tol"] * X.shape[0], max_iter=_ITERATIONS, n_jobs=threads
+        C=p["C"], solver=p["solver"], tol=p["mean_tol"] * X.shape[0], max_iter=ITERATIONS, n_jobs=threads
     )
     model.fit(X, y)
     if not heard or any("accelerated" not in message for message in heard):
@@ -100,7 +109,7 @@ def glum(X: Matrix, y: Float64, p: Parameters, _threads: int) -> Answer:
             alpha=1.0 / (p["C"] * X.shape[0]),
             solver=p["solver"],
             gradient_tol=p["gradient_tol"],
-            max_iter=_ITERATIONS,
+            max_iter=ITERATIONS,
             fit_intercept=True,
         )
         .fit(X, y)
@@ -119,7 +128,7 @@ def snap_ml(X: Matrix, y: Float64, p: Parameters, threads: int) -> Answer:
         regularizer=1.0 / p["C"],
         dual=dual,
         tol=p["tol"],
-        max_iter=_ITERATIONS,
+        max_iter=ITERATIONS,
         n_jobs=threads,
         fit_intercept=dual,
         intercept_scaling=p["column"],
@@ -134,7 +143,7 @@ def snap_ml(X: Matrix, y: Float64, p: Parameters, threads: int) -> Answer:
 
 def convert_snap_ml(X: Matrix, _y: Float64, p: Parameters) -> Matrix:
     """The column for the intercept, for dual=False; float32, as it computes."""
-    return _with_column(X, p["column"], np.dtype(np.float32))
+    return with_column(X, p["column"], np.dtype(np.float32))
 
 
 def liblinear_multicore(problem: Any, _y: Float64, p: Parameters, threads: int) -> Answer:
@@ -160,12 +169,12 @@ def skglm(X: Matrix, y: Float64, p: Parameters, _threads: int) -> Answer:
     logistic = _module("skglm.datafits").Logistic()
     penalties, solvers = _module("skglm.penalties"), _module("skglm.solvers")
     if p["solver"] == "LBFGS":
-        solver = solvers.LBFGS(max_iter=_ITERATIONS, tol=p["tol"])
+        solver = solvers.LBFGS(max_iter=ITERATIONS, tol=p["tol"])
         w, costs, _ = solver.solve(
             X, np.where(y > 0.0, 1.0, -1.0), logistic, penalties.L2(1.0 / (p["C"] * X.shape[0]))
         )
         return Answer(w[:-1], p["column"] * float(w[-1]), len(costs))
-    solver = solvers.ProxNewton(max_iter=_ITERATIONS, tol=p["tol"], fit_intercept=True, p0=X.shape[1])
+    solver = solvers.ProxNewton(max_iter=ITERATIONS, tol=p["tol"], fit_intercept=True, p0=X.shape[1])
     penalty = penalties.L1_plus_L2(1.0 / (p["C"] * X.shape[0]), 0.0)
     model = _module("skglm").GeneralizedLinearEstimator(logistic, penalty, solver).fit(X, y)
     return Answer(model.coef_[0], float(model.intercept_), int(model.n_iter_))
@@ -173,13 +182,13 @@ def skglm(X: Matrix, y: Float64, p: Parameters, _threads: int) -> Answer:
 
 def convert_skglm(X: Matrix, _y: Float64, p: Parameters) -> Matrix:
     """float64 in columns, as it wants them."""
-    X = _with_column(X, p["column"], np.dtype(np.float64)) if p["solver"] == "LBFGS" else X
+    X = with_column(X, p["column"], np.dtype(np.float64)) if p["solver"] == "LBFGS" else X
     if is_sparse(X):
         return sparse.csc_matrix(X, dtype=np.float64)
     return np.asfortranarray(X, dtype=np.float64)
 
 
-def _with_column(X: Matrix, value: float, dtype: np.dtype[Any]) -> Matrix:
+def with_column(X: Matrix, value: float, dtype: np.dtype[Any]) -> Matrix:
     parts: list[Any] = [X, np.full((X.shape[0], 1), value, dtype)]
     if is_sparse(X):
         return sparse.csr_matrix(sparse.hstack(parts, dtype=dtype))

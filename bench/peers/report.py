@@ -35,7 +35,8 @@ def table(result: ShapeResult) -> str:
     if result.compile_seconds is not None:
         first = in_words(result.compile_seconds)
         notes.append(f"{OURS}, the very first fit after installation, kernels compiled: {first}")
-    title, *lines = plain_lines(Table(_heading(result), _COLUMNS, rows))
+    columns = (*_COLUMNS[:-1], "zeros", _COLUMNS[-1]) if result.penalty else _COLUMNS
+    title, *lines = plain_lines(Table(_heading(result), columns, rows))
     return "\n".join([f"\n{title}", *(f"  {line}" for line in (*lines, *notes))])
 
 
@@ -44,11 +45,16 @@ def _heading(result: ShapeResult) -> str:
     density = "" if result.n_stored == result.n * result.d else f", {result.n_stored:,} nonzeros"
     trial = "" if result.divided_by == 1 else f" (a trial: rows ÷ {result.divided_by})"
     optimum = result.optimum
-    return (
-        f"{result.name}{trial}: {result.n:,} × {result.d:,} {result.dtype}{density}, "
-        f"{in_bytes(result.X_bytes)}; memory read at {in_bytes(result.read_bandwidth)}/s\n"
-        f"J* = {optimum.value!r} by {optimum.how}: ‖∇J‖ = {optimum.gradient_norm:.1e}, "
+    known = (
+        f"J* ≥ {optimum.value!r} by {optimum.how}: at most {optimum.bound:.1e} above it, relative"
+        if result.penalty
+        else f"J* = {optimum.value!r} by {optimum.how}: ‖∇J‖ = {optimum.gradient_norm:.1e}, "
         f"so it is at most {optimum.bound:.1e} too high, relative"
+    )
+    penalty = f", {result.penalty}" if result.penalty else ""
+    return (
+        f"{result.name}{trial}: {result.n:,} × {result.d:,} {result.dtype}{density}{penalty}, "
+        f"{in_bytes(result.X_bytes)}; memory read at {in_bytes(result.read_bandwidth)}/s\n{known}"
     )
 
 
@@ -70,7 +76,7 @@ def _cells(result: ShapeResult, solver: str) -> tuple[str, ...]:
     run = result.fastest(solver, TARGET) or nearest
     if run is None:
         trouble = next((run.trouble for run in runs if run.trouble), "nothing measured")
-        return (solver, *times, *[""] * 8, trouble)
+        return (solver, *times, *[""] * (9 if result.penalty else 8), trouble)
     cold = result.cold_seconds.get(solver)
     conversion = result.conversions.get(solver)
     return (
@@ -84,6 +90,7 @@ def _cells(result: ShapeResult, solver: str) -> tuple[str, ...]:
         memory(result, run),
         "–" if cold is None else in_words(cold),
         "" if conversion is None else in_words(conversion[0]),
+        *([_count(run.zeros)] if result.penalty else []),
         run.in_words(),
     )
 
@@ -159,6 +166,10 @@ def _failure(result: ShapeResult) -> str:
         return "our default fit was not measured"
     if ours.trouble or ours.suboptimality is None:
         return ours.trouble or "our answer was not judged"
+    if result.penalty:  # judged by a lower bound: what is not known of J* is counted against us already
+        if doubt > PROMISE and not ours.suboptimality <= PROMISE:
+            return f"J* is known within {doubt:.1e} only, so {PROMISE:g} is not shown"
+        doubt = 0.0
     if not ours.suboptimality <= PROMISE:
         return f"our suboptimality is {ours.suboptimality:.1e}, above {PROMISE:g}"
     if not ours.suboptimality + doubt <= PROMISE:

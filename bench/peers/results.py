@@ -21,7 +21,7 @@ from bench.run import machine_name
 
 FORMAT = "accel_logreg peers"
 VERSION = 1
-_PEERS = ("scikit-learn", "scikit-learn-intelex", "glum", "snapml", "liblinear-multicore", "skglm")
+_PEERS = ("scikit-learn", "scikit-learn-intelex", "glum", "snapml", "liblinear-multicore", "skglm", "celer")
 _RESULTS = Path(__file__).parents[1] / "results"
 _LINE = 100  # characters
 _THREADS = {"": [], "BLAS": ["BLAS on 1 thread"], "all": ["1 thread"]}
@@ -45,6 +45,8 @@ class Run:
         Reads of X; None where the solver does not tell.
     peak_bytes : int or None
         The most, over rounds, by which resident memory rose during the calls.
+    zeros : int or None
+        Weights that are exactly zero, of all penalties of a path; told where there is an L1 part.
     trouble : str
         Why there is no answer; empty if there is one.
     """
@@ -61,6 +63,7 @@ class Run:
     reads: int | None = None
     peak_bytes: int | None = None
     remark: str = ""
+    zeros: int | None = None
     warnings: list[str] = field(default_factory=list)
     trouble: str = ""
 
@@ -100,6 +103,8 @@ class ShapeResult:
         Solver → why it was not tried.
     against : str
         The library that ``target`` is about, empty for all.
+    penalty : str
+        In words, where it is not C = 1 and L2.
     """
 
     name: str
@@ -120,6 +125,7 @@ class ShapeResult:
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
     against: str = ""
+    penalty: str = ""
 
     def judge(self, optimum: Optimum) -> None:
         """(J − J*)/J* of every run, the worst of its rounds."""
@@ -152,12 +158,22 @@ class ShapeResult:
     def of(cls, problem: Problem, **facts: Any) -> Self:
         """A problem on which nothing was measured yet."""
         size: dict[str, Any] = {"n": problem.n, "d": problem.d, "n_stored": problem.n_stored}
-        return cls(dtype=str(problem.X.dtype), X_bytes=problem.n_bytes, **size, **facts)
+        penalty = "" if problem.l1 == 0.0 else _penalty(problem)
+        return cls(
+            dtype=str(problem.X.dtype), X_bytes=problem.n_bytes, penalty=penalty, **size, **facts
+        )  # fmt: skip
 
     @classmethod
     def from_dict(cls, entry: dict[str, Any]) -> Self:
         runs = [Run(**run) for run in entry["runs"]]
         return cls(**{**entry, "optimum": Optimum(**entry["optimum"]), "runs": runs})
+
+
+def _penalty(problem: Problem) -> str:
+    strength = (
+        f"{len(problem.Cs)} values of C from {problem.Cs[0]:.3g}" if problem.Cs else f"C={problem.C:.3g}"
+    )
+    return f"l1_ratio={problem.l1_ratio:g}, {strength}"
 
 
 def default_path(machine: Machine) -> Path:

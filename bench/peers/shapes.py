@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 from scipy.special import expit
 
-from bench.problems import classes
+from bench.problems import classes, l1
 from bench.problems.dense import breast_cancer, correlated, pixels
 from bench.problems.problem import SEED, Problem
 
@@ -122,6 +122,23 @@ _TINY = {
     "scikit-learn newton-cholesky": {"tol": 1e-4},
 }
 _CLASSES = {"scikit-learn lbfgs": {"tol": 1e-4}, "sklearnex lbfgs": {"mean_tol": 1e-4}}
+_L1 = {
+    "adelie": {"tol": 1e-4},
+    "skglm ProxNewton L1": {"tol": 1e-4},
+    "snapml L1": {"column": 100.0, "tol": 1e-4},
+}
+_L1_WIDE = {
+    "scikit-learn liblinear L1": {"column": 100.0, "tol": 1e-6},
+    "liblinear-multicore L1": {"tol": 1e-6},
+    "snapml L1": {"column": 100.0, "tol": 1e-5},
+    "adelie": {"tol": 1e-10},
+}
+_L1_SPARSE = {
+    "adelie": {"tol": 1e-4},
+    "liblinear-multicore L1": {"tol": 1e-3},
+    "scikit-learn liblinear L1": {"column": 100.0, "tol": 1e-3},
+}
+_L1_PATH = {"adelie": {"tol": 1e-3}, "snapml L1": {"column": 1000.0, "tol": 1e-4}}
 _ALL = (
     Shape("1e6x28-float64", _tall(1_000_000, 28, "float64"), 30.0, 75.0, _TALL),
     Shape("1e6x28-float32", _tall(1_000_000, 28, "float32"), 30.0, 60.0, _TALL),
@@ -156,6 +173,23 @@ _ALL = (
         _CLASSES,
     ),
     Shape("classes-digits-1797x64-10", lambda _: classes.digits(), 8.0, 40.0, _CLASSES, "scikit-learn"),
+    Shape("l1-1e5x100", lambda k: l1.penalised(l1.sparse_truth(100_000 // k, 100), 0.1), 5.0, 60.0, _L1),
+    Shape("l1-2e4x1000", lambda k: l1.penalised(l1.sparse_truth(20_000 // k, 1_000), 0.05), 5.0, 80.0, _L1),
+    Shape("l1-209x12288", lambda _: l1.penalised(pixels(209, "float64"), 0.1), 5.0, 60.0, _L1_WIDE),
+    Shape(
+        "l1-sparse-2e5x5e4",
+        lambda k: l1.penalised(sparse_text(200_000 // k, 50_000 // k, 10_000_000 // k), 0.05),
+        2.5,
+        80.0,
+        _L1_SPARSE,
+    ),
+    Shape(
+        "l1-path-1e5x100",
+        lambda k: l1.path(l1.sparse_truth(100_000 // k, 100), 50, 0.01),
+        5.0,
+        120.0,
+        _L1_PATH,
+    ),
     Shape("1000x20-float64", lambda _: correlated(1_000, 20, "float64"), 8.0, 80.0, _TINY, "scikit-learn"),
 )
 SHAPES: dict[str, Shape] = {shape.name: shape for shape in _ALL}

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from bench.harness.process import ROOT
 from bench.problems.problem import Problem
 
 OURS = "accel_logreg"
@@ -50,6 +52,10 @@ class Solver:
         Variables its process needs.
     loading : float
         Seconds that the import may take besides the first fit, and a compilation where there is one.
+    penalty : str
+        What it is compared on: "L2" alone, "L1" alone, "elastic net" with any share of L1, or "any".
+    home : str
+        The folder of another environment, beside this project's, that it runs in; empty for this one.
     """
 
     name: str
@@ -63,9 +69,24 @@ class Solver:
     alone: str = ""
     environment: tuple[tuple[str, str], ...] = ()
     loading: float = 10.0
+    penalty: str = "L2"
+    home: str = ""
+
+    @property
+    def python(self) -> Path:
+        """The interpreter of its own environment."""
+        return ROOT / self.home / "bin" / "python"
+
+    def suits(self, data: Problem) -> bool:
+        """Whether it is compared on such a penalty at all."""
+        return self.penalty == "any" or (self.penalty == "L2") == (data.l1 == 0.0)
 
     def left_out(self, data: Problem) -> str:
         """Why it is left out, empty if it is not."""
+        if self.penalty == "L1" and data.l2 > 0.0:
+            return "has no elastic net"
+        if self.home and not self.python.exists():
+            return f"there is no {self.home}; remedy: make {self.home}/.installed"
         return "has no softmax" if data.n_classes > 2 and not self.classes else self.refuses(data)
 
 
@@ -74,13 +95,13 @@ def _tolerances(name: str, *values: float, **fixed: Any) -> Sweep:
     return (tuple({**fixed, name: value} for value in values),)
 
 
-def _columns(*tolerances: float, **fixed: Any) -> Sweep:
+def _columns(*tolerances: float, least: float = 1.0, **fixed: Any) -> Sweep:
     """A group for each value of the intercept's column; the looser half is not worth repeating."""
     tight = tolerances[len(tolerances) // 2 :]
     return (
-        _tolerances("tol", *tolerances, **fixed, column=1.0)
-        + _tolerances("tol", *tight, **fixed, column=10.0)
-        + _tolerances("tol", *tight, **fixed, column=100.0)
+        _tolerances("tol", *tolerances, **fixed, column=least)
+        + _tolerances("tol", *tight, **fixed, column=10.0 * least)
+        + _tolerances("tol", *tight, **fixed, column=100.0 * least)
     )
 
 
@@ -100,7 +121,7 @@ def _no_coordinates(data: Problem) -> str:
     return ""
 
 
-_HERE = "bench.peers.libraries:"
+_HERE, _L1 = "bench.peers.libraries:", "bench.peers.libraries_l1:"
 _COMPILING = 30.0  # seconds
 
 
@@ -141,6 +162,20 @@ def _skglm(name: str, sweep: Sweep, **options: Any) -> Solver:
     return _of("skglm", name, sweep, "skglm", convert=convert, loading=_COMPILING, **options)
 
 
+def _l1_columns(*tolerances: float, **fixed: Any) -> Sweep:
+    """Larger columns: of value c they cost |b|/c with an L1 penalty, and not (b/c)²."""
+    return _columns(*tolerances, least=100.0, **fixed)
+
+
+def _l1(name: str, module: str, sweep: Sweep, /, fit: str = "", **options: Any) -> Solver:
+    """A solver with an L1 part; "elastic net" unless it says otherwise."""
+    return Solver(name, _L1 + (fit or module), sweep, module, **{"penalty": "elastic net", **options})
+
+
+def _no_saga(data: Problem) -> str:
+    return f"takes minutes for {len(data.Cs)} penalties" if data.Cs else ""
+
+
 # In the order of the first look, where there is no stronger guess: the slowest last.
 _TABLE = (
     Solver(
@@ -150,6 +185,7 @@ _TABLE = (
         "accel_logreg",
         loading=_COMPILING,
         classes=True,
+        penalty="any",
     ),
     _scikit_learn("newton-cholesky", refuses=_no_hessian),
     _scikit_learn("newton-cg"),
@@ -173,6 +209,65 @@ _TABLE = (
     _snap_ml("snapml dual", dual=True),
     _scikit_learn("sag"),
     _scikit_learn("saga"),
+    _l1(
+        "adelie",
+        "adelie",
+        _tolerances("tol", 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-10, 1e-12),
+        convert=_L1 + "in_columns",
+        alone="all",
+        home=".venv-adelie",
+    ),
+    _l1("glum irls-cd", "glum", _tolerances("gradient_tol", *_USUAL), alone="BLAS"),
+    _l1(
+        "skglm ProxNewton L1",
+        "skglm",
+        _tolerances("tol", *_USUAL),
+        convert=_L1 + "in_columns",
+        loading=_COMPILING,
+        alone="BLAS",
+    ),
+    _l1(
+        "celer",
+        "celer",
+        _l1_columns(1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8),
+        convert=_L1 + "convert_celer",
+        converts_by=("column",),
+        alone="BLAS",
+        penalty="L1",
+    ),
+    _l1(
+        "liblinear-multicore L1",
+        "liblinear.liblinearutil",
+        _tolerances("tol", 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8),
+        fit="liblinear_multicore",
+        convert=_HERE + "convert_liblinear",
+        alone="all",
+        penalty="L1",
+    ),
+    _l1(
+        "scikit-learn liblinear L1",
+        "sklearn.linear_model",
+        _l1_columns(1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, solver="liblinear"),
+        fit="scikit_learn",
+        penalty="L1",
+    ),
+    _l1(
+        "snapml L1",
+        "snapml",
+        _l1_columns(1e-2, 1e-3, 1e-4, 1e-5, 1e-6),
+        fit="snap_ml",
+        convert=_HERE + "convert_snap_ml",
+        converts_by=("column",),
+        alone="all",
+        penalty="L1",
+    ),
+    _l1(
+        "scikit-learn saga L1",
+        "sklearn.linear_model",
+        _tolerances("tol", *_USUAL, solver="saga"),
+        fit="scikit_learn",
+        refuses=_no_saga,
+    ),
 )
 SOLVERS: dict[str, Solver] = {solver.name: solver for solver in _TABLE}
 

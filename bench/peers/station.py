@@ -9,9 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+
 from accel_logreg.measure.machine import usable_cores
-from bench.harness.process import Process, ProcessEndedError, inherited
-from bench.judge.optimum import judge
+from bench.harness.process import ROOT, Process, ProcessEndedError, inherited
+from bench.judge import l1
+from bench.judge.optimum import Optimum, judge
 from bench.judge.score import objective
 from bench.peers.results import Run, ShapeResult
 from bench.peers.solvers import Solver
@@ -56,6 +59,7 @@ class Station:
         self._own = processes is None
         self._processes: dict[str, Process] = {} if processes is None else processes
         self._lowest: tuple[float, Float64] | None = None  # J and W of the lowest J since settle()
+        self._bounds: list[Optimum] = []  # with an L1 part, of every answer since settle()
 
     def __enter__(self) -> Self:
         return self
@@ -94,10 +98,17 @@ class Station:
         run.iterations, run.reads, run.remark = reply.iterations, reply.reads, reply.remark
         if reply.peak_bytes is not None:
             run.peak_bytes = max(reply.peak_bytes, run.peak_bytes or 0)
-        value = objective(self.data, reply.W)
+        value = self._value(reply.W)
         run.values.append(value)
+        if self.data.l1 > 0.0:
+            weights = reply.W.reshape(-1, self.data.size)[:, :-1]
+            run.zeros = int(weights.size - np.count_nonzero(weights))
         if not math.isfinite(value):
             run.trouble = "its weights are not finite"
+        elif self.data.Cs:
+            return run  # its bounds are those that were found before
+        elif self.data.l1 > 0.0:
+            self._bounds.append(judge(self.data, reply.W, f"an answer of {run.solver}"))
         elif self._lowest is None or value < self._lowest[0]:
             self._lowest = (value, reply.W)
         return run
@@ -122,12 +133,21 @@ class Station:
         return reply.W
 
     def settle(self) -> None:
-        """J* is the lowest J known, whoever found it; every run is judged by it."""
+        """J* is the lowest J known, or the largest lower bound, whoever found it; it judges every run."""
+        for bounds in self._bounds:
+            self.result.optimum = self.result.optimum.narrowed(bounds)
+        self._bounds = []
         optimum, lowest, self._lowest = self.result.optimum, self._lowest, None
         if lowest is not None and not lowest[0] >= optimum.value * (1.0 - _ROUNDING):
             better = judge(self.data, lowest[1], "the lowest J of all runs")
             optimum = better if better.value < optimum.value else optimum
         self.result.judge(optimum)
+
+    def _value(self, W: Float64) -> float:
+        """J; of a path, the largest J over its lower bound."""
+        if self.data.Cs:
+            return l1.worst(self.data, W, self.result.optimum.lower)
+        return objective(self.data, W)
 
     def _ask(self, solver: Solver, request: Request, limit: float) -> Reply:
         if not self.started(solver):
@@ -144,7 +164,10 @@ class Station:
     def _start(self, solver: Solver, environment: tuple[tuple[str, str], ...] = ()) -> Process:
         task = Task(solver.fit, solver.convert, solver.converts_by, solver.module)
         variables = inherited(**dict((*solver.environment, *environment)))
-        return Process("bench.peers.worker:Worker", task, environment=variables)
+        if not solver.home:
+            return Process("bench.peers.worker:Worker", task, environment=variables)
+        variables["PYTHONPATH"] = str(ROOT)  # our own libraries are of another environment
+        return Process("bench.peers.worker:Worker", task, environment=variables, python=solver.python)
 
 
 def close(processes: dict[str, Process]) -> None:

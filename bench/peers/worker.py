@@ -131,7 +131,7 @@ class Worker:
     def _fit(self, data: Problem, request: Request, reply: Reply) -> Reply:
         fit = function(self.task.fit)
         X = data.X if self._converted is None else self._converted[1]
-        parameters = {**request.parameters, "C": data.C}
+        parameters = {**request.parameters, "C": data.C, "l1_ratio": data.l1_ratio, "Cs": data.Cs}
         seconds: list[float] = []
         with _blas(request.blas_threads):
             peak = Peak()

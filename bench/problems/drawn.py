@@ -8,12 +8,29 @@ import numpy as np
 from scipy import sparse
 from scipy.special import expit
 
+from bench.problems.l1 import penalised
 from bench.problems.problem import Float64, Matrix, Problem, is_sparse
 
 Random = np.random.Generator
 _MOST_ENTRIES = 3e7  # of a dense X: what every peer fits within seconds
 _MOST_NONZEROS = 3e6
+_MOST_ROWS, _MOST_COLUMNS = 200_000, 20_000  # with an L1 part
 _FEWER = 3  # over K: the share of the rows that problems of K classes have
+
+
+def drawn_l1(seed: int, count: int) -> Iterator[Problem]:
+    """The same families with an L1 part, all of it or a share, of up to 20,000 columns and 200,000 rows."""
+    for i in range(count):
+        random = np.random.default_rng([seed, i, 2])
+        found: tuple[Matrix, str] = (
+            _sparse(random) if i % 3 == 2 else _dense(random, (5, _MOST_COLUMNS), _MOST_ROWS)
+        )  # fmt: skip
+        X, kind = found[0][:_MOST_ROWS, :_MOST_COLUMNS], found[1]
+        y = _labels(random, X)
+        share, l1_ratio = _between(random, 3e-3, 0.5), float(random.choice([1.0, 1.0, 0.9, 0.5]))
+        X = X.astype("float32" if random.random() < 0.4 else "float64")
+        name = f"{_name(i, kind, X)} α={share:.2g} α_max, l1_ratio={l1_ratio:g}"
+        yield penalised(Problem(name, X, y), share, l1_ratio)
 
 
 def drawn(seed: int, count: int, *, classes: bool = False) -> Iterator[Problem]:
@@ -33,10 +50,12 @@ def drawn(seed: int, count: int, *, classes: bool = False) -> Iterator[Problem]:
         y = _labels(random, X) if K == 2 else _classes(random, X, K)
         C = 1.0 if random.random() < 0.4 else _between(random, 1e-4, 1e6)
         X = X.astype("float32" if random.random() < 0.4 else "float64")
-        name = f"{i}: {kind} {X.shape[0]}x{X.shape[1]} {X.dtype}"
-        if is_sparse(X):
-            name += f" {X.nnz / X.shape[0] / X.shape[1]:.1g} filled"
-        yield Problem(f"{name} C={C:.2g}", X, y, C)
+        yield Problem(f"{_name(i, kind, X)} C={C:.2g}", X, y, C)
+
+
+def _name(i: int, kind: str, X: Matrix) -> str:
+    filled = f" {X.nnz / X.shape[0] / X.shape[1]:.1g} filled" if is_sparse(X) else ""
+    return f"{i}: {kind} {X.shape[0]}x{X.shape[1]} {X.dtype}{filled}"
 
 
 def _between(random: Random, low: float, high: float) -> float:
@@ -44,13 +63,15 @@ def _between(random: Random, low: float, high: float) -> float:
     return float(np.exp(random.uniform(np.log(low), np.log(high))))
 
 
-def _dense(random: Random) -> tuple[Float64, str]:
+def _dense(
+    random: Random, columns: tuple[float, float] = (1, 5_000), rows: float = 1e6
+) -> tuple[Float64, str]:
     """Correlated, or of a low rank and some noise, or independent; then scales, means and tails.
 
     float32 keeps X where means are at most a thousand spreads away.
     """
-    d = int(_between(random, 1, 5_000))
-    n = int(_between(random, 50, min(1e6, _MOST_ENTRIES / d)))
+    d = int(_between(random, *columns))
+    n = int(_between(random, 50, min(rows, _MOST_ENTRIES / d)))
     X = random.standard_normal((n, d))
     kind = str(random.choice(["independent", "neighbours", "rank"]))
     if kind == "neighbours":

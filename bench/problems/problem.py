@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -39,12 +39,18 @@ def point(d: int, length: float) -> Float64:
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """X (n, d) float32 or float64; y (n,) float64 of 0.0 to K − 1, on the host wherever X lies."""
+    """X (n, d) float32 or float64; y (n,) float64 of 0.0 to K − 1, on the host wherever X lies.
+
+    l1_ratio : of the penalty, the share that is λ‖w‖₁; the rest is λ/2 ‖w‖²
+    Cs : of a path, strongest penalty first, instead of one C; empty for one
+    """
 
     name: str
     X: Matrix
     y: Float64
     C: float = C
+    l1_ratio: float = 0.0
+    Cs: tuple[float, ...] = ()
 
     @property
     def n(self) -> int:
@@ -65,9 +71,18 @@ class Problem:
         return (self.d + 1) * (self.n_classes if self.n_classes > 2 else 1)
 
     @property
+    def l1(self) -> float:
+        """What ‖w‖₁ costs: λ times ``l1_ratio``, λ = 1/(C n)."""
+        return self.l1_ratio / (self.C * self.n)
+
+    @property
     def l2(self) -> float:
-        """λ = 1/(C n)."""
-        return 1.0 / (self.C * self.n)
+        """What ‖w‖²/2 costs: λ times the rest."""
+        return (1.0 - self.l1_ratio) / (self.C * self.n)
+
+    def along(self) -> list[Problem]:
+        """The problems of a path, one for each C."""
+        return [replace(self, C=C, Cs=()) for C in self.Cs]
 
     @property
     def is_sparse(self) -> bool:
@@ -109,7 +124,7 @@ class Problem:
 
     def save(self, folder: Path) -> None:
         """For ``load`` in another process."""
-        np.savez(folder / "y.npz", y=self.y, C=self.C)
+        np.savez(folder / "y.npz", y=self.y, C=self.C, l1_ratio=self.l1_ratio, Cs=self.Cs)
         if self.is_sparse:
             sparse.save_npz(folder / "X.npz", self.X, compressed=False)
         else:
@@ -119,7 +134,10 @@ class Problem:
 def load(folder: Path) -> Problem:
     """Into memory of this process's own: a memory map would be shared, read-only, and not counted."""
     with np.load(folder / "y.npz") as file:
-        y, C = file["y"], float(file["C"])
+        y, C, l1_ratio = file["y"], float(file["C"]), float(file["l1_ratio"])
+        Cs = tuple(map(float, file["Cs"]))
     if (folder / "X.npz").exists():
-        return Problem("", sparse.csr_matrix(sparse.load_npz(folder / "X.npz")), y, C)
-    return Problem("", np.load(folder / "X.npy"), y, C)
+        X: Matrix = sparse.csr_matrix(sparse.load_npz(folder / "X.npz"))
+    else:
+        X = np.load(folder / "X.npy")
+    return Problem("", X, y, C, l1_ratio, Cs)

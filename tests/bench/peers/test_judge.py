@@ -133,12 +133,14 @@ def test_shapes_are_what_their_names_say() -> None:
         ("209x12288-float64", 1, (209, 12_288), "float64"),
         ("569x30-float64", 1, (569, 30), "float64"),
         ("1000x20-float64", 1, (1_000, 20), "float64"),
+        ("l1-1e5x100", 100, (1_000, 100), "float64"),
+        ("l1-path-1e5x100", 100, (1_000, 100), "float64"),
     ]:
         data = shapes.SHAPES[name].build(divisor)
         assert data.X.shape == X_shape
         assert data.X.dtype == dtype
         assert set(np.unique(data.y)) == {0.0, 1.0}
-    assert len(shapes.SHAPES) == 16
+    assert len(shapes.SHAPES) == 21
 
 
 @KINDS
