@@ -36,6 +36,7 @@ class Composite:
         self.least_share = least_share
         self.size, self.n_rows = smooth.size, smooth.n_rows
         self.n_features = smooth.size // n_classes - 1
+        self.drawn = False
         self._longest: float | None = None
 
     @property
@@ -46,9 +47,9 @@ class Composite:
         """Mean loss in nats and its gradient. One read."""
         return self.smooth.value_grad(U)
 
-    def hessian(self, U: Float64, *, precision: Precision) -> Float64:
-        """The loss's, (size, size)."""
-        return np.asarray(self.smooth.hessian(U, precision=precision), dtype=np.float64)
+    def hessian(self, U: Float64, *, sample: RowSample | None, precision: Precision) -> Float64:
+        """The loss's, (size, size); over the rows of ``sample``, where given."""
+        return np.asarray(self.smooth.hessian(U, sample=sample, precision=precision), dtype=np.float64)
 
     def hessian_product(self, U: Float64, V: Float64) -> Float64:
         return self.smooth.hessian_product(U, V)
@@ -68,14 +69,18 @@ class Composite:
     def restricted(self, columns: NDArray[np.intp]) -> Composite:
         """The same problem where all other weights are 0, over a copy of these columns."""
         penalty = self.penalty.only(self.entries(columns))
-        return Composite(self.smooth.restricted(columns), penalty, self.least_share, self.n_classes)
+        found = Composite(self.smooth.restricted(columns), penalty, self.least_share, self.n_classes)
+        found.drawn = self.drawn
+        return found
 
     def pick(self, size: int, random: np.random.RandomState) -> RowSample:
         return self.smooth.pick(size, random)
 
     def sample(self, picked: RowSample) -> Composite:
         """The same coordinates and penalty over the picked rows alone."""
-        return Composite(self.smooth.sample(picked), self.penalty, self.least_share, self.n_classes)
+        found = Composite(self.smooth.sample(picked), self.penalty, self.least_share, self.n_classes)
+        found.drawn = True
+        return found
 
     def under(self, penalty: ElasticNet) -> Composite:
         """The same loss with another penalty."""

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from accel_logreg.interface.answers import RowSample
 from accel_logreg.interface.arrays import Float64
 from accel_logreg.solvers.parts.quadratic import Curvature, Factored, Products, minimise_quadratic
 from accel_logreg.solvers.problem import (
@@ -36,12 +37,9 @@ from accel_logreg.solvers.problem import (
 _SHARE = 0.5  # of the columns, from which a copy of them is not worth making
 _FEWEST = 64  # columns of a first working set
 _BALANCE = 7.0  # times √d of them: their Hessian then costs about a read of all d
-_NEAR = 0.75  # of l1: columns that a gradient pulls as strongly come along
+_NEAR = 0.85  # of l1: columns that a gradient pulls as strongly come along
 _OF_TOL = 0.1  # of the gap: what the columns of a copy may leave of it
-_ROUGH, _OF_ROUGH = (
-    1e-3,
-    1e-2,
-)  # while columns may be missing: at most so much, or so much of the gap's square
+_ROUGH, _OF_ROUGH = 1e-1, 1e-2  # of the gap while columns may be missing: at most, and of its square
 _ROWS_AN_UNKNOWN, _LEAST_ROWS, _SAMPLE = 16, 2_000, 16  # of a sample; and at least a 16th of all rows
 _TIMES = 8  # as many rows as a sample: from there on one is worth drawing
 _SAMPLED = 1e-4  # relative gap of a sample's fit
@@ -52,6 +50,9 @@ _MODEL, _ROUGH_MODEL = 1e-10, 1e-2  # of its slope: what is left of a model's, a
 _MOST_UNKNOWNS = 1_500  # of a Hessian as a matrix
 _ROWS_TO_ROUND = 8  # an unknown, from which a Hessian may be rounded to float32
 _NO_GOOD = 0.5  # contraction of the slope above which it may no more
+_PART, _SLOW_OF_SAMPLE = 0.4, 0.3  # of the rows: a Hessian of fewer does at first; and when it is made anew
+_LOOSE = 1e-3  # relative gap from which a sample's Hessian will do
+_FEWER = 0.7  # of the columns at hand: where the last steps need so few, they get a copy of their own
 
 Asking = Generator[Float64, tuple[float, Float64], "Reached"]
 
@@ -119,7 +120,7 @@ def solving(
     From a point where these are known. ``held`` is used and kept up.
     """
     penalty, d = problem.penalty, problem.n_features
-    room = max(_FEWEST, int(_BALANCE * math.sqrt(d)))
+    room, random = max(_FEWEST, int(_BALANCE * math.sqrt(d))), budget.random
     part = None
     if held.part is not None:
         part = held.part.under(penalty.only(problem.entries(held.columns)))
@@ -150,16 +151,22 @@ def solving(
             return _ended(problem, reached)
         else:
             tight = solved
+            used = np.intersect1d(held.columns, near, assume_unique=True)
+            if tight and part is not problem and 0 < len(used) < _FEWER * len(held.columns):
+                part = held.part = part.restricted(np.searchsorted(held.columns, used))
+                held.columns = used
         aim = _OF_TOL * budget.tol
         if not tight:
             aim = max(aim, min(_ROUGH, _OF_ROUGH * gap * gap))
         limit = budget.max_iter - steps
         if part is problem:
-            found = yield from minimising(problem, reached, budget.tol if tight else aim, limit, not tight)
+            found = yield from minimising(
+                problem, reached, budget.tol if tight else aim, limit, not tight, random
+            )
         else:
             entries = problem.entries(held.columns)
             inner = Reached(U[entries], reached.loss, reached.gradient[entries])
-            inner = answered(minimising(part, inner, aim, limit, not tight), part.loss_grad)
+            inner = answered(minimising(part, inner, aim, limit, not tight, random), part.loss_grad)
             U = np.zeros_like(U)
             U[entries] = inner.U
             loss, gradient = yield U
@@ -181,7 +188,14 @@ def _bound(problem: CompositeProblem, at: Reached, tol: float) -> float:
     return problem.gap(at.U, at.loss, at.gradient)
 
 
-def minimising(problem: CompositeProblem, at: Reached, tol: float, limit: int, roughly: bool) -> Asking:
+def minimising(
+    problem: CompositeProblem,
+    at: Reached,
+    tol: float,
+    limit: int,
+    roughly: bool,
+    random: np.random.RandomState,
+) -> Asking:
     """Proximal Newton steps over all columns of ``problem``, until its gap is ``tol`` of the cost.
 
     Unless ``roughly``, until what is not penalised has no slope but for rounding, too.
@@ -190,7 +204,10 @@ def minimising(problem: CompositeProblem, at: Reached, tol: float, limit: int, r
     linear = penalty.linear()
     curvature: Curvature | None = None
     many, precise = problem.size > _MOST_UNKNOWNS, problem.n_rows < _ROWS_TO_ROUND * problem.size
-    before, steps = math.inf, 0
+    rows = max(_LEAST_ROWS, 16 * problem.size)
+    sampled = tol >= _LOOSE and not many and not problem.drawn and rows < _PART * problem.n_rows
+    picked = problem.pick(rows, random) if sampled else None
+    before, first, steps = math.inf, 0.0, 0
     U, loss, g = at.U, at.loss, at.gradient
     while steps < limit:
         value = loss + penalty.value(U)
@@ -198,11 +215,17 @@ def minimising(problem: CompositeProblem, at: Reached, tol: float, limit: int, r
         if relative_gap(gap, value) <= tol and (roughly or problem.balanced(U, loss, g)):
             break
         size = float(np.linalg.norm(penalty.slope(U, g)))
-        if curvature is None or size > _SLOW * before:
-            precise = precise or size > _NO_GOOD * before
-            curvature = _by_products(problem, U) if many else _factored(problem, U, precise)
-        before = size
-        aim = minimise_quadratic(curvature, g + penalty.l2 * U, linear, U, _ROUGH_MODEL if many else _MODEL)
+        slow = size / before
+        sampled = sampled and slow <= _NO_GOOD
+        if curvature is None or slow > (_SLOW_OF_SAMPLE if sampled else _SLOW):
+            precise = precise or (slow > _NO_GOOD and not sampled)
+            if many:
+                curvature = _by_products(problem, U)
+            else:
+                curvature = _factored(problem, U, picked if sampled else None, precise)
+        before, first = size, first or size
+        left = max(_MODEL, min(_ROUGH_MODEL, size / first))
+        aim = minimise_quadratic(curvature, g + penalty.l2 * U, linear, U, left)
         if np.array_equal(aim, U):
             break
         found = yield from _line_search(problem, Reached(U, loss, g), aim, value, size)
@@ -213,8 +236,8 @@ def minimising(problem: CompositeProblem, at: Reached, tol: float, limit: int, r
     return Reached(U, loss, g, steps=steps)
 
 
-def _factored(problem: CompositeProblem, U: Float64, precise: bool) -> Factored:
-    H = problem.hessian(U, precision="float64" if precise else "float32")
+def _factored(problem: CompositeProblem, U: Float64, sample: RowSample | None, precise: bool) -> Factored:
+    H = problem.hessian(U, sample=sample, precision="float64" if precise else "float32")
     H.flat[:: len(H) + 1] += problem.penalty.l2
     return Factored(H)
 

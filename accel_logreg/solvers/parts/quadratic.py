@@ -21,7 +21,7 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 from accel_logreg.interface.arrays import Float64
 from accel_logreg.solvers.problem import Penalty
 
-_STEPS = 1_000
+_STEPS = 100
 _SETTLED = 1e-3  # of the largest slope outside: from there on entries that are 0 may enter
 _AGAINST = 8  # rounds in which entries that would enter with the wrong sign are left out
 _ROUNDING = 1e-14
