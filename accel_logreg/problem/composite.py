@@ -9,6 +9,11 @@ since a row's conjugate loss is convex and 0 at slope 0. Where nothing is penali
 g has to be 0 for that: but for rounding it is, at the end. Before, residuals v are mixed with those of the
 trivial point, v' = (1 − τ) v + τ v₀, whose means of a class may be anything: for τ of the intercepts'
 gradient over the classes' shares they sum to 0, and no gradient differs by more than max|x̂ⱼ| times that.
+
+That bound is of the first order in what is left of the slopes, so that rounding shows in it. Where it is not
+enough, it says which weights are 0 at the optimum: no slope differs from the optimum's by more than the root
+mean square of its column times √(gap/2), as a row's conjugate loss has a curvature of 4 at least. Along the
+others the bound by the exact Hessian holds (certificate.py), with the shortest subgradient in place of ∇J.
 """
 
 from __future__ import annotations
@@ -23,6 +28,8 @@ from accel_logreg.interface.arrays import Float64
 from accel_logreg.interface.rows import Precision
 from accel_logreg.problem.coordinates import Coordinates
 from accel_logreg.problem.penalty import ElasticNet
+
+_MOST_COLUMNS = 512  # of an exact Hessian
 
 
 class Composite:
@@ -81,6 +88,24 @@ class Composite:
         found = Composite(self.smooth.sample(picked), self.penalty, self.least_share, self.n_classes)
         found.drawn = True
         return found
+
+    def second_gap(self, U: Float64, loss: float, gradient: Float64, gap: float) -> float:
+        """The bound by the exact Hessian, in nats, where ``gap`` is one; inf where there is none."""
+        if self.n_classes > 1:
+            return math.inf
+        entries = np.arange(self.size)
+        if math.isfinite(gap):
+            spread = self.smooth.mean_squares() ** 0.5 * math.sqrt(0.5 * gap)
+            reach = self.penalty.excess(gradient) + self._errors(U, loss) + spread
+            entries = np.flatnonzero((reach >= self.penalty.l1) | (U != 0.0) | self.penalty.free)
+        columns = entries[entries < self.n_features]
+        if not 0 < len(columns) <= _MOST_COLUMNS:
+            return math.inf
+        part = self if len(columns) == self.n_features else self.restricted(columns)
+        entries = self.entries(columns)
+        u, slope = U[entries], self.penalty.slope(U, gradient)[entries]
+        rounding = part.smooth.rounding(u, loss)
+        return part.smooth.certificate(u).bound(u, slope, rounding)
 
     def under(self, penalty: ElasticNet) -> Composite:
         """The same loss with another penalty."""

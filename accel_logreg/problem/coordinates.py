@@ -143,6 +143,17 @@ class Coordinates:
         """A bound on the length of every x̂; at most one read."""
         return self._objective.rows.longest_row(self._mean, self._scale)
 
+    def mean_squares(self) -> Float64:
+        """The weighted mean square of every x̂ⱼ, (p,). Two reads."""
+        W = self._objective.trivial()[0]
+        diagonal = self._objective.rows.hessian_diagonal(W)
+        last = np.zeros(self.size)
+        last[-1] = 1.0
+        mean = self._objective.rows.hessian_product(W, last)[:-1] / diagonal[-1]
+        squares = diagonal[:-1] / diagonal[-1] - 2.0 * self._mean * mean + np.square(self._mean)
+        spread = 1e-14 * (diagonal[:-1] / diagonal[-1] + np.square(self._mean))  # rounding
+        return np.append((np.maximum(squares, 0.0) + spread) / np.square(self._scale), 1.0)
+
     def smoothed(self, share: float) -> None:
         """See problem/multiclass.py: of two classes, samples are taken as they are."""
 

@@ -388,11 +388,11 @@ class ClassJacobi:
     """
 
     def __init__(self, mean: Float64, diagonal: Float64, curvature: Float64) -> None:
-        self._mean, self._diagonal, self._curvature = mean, diagonal, curvature
+        self._mean, self.diagonal, self.curvature = mean, diagonal, curvature
 
     def solve(self, g: Float64) -> Float64:
-        by_class = g.reshape(len(self._curvature), -1)
+        by_class = g.reshape(len(self.curvature), -1)
         x = np.empty_like(by_class)
-        np.divide(by_class[:, :-1] - self._mean * by_class[:, -1:], self._diagonal, out=x[:, :-1])
-        x[:, -1] = by_class[:, -1] / self._curvature - np.einsum("kj,kj->k", self._mean, x[:, :-1])
+        np.divide(by_class[:, :-1] - self._mean * by_class[:, -1:], self.diagonal, out=x[:, :-1])
+        x[:, -1] = by_class[:, -1] / self.curvature - np.einsum("kj,kj->k", self._mean, x[:, :-1])
         return x.ravel()

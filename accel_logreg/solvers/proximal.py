@@ -47,6 +47,7 @@ _ARMIJO, _HALVINGS = 1e-4, 40
 _SAME = 1e-13  # of the cost: no change but for rounding
 _SLOW = 0.1  # contraction of the slope by a step, above which the Hessian is made anew
 _MODEL, _ROUGH_MODEL = 1e-10, 1e-2  # of its slope: what is left of a model's, and of one known by products
+_RIDGE = 1e-7  # of the diagonal, for products: the loss is flat along what all classes have in common
 _MOST_UNKNOWNS = 1_500  # of a Hessian as a matrix
 _ROWS_TO_ROUND = 8  # an unknown, from which a Hessian may be rounded to float32
 _NO_GOOD = 0.5  # contraction of the slope above which it may no more
@@ -176,8 +177,9 @@ def solving(
 
 
 def _ended(problem: CompositeProblem, at: Reached) -> Reached:
-    """With a bound that holds, whatever it is."""
-    return replace(at, gap=problem.gap(at.U, at.loss, at.gradient))
+    """With the best bound that holds, whatever it is."""
+    gap = problem.gap(at.U, at.loss, at.gradient)
+    return replace(at, gap=min(gap, problem.second_gap(at.U, at.loss, at.gradient, gap)))
 
 
 def _bound(problem: CompositeProblem, at: Reached, tol: float) -> float:
@@ -243,8 +245,9 @@ def _factored(problem: CompositeProblem, U: Float64, sample: RowSample | None, p
 
 
 def _by_products(problem: CompositeProblem, U: Float64) -> Products:
-    l2 = problem.penalty.l2
-    return Products(lambda V: problem.hessian_product(U, V) + l2 * V, problem.diagonal(U) + l2)
+    diagonal = problem.diagonal(U)
+    more = problem.penalty.l2 + _RIDGE * diagonal
+    return Products(lambda V: problem.hessian_product(U, V) + more * V, diagonal + more)
 
 
 def _line_search(
