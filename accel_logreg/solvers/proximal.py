@@ -144,7 +144,7 @@ def solving(
             return reached
         if steps >= budget.max_iter:
             return _ended(problem, reached)
-        room = first if part is None else max(_FEWEST, _GROWTH * np.count_nonzero(U))
+        room = first if part is None else max(_FEWEST, _GROWTH * int(np.count_nonzero(U)))
         near, moved = _wanted(problem, U, reached.gradient, room)
         missing = len(np.setdiff1d(moved, held.columns, assume_unique=True)) > 0
         if part is None or missing or (part is problem and 0 < len(near) < _SHARE * d):
