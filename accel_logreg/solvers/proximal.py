@@ -35,7 +35,7 @@ from accel_logreg.solvers.problem import (
 )
 
 _SHARE = 0.5  # of the columns, from which a copy of them is not worth making
-_FEWEST = 64  # columns of a first working set
+_FEWEST, _FEW = 64, 16  # columns that may join a working set at a time, and where it gets large
 _GROWTH = 4  # times as many columns as are not 0 may join at a time
 _PROGRESS = 0.5  # of the lowest gap so far
 _BALANCE = 7.0  # times √d of them: their Hessian then costs about a read of all d
@@ -51,7 +51,7 @@ _SHRINKS = 0.5  # where a step is good if it leaves so much of the slope
 _SLOW = 0.1  # contraction of the slope by a step, above which the Hessian is made anew
 _MODEL, _ROUGH_MODEL = 1e-10, 1e-2  # of its slope: what is left of a model's, and of one known by products
 _RIDGE = 1e-7  # of the diagonal, for products: the loss is flat along what all classes have in common
-_MOST_UNKNOWNS = 1_500  # of a Hessian as a matrix
+_MOST_UNKNOWNS, _MOST_OF_CLASSES = 1_500, 4_000  # of a Hessian as a matrix; products take longer there
 _ROWS_TO_ROUND = 8  # an unknown, from which a Hessian may be rounded to float32
 _NO_GOOD = 0.5  # contraction of the slope above which it may no more
 _PART, _SLOW_OF_SAMPLE = 0.4, 0.3  # of the rows: a Hessian of fewer does at first; and when it is made anew
@@ -125,7 +125,7 @@ def solving(
     """
     penalty, d = problem.penalty, problem.n_features
     first, random = max(_FEWEST, int(_BALANCE * math.sqrt(d))), budget.random
-    lowest = math.inf
+    lowest, most = math.inf, _most_unknowns(problem)
     part = None
     if held.part is not None:
         part = held.part.under(penalty.only(problem.entries(held.columns)))
@@ -144,14 +144,18 @@ def solving(
             return reached
         if steps >= budget.max_iter:
             return _ended(problem, reached)
-        room = first if part is None else max(_FEWEST, _GROWTH * int(np.count_nonzero(U)))
-        near, moved = _wanted(problem, U, reached.gradient, room)
+        near, moved = _wanted(problem, U, reached.gradient, first if part is None else _FEWEST)
         missing = len(np.setdiff1d(moved, held.columns, assume_unique=True)) > 0
         if part is None or missing or (part is problem and 0 < len(near) < _SHARE * d):
             # What is not needed goes, as long as that is progress.
             falls, lowest = gap < _PROGRESS * lowest, min(gap, lowest)
-            held.columns = near if falls or part is problem else np.union1d(held.columns, near)
-            if 0 < len(held.columns) < _SHARE * d:
+            larger = np.union1d(held.columns, near)
+            if len(problem.entries(larger)) > most >= len(problem.entries(near)):
+                larger = near
+            held.columns = near if falls or part is problem else larger
+            few = 0 < len(held.columns) < _SHARE * d
+            entries = problem.entries(held.columns)
+            if few or len(entries) <= most < problem.size:
                 held.part = part = problem.restricted(held.columns)
             else:
                 held.columns, held.part, part = np.arange(d), None, problem
@@ -213,7 +217,7 @@ def minimising(
     penalty = problem.penalty
     linear = penalty.linear()
     curvature: Curvature | None = None
-    many, precise = problem.size > _MOST_UNKNOWNS, problem.n_rows < _ROWS_TO_ROUND * problem.size
+    many, precise = problem.size > _most_unknowns(problem), problem.n_rows < _ROWS_TO_ROUND * problem.size
     rows = max(_LEAST_ROWS, 16 * problem.size)
     sampled = tol >= _LOOSE and not many and not problem.drawn and rows < _PART * problem.n_rows
     picked = problem.pick(rows, random) if sampled else None
@@ -277,18 +281,29 @@ def _line_search(
     return None
 
 
+def _most_unknowns(problem: CompositeProblem) -> int:
+    """For which a Hessian is made as a matrix."""
+    return _MOST_UNKNOWNS if problem.size == problem.n_features + 1 else _MOST_OF_CLASSES
+
+
 def _wanted(
     problem: CompositeProblem, U: Float64, gradient: Float64, room: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Columns with a weight that is not 0 or that the gradient nearly moves from there: of these no more than
-    ``room`` at a time, those first that are held least. And those that it does move.
+    ``room`` at a time, or _GROWTH times as many as are not 0, those first that are held least. And those that
+    it does move.
     """
     penalty, shape = problem.penalty, (-1, problem.n_features + 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         pull = np.where(penalty.l1 > 0.0, penalty.excess(gradient) / penalty.l1, np.inf)
     held = pull.reshape(shape)[:, :-1].max(axis=0)
-    there = (U.reshape(shape)[:, :-1] != 0.0).any(axis=0)
+    there_by_class = U.reshape(shape)[:, :-1] != 0.0
+    there = there_by_class.any(axis=0)
     out = np.flatnonzero((held > _NEAR) & ~there)
+    used = int(there.sum())
+    room, left = max(room, _GROWTH * used), _most_unknowns(problem) // len(there_by_class) - 1 - used
+    if left >= min(_FEW, len(out)):  # so that their Hessian can be a matrix
+        room = min(room, left)
     if len(out) > room:
         out = out[np.argpartition(-held[out], room - 1)[:room]]
     return np.union1d(np.flatnonzero(there), out), out[held[out] > 1.0]
