@@ -69,7 +69,7 @@ def test_singular(k: int, rank: int, positive: bool) -> None:
 
 
 def test_columns_that_are_there_twice() -> None:
-    """Copies of equal penalty share what one would have, whatever their parts; the dearer of two gets none."""
+    """Copies of equal penalty share what one would have, somehow; the dearer of two gets none."""
     for seed in range(8):
         Q, c, penalty = quadratic(seed, 10, 30, positive=False, free=0.0)
         x = minimum(Q, c, penalty)
