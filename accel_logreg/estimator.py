@@ -89,7 +89,7 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         named engine that cannot run raises; it never falls back.
     solver : {"auto", "newton", "newton-cg", "newton-gram", "lbfgs", "gradient-descent"}, default "auto"
         "auto" takes what is predicted to be quickest of the first three; ``verbose=1`` says which and
-        why. All but the last stop by ``tol`` and find the same optimum.
+        why. All but the last stop by ``tol`` and find the same optimum. The penalty of all but one is L2.
 
         - "newton": nested random samples, then all rows, preconditioned by a Hessian of some of
           them; for up to a few thousand unknowns, of all classes together.
@@ -98,13 +98,22 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
           classes, and exact gradients correct the course.
         - "newton-gram": Newton's method among the rows, through the matrix of their inner
           products; far fewer rows than features, finite C.
+        - "prox-newton": for ``l1_ratio`` above 0, ``penalty_factor`` and ``positive``, where "auto" takes it
+          and the others cannot: Newton's method on the columns whose coefficient is not 0, and a
+          gradient of all columns that proves it.
         - "lbfgs": the plain baseline.
         - "gradient-descent": the lesson's ``max_iter`` steps of fixed length, the whole loop inside the
           engine; among the rows where that is quicker, with the same iterates up to rounding.
     C : float, default 1.0
         Inverse strength of the L2 penalty, above 0; ``float("inf")`` is no penalty.
     l1_ratio : float, default 0.0
-        Only 0.0 (pure L2) is available.
+        From 0, the L2 penalty λ/2 ‖w‖², to 1, the L1 penalty λ‖w‖₁, by which coefficients become exactly 0:
+        λ (l1_ratio ‖w‖₁ + (1 − l1_ratio)/2 ‖w‖²), the elastic net. The largest C under which all of them
+        are 0 is where ``logistic_path(X, y, l1_ratio=…)`` starts.
+    penalty_factor : (d,) or None, default None
+        Times λ for each feature, as in glmnet, but not rescaled: 0 leaves a feature without a penalty.
+    positive : bool, default False
+        Whether coefficients may not be negative; the intercept may.
     multi_class : {"auto", "multinomial", "ovr"}, default "auto"
         For three and more classes: one softmax ("auto", "multinomial"), or each class against the rest, all
         of them in the same reads of X ("ovr", what OneVsRestClassifier finds). Two classes have one model.
@@ -138,7 +147,8 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
     Attributes
     ----------
     coef_ : (1, d) float64, or (K, d) for K ≥ 3 classes
-        A softmax's rows sum to 0: the same added to all classes changes no probability.
+        A softmax's rows sum to 0: the same added to all classes changes no probability. Not with
+        ``l1_ratio`` above 0, ``penalty_factor`` or ``positive``, where the zeros are worth more.
     intercept_ : (1,) float64, or (K,)
         A softmax's sum to 0. Minus infinity for a class that had no weight.
     classes_ : (K,)
@@ -146,6 +156,8 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
     one_vs_rest_ : bool
         Whether each class has a sigmoid of its own.
     n_iter_ : (1,) int64
+    n_nonzero_ : int
+        Features with a coefficient that is not 0, of any class. ``sparsify`` keeps these alone.
     n_features_in_ : int
     feature_names_in_ : (d,) of str, only when X has column names
     backend_, solver_ : str
@@ -155,8 +167,9 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         no optimum.
     gap_kind_ : {"certified", "estimated"}
         "certified": ``gap_`` is an upper bound, by the exact Hessian or by strong convexity, rounding
-        included (docs/certificates.md). Always so for up to about a hundred features, and wherever it costs
-        little. "estimated": half the squared Newton decrement, with a margin for what it was made of.
+        included (docs/certificates.md). Always so for up to about a hundred features, for "prox-newton", by a
+        duality gap, and wherever it costs little. "estimated": half the squared Newton decrement, with a
+        margin for what it was made of.
     history_ : dict of (steps,) arrays
         "cost" (J in nats), "gradient_norm" (‖∇J‖₂), "seconds" (since the solver began) and "reads"
         (reads of X so far, a pass over a tenth of the rows being a tenth of a read), one entry a step
@@ -263,7 +276,7 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
             if backend is not None:
                 backend.after_fit()
         W = _by_class(solution.W, data)
-        self.coef_: Float64 = W[:, :-1].copy()
+        self.coef_ = W[:, :-1].copy()
         self.intercept_: Float64 = W[:, -1].copy()
         self.classes_: NDArray[Any] = data.classes
         self.one_vs_rest_ = data.one_vs_rest
@@ -307,18 +320,19 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         if not (self.warm_start and hasattr(self, "coef_")):
             return None
         n_features = data.X.shape[1]
-        if self.coef_.shape[1] != n_features:
+        coef = self.dense_coef()
+        if coef.shape[1] != n_features:
             raise ValueError(
                 f"warm_start=True, but X has {n_features} features and the last fit had "
-                f"{self.coef_.shape[1]}; pass the same features or set warm_start=False"
+                f"{coef.shape[1]}; pass the same features or set warm_start=False"
             )
         if len(self.classes_) != len(data.classes):
             raise ValueError(
                 f"warm_start=True, but y has {len(data.classes)} classes and the last fit had "
                 f"{len(self.classes_)}; pass the same classes or set warm_start=False"
             )
-        b = self.intercept_ if self.fit_intercept else np.zeros(len(self.coef_))
-        W = np.column_stack([self.coef_, b])
+        b = self.intercept_ if self.fit_intercept else np.zeros(len(coef))
+        W = np.column_stack([coef, b])
         if data.present is not None:
             W = W[data.present]
         if len(W) > 1 and not self.one_vs_rest_:

@@ -158,6 +158,19 @@ class SparseFit(Fit):
         )
         return self._as_given(solution), NAME
 
+    def largest_strength(self) -> float:
+        """The smallest λ under which all penalised weights are 0 at the optimum."""
+        problem = self.composite()
+        scale = problem.smooth.scales[1]
+        used = None if self.columns is None else self.columns.used
+        return largest_strength(
+            lambda strength: problem.under(
+                elastic_net(self.parameters, strength, scale, used, self.n_classes)
+            ),
+            problem.smooth.trivial()[0],
+            self._budget(NAME, self.parameters["max_iter"]),
+        )
+
     def cost(self, W: Float64) -> float:
         """Loss and penalty at W, for the columns as they are held, in nats."""
         ones = np.ones(self.rows.n_features)

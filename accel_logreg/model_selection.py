@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
@@ -29,8 +29,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from accel_logreg.backends import resolve
 from accel_logreg.estimator import LogisticRegression
-from accel_logreg.fitting import Fit
 from accel_logreg.fitting_columns import ColumnFits, ColumnFitter, leave_one_out
+from accel_logreg.fitting_sparse import SparseSoftmaxFit, fit_of, has_kinks
+from accel_logreg.fitting_sparse_columns import SparseColumnFitter
 from accel_logreg.held_out_scores import Scores
 from accel_logreg.inputs.parameters import check_parameters
 from accel_logreg.inputs.training import TrainingData, check_training_data
@@ -40,6 +41,7 @@ from accel_logreg.interface.parts import Parts
 from accel_logreg.solvers.problem import Report
 
 _MOST_BYTES = 1 << 29  # of weights and logits at a time: more folds go one block after the other
+_NAMED = 10  # coefficients in a picture
 _ENOUGH_TO_START = 0.05  # of p/n nats, by which folds differ: how near the fits to all rows need to be
 
 
@@ -69,23 +71,45 @@ class LogisticPath:
     classes: NDArray[Any]
     feature_names: NDArray[Any] | None = None
 
-    def plot(self, ax: Any = None) -> Any:
-        """Coefficients by log C, on matplotlib axes, which are returned; needs the extra "lab"."""
+    @property
+    def n_nonzero(self) -> NDArray[np.int64]:
+        """(n_Cs,): features with a coefficient that is not 0, of any class."""
+        used = self.coefs != 0.0
+        return np.asarray((used if used.ndim == 2 else used.any(axis=1)).sum(axis=1), dtype=np.int64)
+
+    def plot(self, ax: Any = None, *, chosen: float | None = None) -> Any:
+        """Coefficients by log C, on matplotlib axes, which are returned; needs the extra "lab".
+
+        The ten largest are named, where X had column names. ``chosen`` is a C to mark, such as ``C_`` of
+        LogisticRegressionCV.
+        """
         ax = _axes(ax)
         order = np.argsort(self.Cs)
-        ax.plot(self.Cs[order], self.coefs[order].reshape(len(order), -1))
+        coefs = self.coefs[order].reshape(len(order), -1)
+        lines = ax.plot(self.Cs[order], coefs)
         ax.axhline(0.0, color="0.7", linewidth=0.8)
         ax.set(xscale="log", xlabel="C", ylabel="coefficient")
-        if self.feature_names is not None and self.coefs.ndim == 2 and len(self.feature_names) <= 10:
-            ax.legend(list(self.feature_names))
+        handles, names = [], []
+        if self.feature_names is not None and self.coefs.ndim == 2:
+            largest = np.argsort(-np.abs(coefs).max(axis=0), kind="stable")[:_NAMED]
+            handles, names = [lines[j] for j in largest], [str(self.feature_names[j]) for j in largest]
+        if chosen is not None:
+            handles.append(ax.axvline(chosen, color="0.5", linestyle="--"))
+            names.append(f"C = {chosen:.3g}")
+        if handles:
+            ax.legend(handles, names, fontsize="small")
         return ax
 
 
 def logistic_path(
     X: Any,
     y: Any,
-    Cs: int | ArrayLike = 10,
+    Cs: int | ArrayLike | None = None,
     *,
+    l1_ratio: float = 0.0,
+    penalty_factor: ArrayLike | None = None,
+    positive: bool = False,
+    eps: float = 1e-2,
     sample_weight: Any = None,
     fit_intercept: bool = True,
     class_weight: dict[Any, float] | Literal["balanced"] | None = None,
@@ -98,13 +122,18 @@ def logistic_path(
 ) -> LogisticPath:
     """``LogisticRegression`` for every C.
 
-    Of two classes all of them in the same reads of X; of more one after the other, from the strongest penalty
-    to the weakest, each from the last.
+    With the L2 penalty and two classes all of them in the same reads of X; else one after the other, from the
+    strongest penalty to the weakest, each from the last: with exact zeros about one read of X for each.
 
     Parameters
     ----------
     X, y, sample_weight : as ``LogisticRegression.fit`` takes them
-    Cs : (n_Cs,), above 0, in any order; or how many from 1e-4 to 1e4
+    Cs : (n_Cs,), above 0, in any order; or how many; None is 10, or 100 where ``l1_ratio`` is above 0
+        A number of them is spread from 1e-4 to 1e4; where ``l1_ratio`` is above 0 from the largest C under
+        which all penalised coefficients are 0 to ``1/eps`` times that: from α_max down to eps α_max, as lasso
+        paths have it, with α = 1/(C Σs).
+    eps : float, default 1e-2
+        Between 0 and 1: see Cs.
     others : as ``LogisticRegression`` takes them
 
     Raises
@@ -113,18 +142,29 @@ def logistic_path(
         X, y, weights or a parameter are not allowed.
     """
     model = LogisticRegression(
-        fit_intercept=fit_intercept, class_weight=class_weight, tol=tol, backend=backend,
-        random_state=random_state, n_threads=n_threads, max_memory=max_memory, verbose=verbose,
+        l1_ratio=l1_ratio, penalty_factor=penalty_factor, positive=positive, fit_intercept=fit_intercept,
+        class_weight=class_weight, tol=tol, backend=backend, random_state=random_state, n_threads=n_threads,
+        max_memory=max_memory, verbose=verbose,
     )  # fmt: skip
     check_parameters(vars(model))
+    if not 0.0 < eps < 1.0:
+        raise ValueError(f"eps={eps!r} must be between 0 and 1: the weakest penalty as a share of α_max")
+    if Cs is None:
+        Cs = 100 if l1_ratio > 0.0 else 10
     grid = _grid(Cs)
+    from_largest = l1_ratio > 0.0 and isinstance(Cs, (int, np.integer))
     engine = resolve(backend, X)
     try:
         data = check_training_data(model, engine, X, y, sample_weight, class_weight)
         if len(data.classes) > 2:
+            if from_largest:
+                grid = _from_largest(_largest_of_classes(model, engine, data), data, len(grid), eps)
             return _path_of_classes(model, grid, X, y, sample_weight)
         with _named(data), engine.threads(n_threads):
-            fitter = ColumnFitter(engine, data, vars(model), _report(verbose))
+            fitter = _fitter_type(vars(model))(engine, data, vars(model), _report(verbose))
+            if from_largest:
+                assert isinstance(fitter, SparseColumnFitter)
+                grid = _from_largest(fitter.largest_strength(), data, len(grid), eps)
             fits = fitter.solve(grid, prove=True)
     finally:
         engine.after_fit()
@@ -133,6 +173,25 @@ def logistic_path(
         grid, fits.W[:-1].T.copy(), fits.W[-1].copy(), fits.cost, fits.gap, fits.kind, fits.n_iter,
         fits.reads, data.classes, getattr(model, "feature_names_in_", None),
     )  # fmt: skip
+
+
+def _fitter_type(parameters: Mapping[str, Any]) -> type[ColumnFitter]:
+    return SparseColumnFitter if has_kinks(parameters) else ColumnFitter
+
+
+def _largest_of_classes(model: LogisticRegression, engine: Engine, data: TrainingData) -> float:
+    """As ``SparseColumnFitter.largest_strength``, of a softmax."""
+    with _named(data), engine.threads(model.n_threads):
+        fit = SparseSoftmaxFit(engine, data, vars(model), None, _report(0))
+        return fit.largest_strength()
+
+
+def _from_largest(strength: float, data: TrainingData, n_Cs: int, eps: float) -> Float64:
+    """Cs from the largest under which all coefficients are 0, for λ = ``strength`` there."""
+    if not strength > 0.0:
+        raise ValueError("no feature has anything to do with y, so that no C is the largest: pass Cs")
+    S = len(data.y) if data.sample_weight is None else float(data.sample_weight.sum())
+    return np.asarray(np.geomspace(1.0, 1.0 / eps, n_Cs) / (strength * S * data.weight_unit))
 
 
 def _path_of_classes(
@@ -168,12 +227,12 @@ class LogisticRegressionCV(LogisticRegression):
         None is 5 folds, an int so many: stratified, not shuffled. "loo" leaves every row out once, by an
         approximation at the price of one fit (Rad and Maleki 2020): one Newton step for each row. It is not
         to be trusted where single rows decide (n not far above d, C large, a rare category): check it with
-        cv=LeaveOneOut() on such data. It needs two classes and a finite C.
+        cv=LeaveOneOut() on such data. It needs two classes, a finite C and the L2 penalty.
     scoring : str, callable or None, default None
         None is accuracy. "accuracy" and "neg_log_loss" are quickest.
     choice : {"best", "one-standard-error"}, default "best"
         "one-standard-error" takes the smallest C whose mean score is within one standard error of the best
-        one's (Breiman et al. 1984).
+        one's (Breiman et al. 1984), with the same l1_ratio.
     refit : bool, default True
         Fit to all rows with the C that was chosen; False averages the folds' coefficients, each at its own
         best C.
@@ -183,28 +242,28 @@ class LogisticRegressionCV(LogisticRegression):
         As ``LogisticRegression`` has them. ``max_iter`` bounds the last fit.
     n_jobs : int or None
         Accepted, and not needed: the columns share the reads and the threads.
-    l1_ratios : None or (0.0,)
-        Only the pure L2 penalty is available.
+    l1_ratios : (n_l1_ratios,) or None, default (0.0,)
+        From 0, the L2 penalty, to 1, the L1 penalty, to choose from as well; None is (0.0,).
+    penalty_factor, positive : as ``LogisticRegression`` has them
     use_legacy_attributes : bool, default False
         True gives ``C_``, ``scores_``, ``coefs_paths_`` and ``n_iter_`` the shapes that scikit-learn had
         before 1.10: see there.
 
     Attributes
     ----------
-    C_ : float
-    Cs_ : (n_Cs,) float64
-    scores_ : (n_folds, 1, n_Cs) float64
+    C_, l1_ratio_ : float
+    Cs_, l1_ratios_ : (n_Cs,) and (n_l1_ratios,) float64
+    scores_ : (n_folds, n_l1_ratios, n_Cs) float64
     mean_scores_, standard_errors_ : (n_Cs,) float64
-        Over folds; over rows for "loo".
-    coefs_paths_ : (n_folds, 1, n_Cs, 1 or n_classes, d + 1) float64
+        Over folds, of the l1_ratio that was chosen; over rows for "loo".
+    coefs_paths_ : (n_folds, n_l1_ratios, n_Cs, 1 or n_classes, d + 1) float64
         The intercept last, if there is one.
-    n_iter_ : (n_folds, 1, n_Cs) int64
-    l1_ratio_, l1_ratios_ : 0.0, (1,)
+    n_iter_ : (n_folds, n_l1_ratios, n_Cs) int64
     coef_, intercept_, classes_, n_features_in_, feature_names_in_, backend_ :
         As ``LogisticRegression`` has them.
     solver_, gap_, gap_kind_, history_ :
         Of the fit to all rows; only with ``refit``.
-    gaps_ : (n_folds, 1, n_Cs) float64
+    gaps_ : (n_folds, n_l1_ratios, n_Cs) float64
         Relative suboptimality of the folds' fits.
     """
 
@@ -213,6 +272,8 @@ class LogisticRegressionCV(LogisticRegression):
         *,
         Cs: int | ArrayLike = 10,
         l1_ratios: ArrayLike | None = (0.0,),
+        penalty_factor: ArrayLike | None = None,
+        positive: bool = False,
         fit_intercept: bool = True,
         cv: Any = None,
         scoring: str | Callable[..., float] | None = None,
@@ -231,6 +292,8 @@ class LogisticRegressionCV(LogisticRegression):
     ) -> None:
         self.Cs = Cs
         self.l1_ratios = l1_ratios
+        self.penalty_factor = penalty_factor
+        self.positive = positive
         self.fit_intercept = fit_intercept
         self.cv = cv
         self.scoring = scoring
@@ -270,12 +333,6 @@ class LogisticRegressionCV(LogisticRegression):
 
     def _checked(self) -> dict[str, Any]:
         """LogisticRegression's parameters, all of them looked at."""
-        ratios = None if self.l1_ratios is None else np.asarray(self.l1_ratios, dtype=np.float64)
-        if ratios is not None and (ratios.size == 0 or ratios.any()):
-            raise ValueError(
-                f"l1_ratios={self.l1_ratios!r} is not available: only (0.0,), the pure L2 penalty, is. For "
-                "L1 or elastic net use sklearn.linear_model.LogisticRegressionCV(solver='saga')"
-            )
         if self.choice not in ("best", "one-standard-error"):
             raise ValueError(f"choice={self.choice!r} is unknown; allowed: 'best', 'one-standard-error'")
         if isinstance(self.cv, str) and self.cv != "loo":
@@ -291,11 +348,17 @@ class LogisticRegressionCV(LogisticRegression):
             name: getattr(self, name)
             for name in (
                 "fit_intercept", "tol", "max_iter", "class_weight", "random_state", "backend", "max_memory",
-                "n_threads", "verbose",
+                "n_threads", "verbose", "penalty_factor", "positive",
             )
         }  # fmt: skip
         parameters = {**LogisticRegression().get_params(), **own}
-        check_parameters(parameters)
+        for ratio in _ratios(self.l1_ratios):
+            parameters["l1_ratio"] = float(ratio)
+            check_parameters(parameters)
+        if isinstance(self.cv, str) and has_kinks(parameters):
+            raise ValueError(
+                "cv='loo' is for the L2 penalty alone, alike for all features; use cv=5, or LeaveOneOut()"
+            )
         return parameters
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> float:
@@ -356,7 +419,7 @@ class _Search:
         self.model, self.engine, self.parameters = model, engine, parameters
         self.X, self.y = X, to_host(y)
         self.weights = None if sample_weight is None else np.asarray(to_host(sample_weight))
-        self.Cs = _grid(model.Cs)
+        self.Cs, self.ratios = _grid(model.Cs), _ratios(model.l1_ratios)
         self.report = _report(model.verbose)
         if _routing_enabled():
             self.routed = process_routing(model, "fit", sample_weight=self.weights, **params)
@@ -373,24 +436,36 @@ class _Search:
         self.y = data.classes[data.y]
         self.X = self._given(data)
         self.scores = Scores(model.scoring, data.classes, self.routed.scorer.score, self.X, len(self.y))
+        found = []
         with _named(data), self.engine.threads(model.n_threads):
-            fitter = ColumnFitter(self.engine, data, parameters, self.report)
-            loo = model.cv == "loo" if isinstance(model.cv, str) else False
-            W, scores, errors, fits, pooled = self._loo(data, fitter) if loo else self._folds(data, fitter)
-        n_folds, n_Cs = scores.shape
-        paths = W.T.reshape(n_folds, 1, n_Cs, 1, -1)
+            folds = None if isinstance(model.cv, str) else self._checked_folds(data)
+            for ratio in self.ratios.tolist():
+                of_ratio = {**parameters, "l1_ratio": ratio}
+                fitter = _fitter_type(of_ratio)(self.engine, data, of_ratio, self.report)
+                found.append(self._loo(data, fitter) if folds is None else self._folds(data, fitter, folds))
+        scores = np.stack([one.scores for one in found], axis=1)
+        n_folds, _, n_Cs = scores.shape
+        shape = n_folds, n_Cs
         model.classes_ = data.classes
-        self.finish(scores, errors, paths, fits.n_iter.reshape(n_folds, 1, n_Cs))
-        model.gaps_ = fits.gap.reshape(n_folds, 1, n_Cs)
+        self.finish(
+            scores,
+            np.stack([one.errors for one in found]),
+            np.stack([one.W.T.reshape(*shape, 1, -1) for one in found], axis=1),
+            np.stack([one.fits.n_iter.reshape(shape) for one in found], axis=1),
+        )
+        model.gaps_ = np.stack([one.fits.gap.reshape(shape) for one in found], axis=1)
         of = [f"C={C:g}, fold {f}" for f in range(n_folds) for C in self.Cs]
-        _warn_of(fits.trouble, of)
+        for one in found:
+            _warn_of(one.fits.trouble, of)
         if model.refit:
+            pooled = found[self.best_ratio].pooled
             self._refit(data, None if pooled is None else pooled[:, self.best])
         self.legacy()
 
     def _refit(self, data: TrainingData, start: Float64 | None) -> None:
         model, C = self.model, float(self.model.C_)
-        fit = Fit(self.engine, data, {**self.parameters, "C": C}, start, self.report)
+        parameters = {**self.parameters, "C": C, "l1_ratio": float(model.l1_ratio_)}
+        fit = fit_of(2, parameters)(self.engine, data, parameters, start, self.report)
         solution, solver = fit.solve()
         model.coef_, model.intercept_ = solution.W[np.newaxis, :-1].copy(), solution.W[-1:].copy()
         model.gap_, model.gap_kind_ = solution.gap, str(solution.gap_kind)
@@ -432,16 +507,14 @@ class _Search:
             raise ValueError(f"cv={self.model.cv!r} gives no folds; pass a number of folds or a splitter")
         return found
 
-    def _folds(
-        self, data: TrainingData, fitter: ColumnFitter
-    ) -> tuple[Float64, Float64, Float64, ColumnFits, Float64 | None]:
-        """Every fold's W for every C, (p, F n_Cs), scores (F, n_Cs) and their mean's standard errors, the
-        folds' fits, and the W of all rows, (p, n_Cs), where the folds started there.
-        """
+    def _checked_folds(self, data: TrainingData) -> list[_Fold]:
         folds = self.splits()
-        n, n_Cs, d = len(self.y), len(self.Cs), data.X.shape[1]
         for f, (train, _) in enumerate(folds):
             require_classes(self.y[train], data.classes, data.sample_weight, train, f)
+        return folds
+
+    def _folds(self, data: TrainingData, fitter: ColumnFitter, folds: list[_Fold]) -> _OfRatio:
+        n, n_Cs, d = len(self.y), len(self.Cs), data.X.shape[1]
         near = max(fitter.tol, _ENOUGH_TO_START * (d + 1) / n)
         pooled = fitter.solve(self.Cs, tol=near).W if fitter.starts_help else None
         width = max(1, _MOST_BYTES // (32 * n * n_Cs))
@@ -458,27 +531,30 @@ class _Search:
                 scores[first + f] = self.scores.of(z, self.y[test], data.y[test], test)
             found.append(fits)
         fits = found[0] if len(found) == 1 else ColumnFits.joined(found)
-        return self._with_intercept(fits.W), scores, _standard_errors(scores), fits, pooled
+        return _OfRatio(self._with_intercept(fits.W), scores, _standard_errors(scores), fits, pooled)
 
-    def _loo(
-        self, data: TrainingData, fitter: ColumnFitter
-    ) -> tuple[Float64, Float64, Float64, ColumnFits, Float64]:
+    def _loo(self, data: TrainingData, fitter: ColumnFitter) -> _OfRatio:
         if not np.isfinite(self.Cs).all():
             raise ValueError("cv='loo' needs a penalty: Cs holds infinity. Use a finite C, or cv=5")
         fits = fitter.solve(self.Cs)
         Z = leave_one_out(self.engine, data, self.parameters, self.Cs, fits.W)
         rows = np.arange(len(self.y))
         scores = self.scores.of(Z, self.y, data.y, rows)[np.newaxis]
-        return self._with_intercept(fits.W), scores, self.scores.errors_by_rows(Z, data.y), fits, fits.W
+        errors = self.scores.errors_by_rows(Z, data.y)
+        return _OfRatio(self._with_intercept(fits.W), scores, errors, fits, fits.W)
 
     def _with_intercept(self, W: Float64) -> Float64:
         return W if self.model.fit_intercept else W[:-1]
 
     def finish(self, scores: Float64, errors: Float64, paths: Float64, n_iter: NDArray[np.int64]) -> None:
-        """Choose C from scores (F, n_Cs), and set what has been found but for the fit to all rows."""
+        """Choose from scores (F, n_l1_ratios, n_Cs), and set what has been found but for the fit to all rows.
+
+        errors : (n_l1_ratios, n_Cs), of the scores' means over folds
+        paths : (F, n_l1_ratios, n_Cs, 1 or K, p)
+        """
         model = self.model
-        mean = scores.mean(axis=0)
-        best = int(np.argmax(mean))
+        self.best_ratio, best = map(int, np.unravel_index(np.argmax(scores.mean(axis=0)), errors.shape))
+        mean, errors = scores[:, self.best_ratio].mean(axis=0), errors[self.best_ratio]
         if model.choice == "one-standard-error":
             if not np.isfinite(errors[best]):
                 raise ValueError(
@@ -490,14 +566,16 @@ class _Search:
         self.best = best
         model.Cs_, model.C_ = self.Cs, float(self.Cs[best])
         model.mean_scores_, model.standard_errors_ = mean, errors
-        model.scores_, model.coefs_paths_, model.n_iter_ = scores[:, np.newaxis], paths, n_iter
-        model.l1_ratio_, model.l1_ratios_ = 0.0, np.zeros(1)
+        model.scores_, model.coefs_paths_, model.n_iter_ = scores, paths, n_iter
+        model.l1_ratio_, model.l1_ratios_ = float(self.ratios[self.best_ratio]), self.ratios
         model.backend_ = self.engine.name
         if not model.refit:
-            each = np.argmax(scores, axis=1)
-            W = np.mean([paths[f, 0, k] for f, k in enumerate(each)], axis=0)
+            flat = np.argmax(scores.reshape(len(scores), -1), axis=1)
+            ratios, each = np.unravel_index(flat, scores.shape[1:])
+            W = np.mean([paths[f, r, k] for f, (r, k) in enumerate(zip(ratios, each, strict=True))], axis=0)
             d = W.shape[1] - bool(model.fit_intercept)
             model.coef_, model.C_ = W[:, :d].copy(), float(np.mean(self.Cs[each]))
+            model.l1_ratio_ = float(np.mean(self.ratios[ratios]))
             model.intercept_ = W[:, d].copy() if model.fit_intercept else np.zeros(len(W))
 
     def legacy(self) -> None:
@@ -514,7 +592,27 @@ class _Search:
         model.scores_ = dict.fromkeys(names.tolist(), scores)
         model.coefs_paths_ = dict(zip(names.tolist(), paths, strict=True))
         model.n_iter_ = n_iter
-        model.C_, model.l1_ratio_ = np.full(len(names), model.C_), np.zeros(len(names))
+        model.C_ = np.full(len(names), model.C_)
+        model.l1_ratio_ = np.full(len(names), model.l1_ratio_)
+
+
+_Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
+
+
+@dataclass(frozen=True)
+class _OfRatio:
+    """What the folds of one l1_ratio found.
+
+    W : (p, F n_Cs), without an intercept's row where there is none
+    scores : (F, n_Cs); errors : (n_Cs,), standard errors of their means
+    pooled : (p, n_Cs), of all rows, where the folds started there
+    """
+
+    W: Float64
+    scores: Float64
+    errors: Float64
+    fits: ColumnFits
+    pooled: Float64 | None
 
 
 class _ManyClasses:
@@ -540,30 +638,30 @@ class _ManyClasses:
             weights = compute_class_weight("balanced", classes=classes, y=y, sample_weight=search.weights)
             parameters["class_weight"] = dict(zip(classes.tolist(), weights.tolist(), strict=True))
         folds = search.splits()
-        scores, n_iter = (
-            np.empty((len(folds), len(search.Cs))),
-            np.empty((len(folds), 1, len(search.Cs)), int),
-        )
-        paths: list[list[Float64]] = []
-        gaps = np.empty(n_iter.shape)
+        shape = len(folds), len(search.ratios), len(search.Cs)
+        scores, n_iter, gaps = np.empty(shape), np.empty(shape, dtype=np.int64), np.empty(shape)
+        paths: dict[tuple[int, int, int], Float64] = {}
         scorer = Scores(model.scoring, classes, search.routed.scorer.score, search.X, len(y))
         for f, (train, test) in enumerate(folds):
             require_classes(y[train], classes, None, train, f)
-            one = LogisticRegression(**parameters)
             some = _safe_indexing(search.X, train)
             weights = None if search.weights is None else np.asarray(search.weights)[train]
-            of_fold: list[Float64] = [np.empty(0)] * len(search.Cs)
             held_out = _safe_indexing(search.X, test)
-            for k in np.argsort(search.Cs, kind="stable"):
-                one.set_params(C=float(search.Cs[k])).fit(some, y[train], weights)
-                scores[f, k] = scorer.of_estimator(one, held_out, y[test], test)
-                of_fold[k] = np.column_stack([one.coef_] + [one.intercept_] * bool(model.fit_intercept))
-                n_iter[f, 0, k], gaps[f, 0, k] = one.n_iter_.max(), one.gap_
-            paths.append(of_fold)
+            for r, ratio in enumerate(search.ratios.tolist()):
+                one = LogisticRegression(**{**parameters, "l1_ratio": ratio})
+                for k in np.argsort(search.Cs, kind="stable").tolist():
+                    one.set_params(C=float(search.Cs[k])).fit(some, y[train], weights)
+                    scores[f, r, k] = scorer.of_estimator(one, held_out, y[test], test)
+                    of_one = [one.coef_] + [one.intercept_] * bool(model.fit_intercept)
+                    paths[f, r, k] = np.column_stack(of_one)
+                    n_iter[f, r, k], gaps[f, r, k] = one.n_iter_.max(), one.gap_
         model.classes_ = classes
-        search.finish(scores, _standard_errors(scores), np.array(paths)[:, np.newaxis], n_iter)
+        errors = np.stack([_standard_errors(scores[:, r]) for r in range(shape[1])])
+        W = np.stack([paths[at] for at in np.ndindex(shape)])
+        search.finish(scores, errors, W.reshape(*shape, *W.shape[1:]), n_iter)
         model.gaps_ = gaps
-        last = LogisticRegression(**{**parameters, "warm_start": False, "C": float(model.C_)})
+        chosen = {"warm_start": False, "C": float(model.C_), "l1_ratio": float(model.l1_ratio_)}
+        last = LogisticRegression(**{**parameters, **chosen})
         if model.refit:
             last.fit(search.X, y, search.weights)
             for name in ("coef_", "intercept_", "gap_", "gap_kind_", "solver_", "history_"):
@@ -632,6 +730,20 @@ def _grid(Cs: Any) -> Float64:
     if grid.ndim != 1 or len(grid) == 0 or not (grid > 0.0).all():
         raise ValueError(f"Cs={Cs!r}: {allowed}")
     return grid
+
+
+def _ratios(l1_ratios: Any) -> Float64:
+    """l1_ratios as numbers: (n_l1_ratios,) float64; their range is checked as that of any l1_ratio."""
+    try:
+        found = np.zeros(1) if l1_ratios is None else np.array(l1_ratios, dtype=np.float64)
+    except (TypeError, ValueError):
+        found = np.empty(0)
+    if found.ndim != 1 or len(found) == 0:
+        raise ValueError(
+            f"l1_ratios={l1_ratios!r} must be None or a list of numbers from 0, the L2 penalty, to 1, the L1 "
+            "penalty"
+        )
+    return found
 
 
 def _more_than_two(y: Any) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, issparse
 from scipy.special import expit, log_expit
 from sklearn.utils.validation import check_is_fitted
 
@@ -30,12 +31,38 @@ Bound = Callable[[], AbstractContextManager[object]]  # on threads, while an eng
 class LinearPrediction:
     """The methods of LogisticRegression that predict, from what ``fit`` has set."""
 
-    coef_: Float64
+    coef_: Any  # (1, d) or (K, d): an array, or sparse
     intercept_: Float64
     classes_: NDArray[Any]
     backend_: str
     n_threads: int | None
     one_vs_rest_ = False  # whether each class has a sigmoid of its own, where there are three or more
+
+    @property
+    def n_nonzero_(self) -> int:
+        """Features with a coefficient that is not 0, of any class."""
+        return len(_used(self.coef_))
+
+    def sparsify(self) -> Self:
+        """Make ``coef_`` a scipy.sparse CSR matrix: what is 0 takes no memory, in a pickle neither.
+
+        Of dense X (m, d) on the host, predictions then read the columns with a coefficient alone: whether
+        there is a NaN in another is not looked at.
+        """
+        check_is_fitted(self)
+        self.coef_ = csr_matrix(self.coef_)
+        return self
+
+    def densify(self) -> Self:
+        """Make ``coef_`` an array again, as ``fit`` makes it."""
+        check_is_fitted(self)
+        self.coef_ = self.dense_coef()
+        return self
+
+    def dense_coef(self) -> Float64:
+        """``coef_`` as an array, (1, d) or (K, d) float64, whatever it is."""
+        coef = getattr(self.coef_, "toarray", lambda: self.coef_)()
+        return np.asarray(coef, dtype=np.float64)
 
     def decision_function(self, X: Any) -> Any:
         """z = X w + b for X (m, d): (m,) float64, positive for ``classes_[1]``; (m, K) for K ≥ 3 classes.
@@ -78,11 +105,9 @@ class LinearPrediction:
     def _scores(self, X: Any) -> Scores:
         if not hasattr(self, "coef_"):
             check_is_fitted(self)
-        two = len(self.coef_) == 1
-        if two:
-            W = np.append(self.coef_[0], self.intercept_[0])
-        else:
-            W = np.vstack([np.asarray(self.coef_, dtype=np.float64).T, self.intercept_])
+        coef = self.dense_coef()
+        two = len(coef) == 1
+        W = np.append(coef[0], self.intercept_[0]) if two else np.vstack([coef.T, self.intercept_])
         if on_gpu(X):
             matrix = check_device_prediction_data(self, X)
             scores = matrix.scores(W, one_vs_rest=self.one_vs_rest_)
@@ -90,6 +115,10 @@ class LinearPrediction:
                 check_finite(matrix, type(self).__name__)
             return scores
         checked = check_prediction_data(self, X)
+        if issparse(self.coef_) and isinstance(checked, np.ndarray):
+            used = _used(self.coef_)
+            narrow: Any = np.ascontiguousarray(checked[:, used])
+            checked, W = narrow, W[np.append(used, len(W) - 1)]
         engine = self._prediction_engine(checked)
         few = (checked.data.size if isinstance(checked, Csr) else checked.size) <= FEW_ENTRIES
         bound = nullcontext if few else partial(engine.threads, self.n_threads)
@@ -112,6 +141,11 @@ class LinearPrediction:
             return load_backend(engine)
         except BackendUnavailableError:  # fitted with Numba or on a GPU elsewhere, serving here
             return load_backend("numpy")
+
+
+def _used(coef: Any) -> NDArray[np.intp]:
+    """Columns of coef (K, d), an array or sparse, that are not 0."""
+    return np.unique(coef.nonzero()[1]).astype(np.intp)
 
 
 class HostScores(Scores):

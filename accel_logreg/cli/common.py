@@ -26,7 +26,7 @@ R = TypeVar("R")
 
 
 BackendName = Literal["auto", "python", "numpy", "numba", "cupy"]
-Solver = Literal["auto", "newton", "newton-cg", "newton-gram", "lbfgs", "gradient-descent"]
+Solver = Literal["auto", "newton", "newton-cg", "newton-gram", "prox-newton", "lbfgs", "gradient-descent"]
 
 
 class Precision(StrEnum):

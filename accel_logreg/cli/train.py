@@ -59,6 +59,14 @@ def train(
     C: Annotated[
         float, typer.Option("--C", help="Inverse of the penalty's strength, above 0; 'inf' is no penalty.")
     ] = 1.0,
+    l1_ratio: Annotated[
+        float,
+        typer.Option(help="From 0, the L2 penalty, to 1, the L1 penalty, which makes weights exactly 0."),
+    ] = 0.0,
+    multi_class: Annotated[
+        Literal["auto", "multinomial", "ovr"],
+        typer.Option(help="Three and more classes: one softmax, or each against the rest ('ovr')."),
+    ] = "auto",
     tol: Annotated[
         float, typer.Option(help="Stop when (J − J*)/J* is at most this: the relative gap to the optimum J*.")
     ] = 1e-8,
@@ -92,6 +100,8 @@ def train(
         backend=backend,
         solver=solver,
         C=C,
+        l1_ratio=l1_ratio,
+        multi_class=multi_class,
         tol=tol,
         max_iter=max_iter,
         learning_rate=_learning_rate(learning_rate),
@@ -116,6 +126,7 @@ def train(
         ("classes", some([str(label) for label in model.classes_.tolist()])),
         ("engine, solver", f"{model.backend_}, {model.solver_}"),
         ("iterations", f"{model.n_iter_[0]}"),
+        ("features", f"{model.n_nonzero_:,} of {X.shape[1]:,} with a weight that is not 0"),
         ("cost", f"{model.history_['cost'][-1]:.6g} nats"),
         ("relative gap", f"{model.gap_:.1e} ({model.gap_kind_})"),
         ("seconds", f"{seconds:.3g} for the fit, with loading or compiling the engine"),

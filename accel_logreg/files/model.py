@@ -24,9 +24,12 @@ from accel_logreg.files.checks import open_npz
 
 SUFFIXES = (".json", ".npz")
 FORMAT = "accel_logreg model"
-FORMAT_VERSION = 2  # which any number of classes came with
-# What version 1 lacks, as what it holds was fitted: parameters, and scalars.
-_SINCE_2 = {"multi_class": "auto"}, {"one_vs_rest_": False}
+FORMAT_VERSION = 3  # 2: any number of classes; 3: penalties of each feature's own
+# What earlier versions lack, as what they hold was fitted: parameters, and scalars.
+_SINCE: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {
+    2: ({"multi_class": "auto"}, {"one_vs_rest_": False}),
+    3: ({"penalty_factor": None, "positive": False}, {}),
+}
 
 _SCALARS = ("n_features_in_", "one_vs_rest_", "backend_", "solver_", "gap_", "gap_kind_")
 _ARRAYS = ("coef_", "intercept_", "classes_", "n_iter_")
@@ -83,7 +86,8 @@ def save_model(
         "fitted": {name: encode(getattr(model, name)) for name in _SCALARS},
         "metadata": {} if metadata is None else metadata,
     }
-    arrays = {name: np.asarray(getattr(model, name)) for name in _ARRAYS}
+    arrays = {name: np.asarray(getattr(model, name)) for name in _ARRAYS if name != "coef_"}
+    arrays["coef_"] = model.dense_coef()
     arrays |= {_HISTORY + key: np.asarray(values) for key, values in model.history_.items()}
     if hasattr(model, "feature_names_in_"):
         arrays["feature_names_in_"] = model.feature_names_in_
@@ -197,8 +201,9 @@ def _rebuild(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Logisti
     """A fitted model from the two parts; KeyError, TypeError or ValueError if they do not fit together."""
     params = {name: decode(value) for name, value in header["params"].items()}
     stored = header["fitted"]
-    if header["format_version"] == 1:
-        params, stored = _SINCE_2[0] | params, _SINCE_2[1] | stored
+    for version, (more_params, more_stored) in _SINCE.items():
+        if header["format_version"] < version:
+            params, stored = more_params | params, more_stored | stored
     for name in LogisticRegression().get_params(deep=False):
         if name not in params:  # its default need not be what the model was fitted with
             raise KeyError(name)
@@ -245,10 +250,10 @@ KINDS = "biufU"  # bool, integers, floats, fixed-width strings: nothing that wou
 
 
 def encode(value: Any) -> Any:
-    """A scalar, or a dict of scalars, as JSON.
+    """A scalar, a dict of scalars or a list of them, as JSON.
 
     JSON has neither infinities nor keys that are not strings: C=inf becomes {"float": "inf"}, and a
-    dict such as class_weight becomes {"pairs": [[key, value], …]}.
+    dict such as class_weight becomes {"pairs": [[key, value], …]}. penalty_factor becomes {"list": […]}.
 
     Raises
     ------
@@ -259,6 +264,8 @@ def encode(value: Any) -> Any:
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return {"float": repr(value)}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return {"list": [encode(item) for item in value]}
     if isinstance(value, dict):
         return {"pairs": [[encode(key), encode(item)] for key, item in value.items()]}
     if value is None or isinstance(value, bool | int | float | str):
@@ -272,6 +279,8 @@ def decode(value: Any) -> Any:
         match value:
             case {"float": str(text)} if len(value) == 1:
                 return float(text)
+            case {"list": list(items)} if len(value) == 1:
+                return [decode(item) for item in items]
             case {"pairs": list(pairs)} if len(value) == 1:
                 return {decode(key): decode(item) for key, item in pairs}
     if value is None or isinstance(value, bool | int | float | str):

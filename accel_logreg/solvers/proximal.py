@@ -126,7 +126,8 @@ def solving(
     if held.part is not None:
         part = held.part.under(penalty.only(problem.entries(held.columns)))
     reached = replace(reached, gap=_bound(problem, reached, budget.tol), steps=0)
-    solved = tight = False
+    solved = False
+    tight = part is not None  # from one penalty to the next, few columns are missing
     while True:
         U, steps, value = reached.U, reached.steps, reached.loss + penalty.value(reached.U)
         gap = relative_gap(reached.gap, value)
@@ -150,10 +151,10 @@ def solving(
             room, tight = max(room, 2 * len(held.columns)), False
         elif solved and tight:
             return _ended(problem, reached)
-        else:
-            tight = solved
+        elif solved:
+            tight = True
             used = np.intersect1d(held.columns, near, assume_unique=True)
-            if tight and part is not problem and 0 < len(used) < _FEWER * len(held.columns):
+            if part is not problem and 0 < len(used) < _FEWER * len(held.columns):
                 part = held.part = part.restricted(np.searchsorted(held.columns, used))
                 held.columns = used
         aim = _OF_TOL * budget.tol
