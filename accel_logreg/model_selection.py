@@ -77,27 +77,31 @@ class LogisticPath:
         used = self.coefs != 0.0
         return np.asarray((used if used.ndim == 2 else used.any(axis=1)).sum(axis=1), dtype=np.int64)
 
-    def plot(self, ax: Any = None, *, chosen: float | None = None) -> Any:
+    def plot(self, ax: Any = None, *, names: ArrayLike | None = None, chosen: float | None = None) -> Any:
         """Coefficients by log C, on matplotlib axes, which are returned; needs the extra "lab".
 
-        The ten largest are named, where X had column names. ``chosen`` is a C to mark, such as ``C_`` of
-        LogisticRegressionCV.
+        The ten largest are named, by ``names`` (d,) or the column names of X. ``chosen`` is a C to mark, such
+        as ``C_`` of LogisticRegressionCV.
         """
+        names = self.feature_names if names is None else np.asarray(names)
         ax = _axes(ax)
         order = np.argsort(self.Cs)
         coefs = self.coefs[order].reshape(len(order), -1)
         lines = ax.plot(self.Cs[order], coefs)
         ax.axhline(0.0, color="0.7", linewidth=0.8)
         ax.set(xscale="log", xlabel="C", ylabel="coefficient")
-        handles, names = [], []
-        if self.feature_names is not None and self.coefs.ndim == 2:
-            largest = np.argsort(-np.abs(coefs).max(axis=0), kind="stable")[:_NAMED]
-            handles, names = [lines[j] for j in largest], [str(self.feature_names[j]) for j in largest]
+        handles: list[Any] = []
+        labels: list[str] = []
+        if names is not None and self.coefs.ndim == 2:
+            order = np.argsort(-np.abs(coefs).max(axis=0), kind="stable")
+            handles, labels = [lines[j] for j in order[:_NAMED]], [str(names[j]) for j in order[:_NAMED]]
+            for at, j in enumerate(order):  # each name its own colour
+                lines[j].set(color=f"C{at}" if at < _NAMED else "0.8", zorder=2 if at < _NAMED else 1)
         if chosen is not None:
             handles.append(ax.axvline(chosen, color="0.5", linestyle="--"))
-            names.append(f"C = {chosen:.3g}")
+            labels.append(f"C = {chosen:.3g}")
         if handles:
-            ax.legend(handles, names, fontsize="small")
+            ax.legend(handles, labels, fontsize="small")
         return ax
 
 

@@ -36,6 +36,8 @@ from accel_logreg.solvers.problem import (
 
 _SHARE = 0.5  # of the columns, from which a copy of them is not worth making
 _FEWEST = 64  # columns of a first working set
+_GROWTH = 4  # times as many columns as are not 0 may join at a time
+_PROGRESS = 0.5  # of the lowest gap so far
 _BALANCE = 7.0  # times √d of them: their Hessian then costs about a read of all d
 _NEAR = 0.85  # of l1: columns that a gradient pulls as strongly come along
 _OF_TOL = 0.1  # of the gap: what the columns of a copy may leave of it
@@ -44,7 +46,8 @@ _ROWS_AN_UNKNOWN, _LEAST_ROWS, _SAMPLE = 16, 2_000, 16  # of a sample; and at le
 _TIMES = 8  # as many rows as a sample: from there on one is worth drawing
 _SAMPLED = 1e-4  # relative gap of a sample's fit
 _ARMIJO, _HALVINGS = 1e-4, 40
-_SAME = 1e-13  # of the cost: no change but for rounding
+_SAME = 1e-13  # of the cost: no change but for rounding,
+_SHRINKS = 0.5  # where a step is good if it leaves so much of the slope
 _SLOW = 0.1  # contraction of the slope by a step, above which the Hessian is made anew
 _MODEL, _ROUGH_MODEL = 1e-10, 1e-2  # of its slope: what is left of a model's, and of one known by products
 _RIDGE = 1e-7  # of the diagonal, for products: the loss is flat along what all classes have in common
@@ -121,7 +124,8 @@ def solving(
     From a point where these are known. ``held`` is used and kept up.
     """
     penalty, d = problem.penalty, problem.n_features
-    room, random = max(_FEWEST, int(_BALANCE * math.sqrt(d))), budget.random
+    first, random = max(_FEWEST, int(_BALANCE * math.sqrt(d))), budget.random
+    lowest = math.inf
     part = None
     if held.part is not None:
         part = held.part.under(penalty.only(problem.entries(held.columns)))
@@ -140,15 +144,18 @@ def solving(
             return reached
         if steps >= budget.max_iter:
             return _ended(problem, reached)
+        room = first if part is None else max(_FEWEST, _GROWTH * int(np.count_nonzero(U)))
         near, moved = _wanted(problem, U, reached.gradient, room)
         missing = len(np.setdiff1d(moved, held.columns, assume_unique=True)) > 0
         if part is None or missing or (part is problem and 0 < len(near) < _SHARE * d):
-            held.columns = near if part is problem else np.union1d(held.columns, near)
+            # What is not needed goes, as long as that is progress.
+            falls, lowest = gap < _PROGRESS * lowest, min(gap, lowest)
+            held.columns = near if falls or part is problem else np.union1d(held.columns, near)
             if 0 < len(held.columns) < _SHARE * d:
                 held.part = part = problem.restricted(held.columns)
             else:
                 held.columns, held.part, part = np.arange(d), None, problem
-            room, tight = max(room, 2 * len(held.columns)), False
+            tight = False
         elif solved and tight:
             return _ended(problem, reached)
         elif solved:
@@ -262,10 +269,11 @@ def _line_search(
     for _ in range(_HALVINGS):
         loss, g = yield aim
         change = loss + penalty.value(aim) - value
+        if abs(change) <= _SAME * value:
+            better = np.linalg.norm(penalty.slope(aim, g)) < _SHRINKS * size
+            return (aim, loss, g) if better else None
         if change <= _ARMIJO * model:
             return aim, loss, g
-        if abs(change) <= _SAME * value:
-            return (aim, loss, g) if np.linalg.norm(penalty.slope(aim, g)) < size else None
         step, model = 0.5 * step, 0.5 * model
         aim = at.U + step
     return None
