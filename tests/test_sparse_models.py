@@ -159,6 +159,49 @@ def test_class_weights_are_weights(backend: Engine) -> None:
     np.testing.assert_allclose(balanced.coef_, by_row.coef_, atol=_CLOSE)
 
 
+@pytest.mark.parametrize("multi_class", ["multinomial", "ovr"])
+def test_a_class_without_weight_is_left_out(backend: Engine, multi_class: str) -> None:
+    """It has weights of 0 and no probability; the others are as if it were not there, warm starts too."""
+    X, y = data(90, 5, 4, seed=27)
+    s = (y != 2).astype(float)
+    settings: dict[str, Any] = {"l1_ratio": 1.0, "multi_class": multi_class, "backend": backend.name}
+    model = LogisticRegression(warm_start=True, tol=1e-11, **settings).fit(X, y, s)
+    without = LogisticRegression(tol=1e-11, **settings).fit(X[y != 2], y[y != 2])
+    np.testing.assert_allclose(model.coef_[[0, 1, 3]], without.coef_, atol=_CLOSE)
+    np.testing.assert_allclose(model.intercept_[[0, 1, 3]], without.intercept_, atol=_CLOSE)
+    assert not model.coef_[2].any()
+    assert model.intercept_[2] == -np.inf
+    assert (model.predict_proba(X)[:, 2] == 0.0).all()
+    model.fit(X, y, s)
+    assert model.n_iter_[0] <= 1
+
+
+def test_units_of_weights_and_of_C(backend: Engine) -> None:
+    """C times as small with weights as many times as large is the same problem, up to 1e±100."""
+    X, y = data(60, 5, seed=28)
+    plain = LogisticRegression(l1_ratio=1.0, tol=1e-12, backend=backend.name).fit(X, y)
+    for unit in (1e-100, 1e100):
+        model = LogisticRegression(l1_ratio=1.0, tol=1e-12, C=1.0 / unit, backend=backend.name)
+        np.testing.assert_allclose(model.fit(X, y, np.full(60, unit)).coef_, plain.coef_, atol=_CLOSE)
+
+
+@pytest.mark.parametrize("layout", [np.asarray, sparse.csr_matrix])
+@pytest.mark.parametrize("K", [2, 3])
+def test_x_without_a_number_in_it(backend: Engine, K: int, layout: Any) -> None:
+    X, y = layout(np.zeros((30, 4))), np.arange(30) % K
+    model = fit(SparseProblem(X, y, l1_ratio=0.5), backend.name)
+    assert not model.coef_.any()
+    assert model.gap_ <= 1e-12
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_is_named(backend: Engine, value: float) -> None:
+    X, y = data(30, 4)
+    X[3, 2] = value
+    with pytest.raises(ValueError, match=r"NaN|infinity"):
+        LogisticRegression(l1_ratio=1.0, backend=backend.name).fit(X, y)
+
+
 def test_warm_start_goes_on_from_the_last_fit(backend: Engine) -> None:
     """The same again takes no step; a slightly weaker penalty takes fewer than it does anew."""
     for K in (2, 3):
@@ -354,8 +397,12 @@ def test_more_unknowns_than_a_matrix_holds(backend: Engine, d: int, K: int) -> N
     random = np.random.default_rng(22)
     X, y = random.standard_normal((24, d)), np.arange(24) % K
     problem = at(100.0, SparseProblem(X, y, l1_ratio=0.001))
-    model = fit(problem, backend.name)
+    model = LogisticRegression(backend=backend.name, **problem.settings).fit(X, y)
     assert np.count_nonzero(model.coef_.any(axis=0)) * (1 if K == 2 else K) > proximal._MOST_UNKNOWNS
+    assert model.gap_kind_ == "certified"
+    assert model.gap_ <= 1e-8
+    low = problem.lower(problem.joined(model.coef_, model.intercept_))
+    assert problem.cost(model.coef_, model.intercept_) <= low * (1.0 + 1.1e-8)
 
 
 # What must not matter

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import sparse
 from support.composite_problems import drawn
 from support.l1_reference import SparseProblem
 
@@ -78,13 +79,47 @@ def test_certified_gap_of_anybodys_coefficients(first: int) -> None:
         assert said <= true * (1.0 + 1e-6) + 1e-8, seed
 
 
+@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
+def test_weights_of_columns_that_store_nothing_are_judged_too(K: int, l1_ratio: float) -> None:
+    """A fit leaves such columns out; anybody's model may have weights there, and they cost their penalty."""
+    random = np.random.default_rng(0)
+    numbers = random.standard_normal((60, 8))
+    X = sparse.csr_matrix(sparse.hstack([sparse.csr_matrix(numbers), sparse.csr_matrix((60, 500))]))
+    factor = random.uniform(0.5, 2.0, 508)
+    problem = SparseProblem(X, random.integers(0, K, 60), l1_ratio=l1_ratio, factor=factor)
+    model = LogisticRegression(backend="numpy", **problem.settings).fit(X, problem.y)
+    assert not model.coef_[:, 8:].any()
+    coef = model.coef_.copy()
+    coef[0, -1] = 0.5
+    said = certified_gap(X, problem.y, coef, model.intercept_, backend="numpy", **problem.settings)
+    assert said == pytest.approx(problem.excess(coef, model.intercept_), rel=1e-6)
+
+
+def test_negative_weights_are_no_model_where_none_may_be() -> None:
+    """However low their cost would be."""
+    random = np.random.default_rng(0)
+    X = random.standard_normal((60, 4))
+    y = (X[:, 0] - X[:, 1] + random.standard_normal(60) > 0).astype(int)
+    settings: dict[str, Any] = {"l1_ratio": 1.0, "backend": "numpy"}
+    anything = LogisticRegression(**settings).fit(X, y)
+    coef, intercept = anything.coef_, anything.intercept_
+    assert (coef < 0.0).any()
+    assert certified_gap(X, y, coef, intercept, C=1.0, **settings) < 1e-8
+    assert certified_gap(X, y, coef, intercept, C=1.0, positive=True, **settings) == np.inf
+    clipped = np.maximum(coef, 0.0)
+    said = certified_gap(X, y, clipped, intercept, C=1.0, positive=True, **settings)
+    assert said == pytest.approx(SparseProblem(X, y, positive=True).excess(clipped, intercept), rel=1e-6)
+
+
 @pytest.mark.parametrize("engine", ["numpy", "numba"])
-def test_hostile_columns(engine: str) -> None:
+@pytest.mark.parametrize("layout", [np.asarray, sparse.csr_matrix])
+def test_hostile_columns(engine: str, layout: Any) -> None:
     """Scales of 1e±6, means far from 0, copies and constants, all in one X."""
     random = np.random.default_rng(7)
     Z = random.standard_normal((200, 6))
     y = (Z[:, 0] - Z[:, 1] + random.standard_normal(200) > 0).astype(int)
-    X = np.c_[Z * [1e6, 1e-6, 1.0, 1.0, 1.0, 1.0], Z[:, 2], np.full(200, 3.7), Z[:, 3] + 1e4]
+    X = layout(np.c_[Z * [1e6, 1e-6, 1.0, 1.0, 1.0, 1.0], Z[:, 2], np.full(200, 3.7), Z[:, 3] + 1e4])
     for l1_ratio in (1.0, 0.5):
         settings: dict[str, Any] = {"C": 0.5, "l1_ratio": l1_ratio}
         model = LogisticRegression(backend=engine, **settings).fit(X, y)

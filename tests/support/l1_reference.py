@@ -11,7 +11,7 @@ which without an l2 is 0 up to l1 and infinite beyond. No solver has to be trust
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -81,6 +81,15 @@ class SparseProblem:
         factor = np.ones(d) if self.factor is None else np.asarray(self.factor)
         return np.append(factor.astype(Long), Long(0)) / (Long(self.C) * self._weights.sum())
 
+    @cached_property
+    def _centred(self) -> tuple[SparseProblem, Any]:
+        """The same problem where an intercept takes up the columns' means, and the means: far from 0 rounding
+        would hide what the bounds are about.
+        """
+        X = self._columns[:, :-1]
+        mean = (self._shares @ X) * self.fit_intercept
+        return replace(self, X=X - mean), mean
+
     def joined(self, coef: Any, intercept: Any) -> Any:
         W = np.atleast_2d(np.asarray(coef)).astype(Long)
         return np.c_[W, np.broadcast_to(np.asarray(intercept, dtype=Long).ravel(), len(W))]
@@ -137,8 +146,12 @@ class SparseProblem:
         H[np.diag_indices(len(H))] += self.l2[column].astype(float)
         return H
 
-    def descended(self, W: Any, steps: int = 60) -> Any:
+    def descended(self, W: Any) -> Any:
         """Nearer to the optimum: Newton's steps of the weights that are not 0 or should not be."""
+        centred, mean = self._centred
+        return _shifted(centred._descended(_shifted(W, mean)), -mean)
+
+    def _descended(self, W: Any, steps: int = 60) -> Any:
         value = self.value(W)
         for _ in range(steps):
             slope = self.slope(W)
@@ -178,6 +191,10 @@ class SparseProblem:
 
     def balanced(self, W: Any) -> Any:
         """W with the best values of what has no penalty."""
+        centred, mean = self._centred
+        return _shifted(centred._balanced(_shifted(W, mean)), -mean)
+
+    def _balanced(self, W: Any) -> Any:
         free = np.append(np.flatnonzero(self._each[:-1] == 0), len(self._each) - 1)
         if not self.fit_intercept:
             free = free[:-1]
@@ -201,7 +218,11 @@ class SparseProblem:
 
     def lower(self, W: Any) -> Any:
         """A lower bound on J*, by what W tells."""
-        W = self.balanced(W)
+        centred, mean = self._centred
+        return centred._lower(_shifted(W, mean))
+
+    def _lower(self, W: Any) -> Any:
+        W = self._balanced(W)
         p, Y, s = self._probabilities(W), self._labels, self._shares
         g = self.gradient(W)[:, :-1]
         l1, l2 = self.l1[:-1], self.l2[:-1]
@@ -236,13 +257,17 @@ class SparseProblem:
 
         W (rows, d + 1), whose J is proven to be within ``tol`` of J*.
         """
+        centred, mean = self._centred
+        return _shifted(centred._accelerated(tol, most), -mean)
+
+    def _accelerated(self, tol: float, most: int) -> Any:
         size = np.sqrt(self._shares @ self._columns**2)
         size[size == 0] = 1
         rate = Long(4 if self.rows == 1 else 2) / (self._columns.shape[1]) / size**2
         W = before = np.zeros((self.rows, self._columns.shape[1]), Long)
         momentum, value = Long(1), self.value(W)
         for k in range(most):
-            if k % 50 == 0 and value - self.lower(W) <= tol * value:
+            if k % 50 == 0 and value - self._lower(W) <= tol * value:
                 return W
             after = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
             at = W + (momentum - 1) / after * (W - before)
@@ -260,6 +285,11 @@ class SparseProblem:
         if self.positive:
             moved[:, :-1] = np.maximum(moved[:, :-1], 0)
         return moved
+
+
+def _shifted(W: Any, mean: Any) -> Any:
+    """W for columns that ``mean`` was subtracted from."""
+    return np.c_[W[:, :-1], W[:, -1] + W[:, :-1] @ mean]
 
 
 def _solved(H: Any, b: Any) -> Any:
