@@ -392,8 +392,6 @@ def _judging(problem: SparseProblem) -> dict[str, Any]:
 @pytest.mark.parametrize(("d", "K"), [(2_000, 2), (600, 3)])
 def test_more_unknowns_than_a_matrix_holds(backend: Engine, d: int, K: int) -> None:
     """Elastic net with little L1: most columns are in play, known by products with the Hessian."""
-    if backend.name == "python":
-        pytest.skip("products of a loop in Python take seconds; tests/solvers has smaller ones of them")
     random = np.random.default_rng(22)
     X, y = random.standard_normal((24, d)), np.arange(24) % K
     problem = at(100.0, SparseProblem(X, y, l1_ratio=0.001))
