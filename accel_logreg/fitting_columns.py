@@ -241,7 +241,7 @@ class ColumnFitter:
         fits = ColumnFits.none(self.rows.n_features, len(Cs))
         reads, penalised = 0.0, np.flatnonzero(np.isfinite(Cs))
         for k in penalised:
-            data = _with_weight(self._column(int(k), Y, parts))
+            data = with_weight(self._column(int(k), Y, parts))
             rows = self.engine.place(data.X, data.y, data.sample_weight)
             l2 = l2_of(float(Cs[k]), data.weight_unit, rows.weight_sum)
             run = self.engine.small_fit(rows, l2, self.fit_intercept, tol, _MOST_STEPS)
@@ -339,7 +339,7 @@ class ColumnFitter:
         return np.take(placed.around(Targets(y, None)).logits(W), rows, axis=0)
 
 
-def _with_weight(data: TrainingData) -> TrainingData:
+def with_weight(data: TrainingData) -> TrainingData:
     """Dense data without the rows of weight 0, which would be read for nothing."""
     X, s = data.X, data.sample_weight
     if s is None or s.all() or not isinstance(X, np.ndarray):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,10 +20,20 @@ from accel_logreg.interface.rows import Rows
 from accel_logreg.problem.composite import Composite
 from accel_logreg.problem.coordinates import Coordinates
 from accel_logreg.problem.penalty import ElasticNet
-from accel_logreg.solvers.problem import Budget, History, Report, Solution, answered, require_finite
+from accel_logreg.solvers.problem import (
+    Budget,
+    GapKind,
+    History,
+    Report,
+    Solution,
+    answered,
+    relative_gap,
+    require_finite,
+)
 from accel_logreg.solvers.proximal import Reached, WorkingSet, prox_newton, solving
 
 NAME = "prox-newton"
+SMALL_STEPS = 60  # of a fit inside the engine
 _TIE = 1e-6  # of the classes' own curvature, along which a softmax has none
 _NULL = 1e3  # times the largest slope at the trivial point: a penalty under which all weights are 0
 _JUDGED = 1e-12  # relative gap of the optimum that somebody's model is compared with
@@ -101,6 +112,31 @@ def largest_strength(problem_of: Callable[[float], Composite], trivial: Float64,
     return largest(at.gradient)
 
 
+def small_solution(
+    engine: Engine,
+    rows: Rows,
+    net: ElasticNet,
+    start: Float64,
+    fit_intercept: bool,
+    tol: float,
+    max_iter: int | None,
+) -> Solution | None:
+    """A fit of two classes by ``Engine.small_sparse_fit``, under a penalty in the coordinates of X."""
+    began = time.perf_counter()
+    bounded = net.at_least_zero is not None
+    if bounded:
+        start = np.append(np.maximum(start[:-1], 0.0), start[-1])
+    steps = SMALL_STEPS if max_iter is None else max_iter
+    run = engine.small_sparse_fit(
+        rows, start, net.l1[:-1], net.l2[:-1], fit_intercept, tol, steps, at_least_zero=bounded
+    )
+    if run is None:
+        return None
+    history = History.of_run(run.costs, run.gradient_norms, time.perf_counter() - began, rows.reads)
+    gap = relative_gap(run.bound, float(run.costs[-1]))
+    return Solution(run.W, len(run.costs) - 1, gap, GapKind.CERTIFIED, history)
+
+
 class SparseFit(Fit):
     """One fit of two classes by proximal Newton steps."""
 
@@ -143,6 +179,9 @@ class SparseFit(Fit):
         if self.parameters["verbose"]:
             shape = f"{rows.n_rows}x{rows.n_features} {rows.dtype}"
             report(f"backend={self.engine.name}, X {shape}, solver={NAME}: the penalty has kinks")
+        solution = self._small()
+        if solution is not None:
+            return solution, NAME
         budget = self._budget(NAME, self.parameters["max_iter"])
         with self.engine.threads(self.parameters["n_threads"]):
             problem = self.composite()
@@ -157,6 +196,17 @@ class SparseFit(Fit):
             f"{solution.history.reads[-1]:.2f} reads of X, {solution.history.seconds[-1]:.3g} s"
         )
         return self._as_given(solution), NAME
+
+    def _small(self) -> Solution | None:
+        """The engine's own loop, where it has one for problems of this size."""
+        if self.n_classes > 1 or self.columns is not None:
+            return None
+        start = self.objective.trivial()[0] if self.start is None else self.start
+        net = self._elastic_net(np.ones(self.rows.n_features))
+        max_iter = self.parameters["max_iter"]
+        return small_solution(
+            self.engine, self.rows, net, start, bool(self.parameters["fit_intercept"]), self.tol, max_iter
+        )
 
     def largest_strength(self) -> float:
         """The smallest λ under which all penalised weights are 0 at the optimum."""

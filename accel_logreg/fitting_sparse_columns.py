@@ -11,20 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_logreg.fitting import costs_of, l2_of
-from accel_logreg.fitting_columns import ColumnFits, ColumnFitter, OneVsRestFit
-from accel_logreg.fitting_sparse import NAME, check_factor, elastic_net, largest_strength
-from accel_logreg.interface.arrays import Float64
+from accel_logreg.fitting_columns import ColumnFits, ColumnFitter, OneVsRestFit, with_weight
+from accel_logreg.fitting_sparse import NAME, check_factor, elastic_net, largest_strength, small_solution
+from accel_logreg.interface.arrays import Csr, Float64
 from accel_logreg.interface.columns import ColumnRows
 from accel_logreg.interface.parts import Parts, PartTargets
 from accel_logreg.interface.targets import Targets
 from accel_logreg.problem.composite import Composite
 from accel_logreg.problem.coordinates import Coordinates, standardised
 from accel_logreg.problem.objective import Objective
-from accel_logreg.solvers.problem import Budget, History, require_finite
+from accel_logreg.solvers.problem import Budget, History, Solution, require_finite
 from accel_logreg.solvers.proximal import Reached, WorkingSet, from_sample, solution_of, solving
 
 _MAX_ITER = 200
 _MOST_BYTES = 1 << 31  # of copied columns and of labels at a time: more sequences go one block after another
+_COMPILED = 200_000  # entries of dense X up to which fits inside the engine, one by one, are quickest
 _COPIED = 0.25  # of X, about, that the columns at hand of a sequence take
 
 Asking = Generator[Float64, tuple[float, Float64], None]
@@ -67,9 +68,13 @@ class SparseColumnFitter(ColumnFitter):
         assert self.rows is not None
         Cs = np.asarray(Cs, dtype=np.float64)
         fits = ColumnFits.none(self.data.X.shape[1], len(Cs), start)
-        began = self.rows.reads
+        began, self.reads_of_small = self.rows.reads, 0.0
         budget = self._budget(tol)
-        groups = _groups(Cs, Y, parts)
+        groups = [
+            group
+            for group in _groups(Cs, Y, parts)
+            if not self._small(group, Cs, Y, parts, start, budget, fits)
+        ]
         n = self.data.X.shape[0]
         room = max(1, int(_MOST_BYTES / (_COPIED * self.data.X.nbytes + 9 * n)))
         for first in range(0, len(groups), room):
@@ -77,7 +82,37 @@ class SparseColumnFitter(ColumnFitter):
             rows = self._rows_of([int(group[0]) for group in some], Y, parts)
             sequences = [self._sequence(rows, i, Cs[k], k, start) for i, k in enumerate(some)]
             self._side_by_side(sequences, rows, budget, fits)
-        return replace(fits, reads=self.rows.reads - began)
+        return replace(fits, reads=self.rows.reads - began + self.reads_of_small)
+
+    def _small(
+        self,
+        columns: NDArray[np.intp],
+        Cs: Float64,
+        Y: NDArray[np.int8] | None,
+        parts: Parts | None,
+        start: Float64 | None,
+        budget: Budget,
+        fits: ColumnFits,
+    ) -> bool:
+        """Whether the engine's own loop has made these fits, each from the one before."""
+        if self.entries > _COMPILED or isinstance(self.data.X, Csr):
+            return False
+        data = with_weight(self._column(int(columns[0]), Y, parts))
+        rows = self.engine.place(data.X, data.y, data.sample_weight)
+        ones, W = np.ones(rows.n_features), Objective(rows, fit_intercept=self.fit_intercept).trivial()[0]
+        W = W if start is None else start[:, columns[0]].copy()
+        for k in columns.tolist():
+            l2 = l2_of(float(Cs[k]), data.weight_unit, rows.weight_sum)
+            net = elastic_net(self.parameters, l2, ones)
+            found = small_solution(
+                self.engine, rows, net, W, self.fit_intercept, budget.tol, self.parameters["max_iter"]
+            )
+            if found is None:
+                return False
+            W = found.W
+            _record(fits, k, found, W)
+        self.reads_of_small += rows.reads
+        return True
 
     def largest_strength(self) -> float:
         """The smallest λ under which all penalised weights are 0 at the optimum, of all rows."""
@@ -185,10 +220,13 @@ class SparseColumnFitter(ColumnFitter):
             reached = yield from solving(problem, reached, budget, history, held)
             found = solution_of(problem, reached, budget, history)
             W = smooth.original(found.W)
-            fits.W[:, k] = W if self.columns is None else self.columns.outward(W)
-            fits.gap[k], fits.kind[k] = found.gap, str(found.gap_kind)
-            fits.n_iter[k], fits.cost[k] = found.n_iter, found.history.cost[-1]
-            fits.trouble[k] = found.trouble
+            _record(fits, k, found, W if self.columns is None else self.columns.outward(W))
+
+
+def _record(fits: ColumnFits, k: int, found: Solution, W: Float64) -> None:
+    fits.W[:, k], fits.trouble[k] = W, found.trouble
+    fits.gap[k], fits.kind[k] = found.gap, str(found.gap_kind)
+    fits.n_iter[k], fits.cost[k] = found.n_iter, found.history.cost[-1]
 
 
 class SparseOneVsRestFit(OneVsRestFit):

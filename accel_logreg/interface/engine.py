@@ -103,6 +103,24 @@ class Engine(ABC):
         """
         return None
 
+    def small_sparse_fit(
+        self,
+        rows: Rows,  # noqa: ARG002
+        start: Float64,  # noqa: ARG002
+        l1: Float64,  # noqa: ARG002
+        l2: Float64,  # noqa: ARG002
+        fit_intercept: bool,  # noqa: ARG002
+        tol: float,  # noqa: ARG002
+        steps: int,  # noqa: ARG002
+        *,
+        at_least_zero: bool = False,  # noqa: ARG002
+    ) -> SmallFit | None:
+        """As ``small_fit``, on mean loss + Σ l1ⱼ|wⱼ| + l2ⱼ/2 wⱼ² from ``start`` (p,); l1 and l2 are (d,).
+
+        ``at_least_zero``: whether no weight may be negative.
+        """
+        return None
+
     @abstractmethod
     def logits(self, X: Matrix | Csr, W: Float64) -> Float64:
         """z = X W[:d] + W[d] for host X (m, d): host float64 (m,), or (m, K) for W (p, K)."""

@@ -108,10 +108,10 @@ def compiled() -> list[Kernel]:
         quantised._gradient_chunk,
         quantised._product_chunk,
         hessian._fill_tile,
-        small._logits,
-        small._link_rows,
+        small.logits,
+        small.link_rows,
         small._along,
-        small._gradient,
+        small.gradient,
         rank_update.add_outer_products_small,
     ]
     plain: list[Any] = [reductions.sum_of, reductions.dot, reductions.largest_of]

@@ -40,7 +40,7 @@ REACHED, UNFINISHED, FAILED = 0, 1, 2
 
 
 @jit()
-def _standardise(
+def standardise(
     X: Any, s: Any, weight_sum: float, l2: float, centred: bool, Z: Any, Z32: Any, scale: Any
 ) -> Any:
     """Z = ((X − mean)/scale, 1, 0 …) with scale² = variance + 4 l2, again in Z32; returns the mean.
@@ -112,7 +112,7 @@ def _standardise(
 
 
 @jit()
-def _logits(Z: Any, u: Any, z: Any) -> None:
+def logits(Z: Any, u: Any, z: Any) -> None:
     """z = Z u."""
     use_wide_vectors()
     rows, width = Z.shape
@@ -121,7 +121,7 @@ def _logits(Z: Any, u: Any, z: Any) -> None:
 
 
 @jit()
-def _link_rows(z: Any, y: Any, s: Any, residuals: Any, roots: Any) -> tuple[float, float]:
+def link_rows(z: Any, y: Any, s: Any, residuals: Any, roots: Any) -> tuple[float, float]:
     """residuals = s (a − y) and roots = √(s h), (n,); returns Σ s ℓ and Σ s h."""
     use_wide_vectors()
     arrays_lie_apart()
@@ -192,7 +192,7 @@ def _length(
 
 
 @jit()
-def _gradient(Z: Any, residuals: Any, g: Any) -> None:
+def gradient(Z: Any, residuals: Any, g: Any) -> None:
     """g = Σ residualᵢ ẑᵢ."""
     use_wide_vectors()
     rows, width = Z.shape
@@ -202,7 +202,7 @@ def _gradient(Z: Any, residuals: Any, g: Any) -> None:
 
 
 @jit()
-def _cholesky(L: Any, p: int) -> float:
+def cholesky(L: Any, p: int) -> float:
     """L Lᵀ of the p × p upper triangle that L holds, in place as upper rows; returns the least pivot."""
     use_wide_vectors()
     least = np.inf
@@ -224,8 +224,8 @@ def _cholesky(L: Any, p: int) -> float:
 
 
 @jit()
-def _solve(L: Any, p: int, g: Any, x: Any) -> None:
-    """x = (Lᵀ L)⁻¹ g for the upper rows L of _cholesky."""
+def solve(L: Any, p: int, g: Any, x: Any) -> None:
+    """x = (Lᵀ L)⁻¹ g for the upper rows L of cholesky."""
     for j in range(p):
         x[j] = g[j]
     for k in range(p):
@@ -246,7 +246,7 @@ def _solve(L: Any, p: int, g: Any, x: Any) -> None:
 def _decrement(L: Any, p: int, g: Any, direction: Any) -> float:
     """direction = −H⁻¹ g; returns ½ gᵀ H⁻¹ g."""
     arrays_lie_apart()
-    _solve(L, p, g, direction)
+    solve(L, p, g, direction)
     decrement = 0.0
     for j in range(p):
         decrement += 0.5 * g[j] * direction[j]
@@ -255,27 +255,19 @@ def _decrement(L: Any, p: int, g: Any, direction: Any) -> float:
 
 
 @jit()
-def _factor(
-    rows: Any,
-    work: Any,
-    penalty: Any,
-    weight_sum: float,
-    roots: Any,
-    curvature: float,
-    stride: int,
-    precise: bool,
-) -> tuple[bool, float]:
-    """L = factor of Σ s h ẑ ẑᵀ/S + penalty; in float64 if ``precise`` or where float32 leaves a tiny pivot.
+def hessian(
+    rows: Any, work: Any, weight_sum: float, roots: Any, curvature: float, stride: int, precise: bool
+) -> float:
+    """L = Σ s h ẑ ẑᵀ/S, its upper triangle, in float64 products if ``precise``, else float32; and its trace.
 
-    Returns whether there is one, and by how much rounding may have moved an eigenvalue.
-
-    From every ``stride``-th row, scaled up to the curvature Σ s h / S of all. rows: ẑ in float64 and float32;
-    work: memory for the picked rows, their outer products, and L.
+    From every ``stride``-th row, scaled up to the curvature Σ s h / S of all; ``precise`` from all. rows: ẑ
+    in float64 and float32; work: memory for the picked rows, their outer products, and L.
     """
     use_wide_vectors()
     arrays_lie_apart()
     (Z, Z32), (T, C, L) = rows, work
     p = L.shape[0]
+    trace = 0.0
     if not precise:
         m = (roots.size + stride - 1) // stride
         picked = 0.0
@@ -289,33 +281,56 @@ def _factor(
         C[:] = 0.0
         add_outer_products_small(T, m, p, C)
         factor = curvature / picked if stride > 1 and picked > 0.0 else 1.0 / weight_sum
-        trace = 0.0
         for i in range(p):
             for j in range(i, p):
                 L[i, j] = C[i, j] * factor
-            trace += L[i, i]
-            L[i, i] += penalty[i]
-        if _cholesky(L, p) >= _ENOUGH_FOR_FLOAT32:
-            return True, _SINGLE_NOISE * trace
-    L[:] = 0.0
-    for k in range(roots.size):
-        x = Z[np.uintp(k)]
-        h = roots[k] * roots[k] / weight_sum
-        for i in range(p):
-            share = h * x[i]
-            target = L[np.uintp(i)]
-            for j in range(i, p):
-                target[j] += share * x[j]
-    trace = 0.0
+    else:
+        L[:] = 0.0
+        for k in range(roots.size):
+            x = Z[np.uintp(k)]
+            h = roots[k] * roots[k] / weight_sum
+            for i in range(p):
+                share = h * x[i]
+                target = L[np.uintp(i)]
+                for j in range(i, p):
+                    target[j] += share * x[j]
     for i in range(p):
         trace += L[i, i]
+    return trace
+
+
+@jit()
+def _factor(
+    rows: Any,
+    work: Any,
+    penalty: Any,
+    weight_sum: float,
+    roots: Any,
+    curvature: float,
+    stride: int,
+    precise: bool,
+) -> tuple[bool, float]:
+    """L = factor of ``hessian`` + penalty; in float64 if ``precise`` or where float32 leaves a tiny pivot.
+
+    Returns whether there is one, and by how much rounding may have moved an eigenvalue.
+    """
+    L = work[2]
+    p = L.shape[0]
+    if not precise:
+        trace = hessian(rows, work, weight_sum, roots, curvature, stride, False)
+        for i in range(p):
+            L[i, i] += penalty[i]
+        if cholesky(L, p) >= _ENOUGH_FOR_FLOAT32:
+            return True, _SINGLE_NOISE * trace
+    trace = hessian(rows, work, weight_sum, roots, curvature, stride, True)
+    for i in range(p):
         L[i, i] += penalty[i]
-    return _cholesky(L, p) > 0.0, _DOUBLE_NOISE * trace
+    return cholesky(L, p) > 0.0, _DOUBLE_NOISE * trace
 
 
 @jit()
 def _inverse_trace(L: Any, p: int, x: Any) -> float:
-    """tr (Lᵀ L)⁻¹ = ‖L⁻¹‖² for the upper rows L of _cholesky; x is memory for p numbers."""
+    """tr (Lᵀ L)⁻¹ = ‖L⁻¹‖² for the upper rows L of cholesky; x is memory for p numbers."""
     use_wide_vectors()
     total = 0.0
     for k in range(p):  # row k of L⁻¹: x L = eₖ
@@ -352,7 +367,7 @@ def _self_concordant(
 
 
 @jit()
-def _margins(mean: Any, scale: Any, u: Any, d: int, value: float) -> tuple[float, float]:
+def margins(mean: Any, scale: Any, u: Any, d: int, value: float) -> tuple[float, float]:
     """What rounding may add to the gradient's length: by the logits of W as returned, and by its sums."""
     logits = abs(u[d])
     for j in range(d):
@@ -387,7 +402,7 @@ def newton(
     residuals = np.zeros(rows)
     roots = np.empty(n)
     scale = np.ones(width)
-    mean = _standardise(X, s, weight_sum, l2, fit_intercept, Z, Z32, scale)
+    mean = standardise(X, s, weight_sum, l2, fit_intercept, Z, Z32, scale)
     penalty = np.zeros(width)
     for j in range(d):
         penalty[j] = l2 / (scale[j] * scale[j])
@@ -419,9 +434,9 @@ def newton(
     status = UNFINISHED
     taken = 0
     while True:
-        loss, curvature = _link_rows(z, y, s, residuals, roots)
+        loss, curvature = link_rows(z, y, s, residuals, roots)
         curvature /= weight_sum
-        _gradient(Z, residuals, g)
+        gradient(Z, residuals, g)
         new = loss / weight_sum
         for j in range(width):
             g[j] = g[j] / weight_sum + penalty[j] * u[j]
@@ -461,18 +476,24 @@ def newton(
             if taken == 0 or _MARGIN * decrement > tol * value:
                 break
             certificates += 1
-            margins = _margins(mean, scale, u, d, value)
+            by_rounding = margins(mean, scale, u, d, value)
             if stride == 1:
                 moved = 0.0
                 for i in range(n):
                     moved = max(moved, abs(z[i] - at_factor[i]))
                 inverse_trace = _inverse_trace(L, p, spare)
-                bound = _self_concordant(decrement, noise, inverse_trace, radius, moved, margins)
+                bound = _self_concordant(decrement, noise, inverse_trace, radius, moved, by_rounding)
             if l2 > 0.0:
                 bound = min(
                     bound,
                     _certificate(
-                        Z, g, scale, curvature, l2, d, np.sqrt(min(0.25, value)) * margins[0] + margins[1]
+                        Z,
+                        g,
+                        scale,
+                        curvature,
+                        l2,
+                        d,
+                        np.sqrt(min(0.25, value)) * by_rounding[0] + by_rounding[1],
                     ),
                 )
             if bound <= tol * (value - bound):
@@ -486,7 +507,7 @@ def newton(
         if taken == steps:
             break
         taken += 1
-        _logits(Z, direction, step)
+        logits(Z, direction, step)
         t = 1.0
         if decrement > _NEAR * value:
             linear = 0.0

@@ -81,6 +81,30 @@ class NumbaRows(Rows, AmongRows):
         self._count(taken + 2)
         return SmallFit(*run)
 
+    def small_sparse_fit(
+        self,
+        start: Float64,
+        l1: Float64,
+        l2: Float64,
+        at_least_zero: bool,
+        fit_intercept: bool,
+        tol: float,
+        steps: int,
+    ) -> SmallFit | None:
+        """See ``Engine.small_sparse_fit``."""
+        if self.n_features > tuning.SMALL_FEATURES or self.X.size > tuning.SMALL_ENTRIES:
+            return None
+        from accel_logreg.kernels.numba_jit import small, small_sparse
+
+        W = start.copy()
+        status, taken, bound, *course = small_sparse.prox_newton(
+            self.X, self._y, self._s, self.weight_sum, l1, l2, at_least_zero, fit_intercept, W, tol, steps
+        )
+        if status != small.REACHED:
+            return None
+        self._count(taken + 2)
+        return SmallFit(W, bound, *course)
+
     def around(self, y: Labels, sample_weight: Float64 | None) -> NumbaRows:
         """Rows of another problem over the same X."""
         return NumbaRows(self.X, y, sample_weight)

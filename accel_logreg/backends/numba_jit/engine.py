@@ -64,6 +64,22 @@ class NumbaEngine(Engine):
                 return rows.small_fit(shrink, fit_intercept, tol, steps)
         return None
 
+    def small_sparse_fit(
+        self,
+        rows: Rows,
+        start: Float64,
+        l1: Float64,
+        l2: Float64,
+        fit_intercept: bool,
+        tol: float,
+        steps: int,
+        *,
+        at_least_zero: bool = False,
+    ) -> SmallFit | None:
+        if not isinstance(rows, NumbaRows):
+            return None
+        return rows.small_sparse_fit(start, l1, l2, at_least_zero, fit_intercept, tol, steps)
+
     def logits(self, X: Matrix | Csr, W: Float64) -> Float64:
         if W.ndim == 2:
             from accel_logreg.backends.numba_jit.classes import class_logits
