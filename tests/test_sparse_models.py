@@ -356,7 +356,7 @@ def test_constant_and_duplicated_columns(backend: Engine, layout: Any) -> None:
 def test_many_more_features_than_rows(backend: Engine, K: int, layout: Any) -> None:
     """Of as many nonzero weights as rows, at most; also where the classes are separated."""
     random = np.random.default_rng(20)
-    X = random.standard_normal((30, 800))
+    X = random.standard_normal((30, 300))
     X[random.random(X.shape) < 0.7] = 0.0
     y = np.arange(30) % K
     for times in (1.3, 20.0):
@@ -442,7 +442,7 @@ def test_invariances(backend: Engine, K: int) -> None:
 
 @pytest.mark.parametrize("K", [2, 3])
 def test_the_same_bits_again(backend: Engine, K: int) -> None:
-    X, y = data(60, 100, K, seed=24)
+    X, y = data(60, 40, K, seed=24)
     for settings in ({"l1_ratio": 1.0}, {"l1_ratio": 0.5, "positive": True}):
         first, again = (LogisticRegression(backend=backend.name, **settings).fit(X, y) for _ in range(2))
         assert same_fit(first, again)

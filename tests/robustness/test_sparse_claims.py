@@ -79,14 +79,26 @@ def test_certified_gap_of_anybodys_coefficients(first: int) -> None:
         assert said <= true * (1.0 + 1e-6) + 1e-8, seed
 
 
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize(("size", "intercept"), [(0.0, 0.0), (1e-3, 3.0), (100.0, -50.0), (1e5, 0.0)])
+def test_certified_gap_far_away(engine: str, size: float, intercept: float) -> None:
+    """However wrong a model is: by how much."""
+    random = np.random.default_rng(0)
+    X = random.standard_normal((60, 5))
+    problem = SparseProblem(X, (X[:, 0] + random.standard_normal(60) > 0).astype(int), l1_ratio=0.7)
+    coef = np.full((1, 5), size)
+    said = certified_gap(X, problem.y, coef, intercept, C=1.0, l1_ratio=0.7, backend=engine)
+    assert said == pytest.approx(problem.excess(coef, intercept), rel=1e-9)
+
+
 @pytest.mark.parametrize("K", [2, 3])
 @pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
 def test_weights_of_columns_that_store_nothing_are_judged_too(K: int, l1_ratio: float) -> None:
     """A fit leaves such columns out; anybody's model may have weights there, and they cost their penalty."""
     random = np.random.default_rng(0)
     numbers = random.standard_normal((60, 8))
-    X = sparse.csr_matrix(sparse.hstack([sparse.csr_matrix(numbers), sparse.csr_matrix((60, 500))]))
-    factor = random.uniform(0.5, 2.0, 508)
+    X = sparse.csr_matrix(sparse.hstack([sparse.csr_matrix(numbers), sparse.csr_matrix((60, 150))]))
+    factor = random.uniform(0.5, 2.0, 158)
     problem = SparseProblem(X, random.integers(0, K, 60), l1_ratio=l1_ratio, factor=factor)
     model = LogisticRegression(backend="numpy", **problem.settings).fit(X, problem.y)
     assert not model.coef_[:, 8:].any()

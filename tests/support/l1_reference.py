@@ -241,9 +241,12 @@ class SparseProblem:
         return best
 
     def lowest(self, coef: Any, intercept: Any) -> Any:
-        """The best lower bound on J* that this point leads to."""
+        """The best lower bound on J* that this point leads to, and 0 where that is not enough."""
         W = self.joined(coef, intercept)
-        return max(self.lower(W), self.lower(self.descended(W)))
+        low, value = max(self.lower(W), self.lower(self.descended(W))), self.value(W)
+        if value - low > 1e-9 * value:  # steps from far away may end where weights are too many
+            low = max(low, self.lower(self.descended(0 * W)))
+        return low
 
     def excess(self, coef: Any, intercept: Any) -> float:
         """(J − J*)/J*, or above it by what the lower bound leaves: 1e-15 or so."""
