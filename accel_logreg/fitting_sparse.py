@@ -222,14 +222,17 @@ class SparseFit(Fit):
         )
 
     def cost(self, W: Float64) -> float:
-        """Loss and penalty at W, for the columns as they are held, in nats."""
-        ones = np.ones(self.rows.n_features)
-        return self.objective.value_grad(W)[0] + self._elastic_net(ones).value(W)
+        """Loss and penalty at W, for the columns as they were given, in nats; infinite below a bound of 0."""
+        d = W.size // self.n_classes - 1
+        if self.parameters["positive"] and (W.reshape(self.n_classes, -1)[:, :-1] < 0.0).any():
+            return math.inf
+        penalty = elastic_net(self.parameters, self.strength, np.ones(d), n_classes=self.n_classes)
+        return self.objective.value_grad(self._inward(W))[0] + penalty.value(W)
 
     def gap_of(self, W: Float64) -> float:
         """As in ``Fit``: against the optimum, which is found from there."""
         self.start, self.tol = self._inward(W), _JUDGED
-        value = self.cost(self.start)
+        value = self.cost(W)
         solution, _ = self.solve()
         lowest = solution.history.cost[-1] / (1.0 + solution.gap)
         return max(value - lowest, 0.0) / lowest if lowest > 0.0 else math.inf

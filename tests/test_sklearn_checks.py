@@ -20,8 +20,16 @@ _CPU = [
     LogisticRegression(backend="numpy", solver="newton-cg"),
     LogisticRegression(backend="numpy", solver="lbfgs"),
     LogisticRegression(backend="numpy", solver="gradient-descent"),
+    *(
+        LogisticRegression(backend=name, l1_ratio=l1_ratio)
+        for name in ("numpy", "numba")
+        for l1_ratio in (1.0, 0.5)
+    ),
 ]
-_GPU = [LogisticRegression(backend="cupy", solver=name) for name in ("auto", "lbfgs", "gradient-descent")]
+_GPU = [
+    *(LogisticRegression(backend="cupy", solver=name) for name in ("auto", "lbfgs", "gradient-descent")),
+    LogisticRegression(backend="cupy", l1_ratio=0.5),
+]
 
 
 # Gradient descent makes its steps and says how far they led.

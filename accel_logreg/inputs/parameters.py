@@ -59,7 +59,7 @@ def _penalty(p: Mapping[str, Any]) -> None:
             raise TypeError(f"penalty_factor={factor!r} must be None or a number a feature, (d,)") from None
         wrong = ~(np.isfinite(factor) & (factor >= 0.0))
         if factor.ndim != 1 or wrong.any():
-            what = f"has shape {factor.shape}" if factor.ndim != 1 else f"holds {factor[wrong][0]!r}"
+            what = f"has shape {factor.shape}" if factor.ndim != 1 else f"holds {float(factor[wrong][0])!r}"
             raise ValueError(
                 f"penalty_factor {what}; it must be None or a number a feature, (d,), finite and not "
                 "negative: 0 leaves a feature without a penalty, 1 is what C says"
@@ -68,8 +68,14 @@ def _penalty(p: Mapping[str, Any]) -> None:
     if positive and (math.isinf(p["C"]) or (factor is not None and not factor.all())):
         where = "C=inf" if math.isinf(p["C"]) else "a penalty_factor of 0"
         raise ValueError(f"positive=True needs a penalty, and {where} has none; use a large C instead")
-    kinks = ratio > 0.0 or factor is not None or positive
-    if kinks and not math.isinf(p["C"]) and solver not in ("auto", "prox-newton"):
+    kinks = (ratio > 0.0 or factor is not None or positive) and not math.isinf(p["C"])
+    if solver == "prox-newton" and not kinks:
+        what = "C=inf" if math.isinf(p["C"]) else f"l1_ratio={ratio!r}"
+        raise ValueError(
+            f"solver='prox-newton' is for penalties with kinks, an l1_ratio above 0, a penalty_factor or "
+            f"positive=True, and {what} leaves none; use 'auto'"
+        )
+    if kinks and solver not in ("auto", "prox-newton"):
         named = "positive" if factor is None else "penalty_factor"
         named = f"l1_ratio={ratio!r}" if ratio > 0.0 else named
         raise ValueError(

@@ -229,6 +229,8 @@ def minimising(
         if relative_gap(gap, value) <= tol and (roughly or problem.balanced(U, loss, g)):
             break
         size = float(np.linalg.norm(penalty.slope(U, g)))
+        if size == 0.0:  # at the optimum, however little the bound can tell of it
+            break
         slow = size / before
         sampled = sampled and slow <= _NO_GOOD
         if curvature is None or slow > (_SLOW_OF_SAMPLE if sampled else _SLOW):

@@ -56,6 +56,10 @@ class Factored:
 
     def solve(self, F: Indices, b: Float64) -> Float64:
         part, ridge = self.Q[np.ix_(F, F)], _RIDGE
+        diagonal = np.diag(part)
+        # An entry without curvature, a constant column that no penalty holds, stays about where it is.
+        largest = float(diagonal.max(initial=np.finfo(np.float64).tiny))
+        part.flat[:: len(part) + 1] = np.where(diagonal > _RIDGE * largest, diagonal, largest)
         while True:
             A = part.copy()
             A.flat[:: len(A) + 1] *= 1.0 + ridge
