@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import traceback
 import warnings
@@ -33,7 +34,9 @@ _VERSION = "_accel_logreg_version"  # in a pickle: the version that wrote it
 
 
 class SeparationWarning(ConvergenceWarning):
-    """C=inf, and no finite optimum: a direction separates the classes, perfectly or in part.
+    """No penalty, and no finite optimum: a direction separates the classes, perfectly or in part.
+
+    With C=inf, or along features whose ``penalty_factor`` is 0.
 
     Along it no row's loss grows and some rows' losses fall towards 0 for ever (Albert and Anderson 1984).
     What does not take part in the direction is at its optimum.
@@ -48,7 +51,8 @@ class SeparationWarning(ConvergenceWarning):
         Whether it moves every row; else some stay, and the cost has a limit above 0.
     """
 
-    def __init__(self, found: Separation | str, names: Any = None) -> None:
+    def __init__(self, found: Separation | str, names: Any = None, *, unpenalised: bool = False) -> None:
+        """``unpenalised``: whether it is along features with a ``penalty_factor`` of 0."""
         if isinstance(found, str):  # a copy, from a pickle
             super().__init__(found)
             return
@@ -57,17 +61,20 @@ class SeparationWarning(ConvergenceWarning):
         shown = [repr(names[j]) if names is not None else str(j) for j in self.columns[:_NAMED]]
         some = ", ".join(shown) + (f" and {len(self.columns) - _NAMED} more" * (len(self.columns) > _NAMED))
         named = f"column{'s' * (len(self.columns) != 1)} {some}" if self.columns else "the intercept"
+        one = "s" * (len(self.columns) < 2)
+        why, remedy = "C=inf", "Use a finite C, for example C=1.0"
+        if unpenalised:
+            why, remedy = "their penalty_factor is 0", "Give them a penalty_factor above 0"
         if self.perfect:
             what = (
-                "the classes are perfectly separated and C=inf: the cost falls towards 0 as the coefficients "
-                f"of {named} grow, so no finite optimum exists. Use a finite C, for example C=1.0"
+                f"the classes are perfectly separated and {why}: the cost falls towards 0 as the "
+                f"coefficients of {named} grow, so no finite optimum exists. {remedy}"
             )
         else:
             what = (
-                f"the classes are separated in part (quasi-separation) and C=inf: {named} move "
+                f"the classes are separated in part (quasi-separation) and {why}: {named} move{one} "
                 f"{found.n_apart} of {found.n_rows} rows to their own side for ever, so no finite optimum "
-                "exists for them; the other coefficients are at theirs. Use a finite C, for example C=1.0, "
-                "or drop the columns"
+                f"exists for them; the other coefficients are at theirs. {remedy}, or drop the columns"
             )
         super().__init__(what)
 
@@ -178,9 +185,9 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
     Warns
     -----
     SeparationWarning
-        C=inf, and a direction separates the classes, perfectly or in part: no finite optimum exists. The
-        warning names the columns. Collinear and constant columns are no reason: they get the shortest
-        coefficients.
+        C=inf, or features have a ``penalty_factor`` of 0, and a direction separates the classes, perfectly or
+        in part: no finite optimum exists. The warning names the columns. Collinear and constant columns are
+        no reason: they get the shortest coefficients.
     ConvergenceWarning
         ``gap_`` is above ``tol``; the message gives both, and a remedy. Gradient descent makes the steps that
         it is asked for, and says so wherever they end above.
@@ -288,7 +295,9 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         self.history_ = solution.history.arrays()
         if solution.separation is not None:
             names = getattr(self, "feature_names_in_", None)
-            warnings.warn(SeparationWarning(solution.separation, names), stacklevel=2)
+            unpenalised = not math.isinf(self.C)
+            warning = SeparationWarning(solution.separation, names, unpenalised=unpenalised)
+            warnings.warn(warning, stacklevel=2)
         elif solution.trouble:
             warnings.warn(solution.trouble, ConvergenceWarning, stacklevel=2)
         return self

@@ -10,16 +10,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from accel_logreg.fitting import Fit
 from accel_logreg.fitting_classes import SoftmaxFit
 from accel_logreg.inputs.training import TrainingData
-from accel_logreg.interface.arrays import Float64
+from accel_logreg.interface.arrays import Csr, Float64
+from accel_logreg.interface.device_matrix import DeviceMatrix
 from accel_logreg.interface.engine import Engine
 from accel_logreg.interface.rows import Rows
 from accel_logreg.problem.composite import Composite
 from accel_logreg.problem.coordinates import Coordinates
 from accel_logreg.problem.penalty import ElasticNet
+from accel_logreg.problem.separation import MOST_ENTRIES, separating_direction
 from accel_logreg.solvers.problem import (
     Budget,
     GapKind,
@@ -35,6 +38,9 @@ from accel_logreg.solvers.proximal import Reached, WorkingSet, prox_newton, solv
 NAME = "prox-newton"
 SMALL_STEPS = 60  # of a fit inside the engine
 _TIE = 1e-6  # of the classes' own curvature, along which a softmax has none
+_FAR = (
+    8.0  # of a logit, that features without a penalty may make: beyond, they may be on their way to infinity
+)
 _NULL = 1e3  # times the largest slope at the trivial point: a penalty under which all weights are 0
 _JUDGED = 1e-12  # relative gap of the optimum that somebody's model is compared with
 
@@ -181,7 +187,7 @@ class SparseFit(Fit):
             report(f"backend={self.engine.name}, X {shape}, solver={NAME}: the penalty has kinks")
         solution = self._small()
         if solution is not None:
-            return solution, NAME
+            return self._unless_separated(solution), NAME
         budget = self._budget(NAME, self.parameters["max_iter"])
         with self.engine.threads(self.parameters["n_threads"]):
             problem = self.composite()
@@ -195,7 +201,36 @@ class SparseFit(Fit):
             f"{NAME}: {solution.n_iter} iterations, relative gap {solution.gap:.2g} ({solution.gap_kind}), "
             f"{solution.history.reads[-1]:.2f} reads of X, {solution.history.seconds[-1]:.3g} s"
         )
-        return self._as_given(solution), NAME
+        return self._as_given(self._unless_separated(solution)), NAME
+
+    def _unless_separated(self, solution: Solution) -> Solution:
+        """Where features without a penalty may separate the classes, whether they do (a linear program)."""
+        factor = self.parameters["penalty_factor"]
+        if factor is None or self.n_classes > 1 or isinstance(self.X, DeviceMatrix):
+            return solution
+        free = np.asarray(factor) == 0.0
+        used = None if self.columns is None else self.columns.used
+        at = np.flatnonzero(free if used is None else free[used])
+        X: Any = self.X
+        if isinstance(X, Csr):
+            X = csr_matrix((X.data, X.indices, X.indptr), X.shape)
+        if not 0 < len(at) * X.shape[0] <= MOST_ENTRIES:
+            return solution
+        X = X[:, at]
+        spread = float(abs(X).max()) * float(np.abs(solution.W[:-1][at]).sum())
+        if not solution.trouble and spread < _FAR:
+            return solution
+        targets = self.rows.targets
+        V = separating_direction(X, targets.y, targets.s, self.objective.fit_intercept)
+        if V is None:
+            return solution
+        along = np.zeros(self.rows.n_features + 1)
+        along[at], along[-1] = V[:-1], V[-1]
+        coordinates = self._standardised()
+        found = coordinates.separating(coordinates.coordinates(along))
+        if found is None:
+            return solution
+        return replace(solution, separation=found, gap=math.inf)
 
     def _small(self) -> Solution | None:
         """The engine's own loop, where it has one for problems of this size."""

@@ -16,7 +16,7 @@ from support.composite_problems import largest_C
 from support.l1_reference import SparseProblem
 from support.same_fit import same_fit
 
-from accel_logreg import LogisticRegression, certified_gap
+from accel_logreg import LogisticRegression, SeparationWarning, certified_gap
 from accel_logreg.interface.engine import Engine
 from accel_logreg.solvers import proximal
 
@@ -491,3 +491,23 @@ def test_no_warning_where_the_classes_are_separated(backend: Engine) -> None:
         warnings.simplefilter("error")
         for C in (1e-2, 1.0, 1e3):
             fit(SparseProblem(X, y, C=C), backend.name)
+
+
+@pytest.mark.parametrize("layout", ["dense", "sparse"])
+@pytest.mark.parametrize("part", [False, True])
+def test_free_features_that_separate_are_named(backend: Engine, layout: str, part: bool) -> None:
+    """No finite optimum exists along a feature without a penalty that separates the classes, or some rows."""
+    noise = np.random.default_rng(0).standard_normal(20)
+    X: Any = np.column_stack([np.repeat([0.0, 1.0], 10), noise])
+    y = np.r_[np.arange(10) % 2, np.ones(10, dtype=int)] if part else np.repeat([0, 1], 10)
+    X = sparse.csr_matrix(X) if layout == "sparse" else X
+    model = LogisticRegression(backend=backend.name, l1_ratio=1.0, penalty_factor=[0.0, 1.0])
+    with pytest.warns(SeparationWarning, match="their penalty_factor is 0.*column 0") as caught:
+        model.fit(X, y)
+    warning = caught[0].message
+    assert isinstance(warning, SeparationWarning)
+    assert warning.columns == [0]
+    assert warning.perfect is not part
+    assert model.gap_ == np.inf
+    overlapping = LogisticRegression(backend=backend.name, l1_ratio=1.0, penalty_factor=[0.0, 1.0])
+    assert overlapping.fit(X, np.arange(20) % 2).gap_ <= 1e-8

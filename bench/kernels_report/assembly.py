@@ -109,7 +109,7 @@ def compiled() -> list[Kernel]:
         quantised._product_chunk,
         hessian._fill_tile,
         small.logits,
-        small.link_rows,
+        small.residuals_and_roots,
         small._along,
         small.gradient,
         rank_update.add_outer_products_small,

@@ -121,7 +121,7 @@ def logits(Z: Any, u: Any, z: Any) -> None:
 
 
 @jit()
-def link_rows(z: Any, y: Any, s: Any, residuals: Any, roots: Any) -> tuple[float, float]:
+def residuals_and_roots(z: Any, y: Any, s: Any, residuals: Any, roots: Any) -> tuple[float, float]:
     """residuals = s (a − y) and roots = √(s h), (n,); returns Σ s ℓ and Σ s h."""
     use_wide_vectors()
     arrays_lie_apart()
@@ -434,7 +434,7 @@ def newton(
     status = UNFINISHED
     taken = 0
     while True:
-        loss, curvature = link_rows(z, y, s, residuals, roots)
+        loss, curvature = residuals_and_roots(z, y, s, residuals, roots)
         curvature /= weight_sum
         gradient(Z, residuals, g)
         new = loss / weight_sum

@@ -23,9 +23,9 @@ from accel_logreg.kernels.numba_jit.small import (
     cholesky,
     gradient,
     hessian,
-    link_rows,
     logits,
     margins,
+    residuals_and_roots,
     solve,
     standardise,
 )
@@ -175,6 +175,8 @@ def prox_newton(
     (REACHED …), the steps taken, the bound in nats, and J and the slope's length (steps + 1,) at the start
     and after each step.
     """
+    use_wide_vectors()
+    arrays_lie_apart()
     n, d = X.shape
     p = d + 1 if fit_intercept else d
     width = (d + 1 + GROUP - 1) // GROUP * GROUP
@@ -211,7 +213,7 @@ def prox_newton(
     costs = np.empty(steps + 1)
     norms = np.empty(steps + 1)
     logits(Z, u, z)
-    loss, curvature = link_rows(z, y, s, residuals, roots)
+    loss, curvature = residuals_and_roots(z, y, s, residuals, roots)
     loss /= weight_sum
     value = loss + _penalty(u, l1, l2, d)
     bound = np.inf
@@ -266,7 +268,7 @@ def prox_newton(
             if t < 1.0:
                 for j in range(width):
                     x[j] = u[j] + t * step[j]
-            loss, curvature = link_rows(moved, y, s, residuals, roots)
+            loss, curvature = residuals_and_roots(moved, y, s, residuals, roots)
             loss /= weight_sum
             new = loss + _penalty(x, l1, l2, d)
             change = new - value

@@ -87,7 +87,7 @@ DISTRIBUTIONS = {
     "fitting": {"numpy", "sklearn"},
     "fitting_classes": {"numpy", "scipy"},
     "fitting_columns": {"numpy"},
-    "fitting_sparse": {"numpy"},
+    "fitting_sparse": {"numpy", "scipy"},
     "fitting_sparse_columns": {"numpy"},
     "inputs": {"numpy", "scipy", "sklearn"},
 }

@@ -40,7 +40,7 @@ def test_a_tiny_loss_keeps_its_digits(
 def test_a_tiny_loss_of_a_small_fit_and_of_a_copy_in_8_bits(z: float, label: int) -> None:
     expected = pytest.approx(40 * math.log1p(math.exp(-abs(z))), rel=1e-12, abs=0.0)
     y, ones = np.full(40, label, dtype=np.int8), np.ones(40)
-    assert small._link_rows(np.full(40, z), y, np.empty(0), ones.copy(), ones.copy())[0] == expected
+    assert small.residuals_and_roots(np.full(40, z), y, np.empty(0), ones.copy(), ones.copy())[0] == expected
     Q, v, partials = np.zeros((40, 64), dtype=np.int8), np.zeros(64, dtype=np.float32), np.empty((1, 66))
     quantised.gradient_part(0, 1, Q, y, ones, v, z, np.empty(40, dtype=np.float32), partials)
     assert partials[0, -1] == expected

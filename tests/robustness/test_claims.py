@@ -76,7 +76,7 @@ def test_redundant_columns_without_a_penalty(engine: str, solver: str, extra: An
 @pytest.mark.parametrize("layout", [np.asarray, sparse.csr_matrix])
 def test_a_level_that_always_says_yes(engine: str, solver: str, layout: Any) -> None:
     X, y = np.repeat([[0.0], [0.0], [1.0]], [15, 5, 12], axis=0), np.repeat([0, 1, 1], [15, 5, 12])
-    with pytest.warns(SeparationWarning, match=r"in part .* column 0 move 12 of 32 rows") as caught:
+    with pytest.warns(SeparationWarning, match=r"in part .* column 0 moves 12 of 32 rows") as caught:
         model = LogisticRegression(C=INF, backend=engine, solver=solver).fit(layout(X), y)
     assert model.gap_ == INF
     if solver in ("auto", "newton", "newton-cg"):

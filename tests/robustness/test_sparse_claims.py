@@ -10,7 +10,7 @@ from scipy import sparse
 from support.composite_problems import drawn
 from support.l1_reference import SparseProblem
 
-from accel_logreg import LogisticRegression, certified_gap
+from accel_logreg import LogisticRegression, SeparationWarning, certified_gap
 
 _JUDGED = 1e-12  # of J: what two evaluations of a cost may differ by
 
@@ -39,12 +39,18 @@ def test_the_gap_is_what_it_says(engine: str, first: int) -> None:
 
 @pytest.mark.parametrize("tol", [1e-2, 1e-4])
 def test_a_loose_tol_is_kept_and_true(tol: float) -> None:
+    separated = 0
     for seed in range(3000, 3040):
         problem = drawn(seed)
         model = LogisticRegression(backend="numpy", tol=tol, **problem.settings)
-        model.fit(problem.X, problem.y, problem.s)
+        try:
+            model.fit(problem.X, problem.y, problem.s)
+        except SeparationWarning:  # features that are free of the penalty leave no finite optimum
+            separated += 1
+            continue
         assert model.gap_ <= tol, seed
         assert problem.excess(model.coef_, model.intercept_) <= model.gap_ + _JUDGED, seed
+    assert separated <= 2
 
 
 def test_the_judge_sees_what_is_wrong() -> None:
