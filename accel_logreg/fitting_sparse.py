@@ -20,7 +20,7 @@ from accel_logreg.interface.device_matrix import DeviceMatrix
 from accel_logreg.interface.engine import Engine
 from accel_logreg.interface.rows import Rows
 from accel_logreg.problem.composite import Composite
-from accel_logreg.problem.coordinates import Coordinates
+from accel_logreg.problem.coordinates import Coordinates, root_mean_squares
 from accel_logreg.problem.penalty import ElasticNet
 from accel_logreg.problem.separation import MOST_ENTRIES, separating_direction
 from accel_logreg.solvers.problem import (
@@ -168,8 +168,12 @@ class SparseFit(Fit):
 
     def composite(self) -> Composite:
         """Loss and penalty, in the coordinates in which they are minimised."""
-        coordinates = self._standardised()
-        assert isinstance(coordinates, Coordinates)
+        if self.rows.sparse and self.n_classes == 1:  # X keeps its origin, for who goes over its columns
+            coordinates = Coordinates(self.objective, *root_mean_squares(self.objective))
+        else:
+            found = self._standardised()
+            assert isinstance(found, Coordinates)
+            coordinates = found
         shares = self.rows.targets.label_shares()
         return Composite(
             coordinates, self._elastic_net(coordinates.scales[1]), float(shares.min()), self.n_classes

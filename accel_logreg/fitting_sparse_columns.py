@@ -18,7 +18,7 @@ from accel_logreg.interface.columns import ColumnRows
 from accel_logreg.interface.parts import Parts, PartTargets
 from accel_logreg.interface.targets import Targets
 from accel_logreg.problem.composite import Composite
-from accel_logreg.problem.coordinates import Coordinates, standardised
+from accel_logreg.problem.coordinates import Coordinates, root_mean_squares, standardised
 from accel_logreg.problem.objective import Objective
 from accel_logreg.solvers.problem import Budget, History, Solution, require_finite
 from accel_logreg.solvers.proximal import Reached, WorkingSet, from_sample, solution_of, solving
@@ -163,7 +163,8 @@ class SparseColumnFitter(ColumnFitter):
         of_one = rows.problem(i)
         objective = Objective(of_one, fit_intercept=self.fit_intercept)
         if self._scales is None:
-            self._scales = standardised(objective).scales
+            sparse = objective.sparse
+            self._scales = root_mean_squares(objective) if sparse else standardised(objective).scales
         smooth = Coordinates(objective, *self._scales)
         unit, S = self.data.weight_unit, of_one.weight_sum
         strengths = np.array([l2_of(C, unit, S) for C in Cs.tolist()])

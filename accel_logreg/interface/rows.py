@@ -51,6 +51,30 @@ class Quantised(ABC):
         """The Hessian of the mean loss at U times V, (p,). Cheapest at the U asked about last."""
 
 
+class ColumnDescent(ABC):
+    """Columns of X that know their rows: coordinate descent on the loss's quadratic model."""
+
+    @abstractmethod
+    def minimise_model(
+        self,
+        W: Float64,
+        gradient: Float64,
+        l1: Float64,
+        l2: Float64,
+        *,
+        at_least_zero: bool,
+        fit_intercept: bool,
+        tol: float,
+        sweeps: int,
+    ) -> Float64:
+        """About where the model at W of the mean loss, whose gradient there is given, with Σ l1ⱼ|wⱼ| +
+        l2ⱼ/2 wⱼ² is least: (p,).
+
+        After at most so many sweeps over the columns, or once one of them moves by ``tol`` of the first.
+        l1 and l2 are (d,).
+        """
+
+
 class AmongRows(ABC):
     """What rows that know each other answer: inner products, for more features than rows."""
 
@@ -289,6 +313,10 @@ class Rows(ABC):
 
     def among_rows(self) -> AmongRows | None:
         """The same rows as what answers for their inner products; None where they do not know each other."""
+        return None
+
+    def column_descent(self) -> ColumnDescent | None:
+        """The same rows as what coordinate descent goes over; None where they are not kept by columns."""
         return None
 
     def quantised(self, centre: Float64, scale: Float64) -> Quantised | None:  # noqa: ARG002

@@ -44,6 +44,8 @@ class Composite:
         self.size, self.n_rows = smooth.size, smooth.n_rows
         self.n_features = smooth.size // n_classes - 1
         self.drawn = False
+        self.by_columns = n_classes == 1 and smooth.by_columns
+        self.stored = smooth.stored
         self._longest: float | None = None
 
     @property
@@ -60,6 +62,10 @@ class Composite:
 
     def hessian_product(self, U: Float64, V: Float64) -> Float64:
         return self.smooth.hessian_product(U, V)
+
+    def descended(self, U: Float64, gradient: Float64, tol: float, sweeps: int) -> Float64:
+        """About where the loss's quadratic model at U with the penalty is least, by coordinate descent."""
+        return self.smooth.descended(U, gradient, self.penalty, tol, sweeps)
 
     def diagonal(self, U: Float64) -> Float64:
         """The loss's Hessian's, (size,), what the intercept would take up taken off."""

@@ -24,6 +24,7 @@ from accel_logreg.interface.arrays import Float64
 from accel_logreg.interface.rows import Precision
 from accel_logreg.problem.certificate import NOISE, Certificate, rounding_of
 from accel_logreg.problem.objective import Objective
+from accel_logreg.problem.penalty import ElasticNet
 from accel_logreg.problem.quantised import QuantisedObjective
 
 ELIMINATED = 1e-12  # of a diagonal entry: what rounding leaves of it once a constant column is eliminated
@@ -53,6 +54,13 @@ def column_scales(objective: Objective) -> tuple[Float64, Float64]:
             mean[j] = objective.rows.take(np.zeros(1, dtype=np.intp), slice(j, j + 1))[0, 0]
     scale = np.hypot(deviation, 2.0 * np.sqrt(objective.l2))
     return mean, np.where(scale > 0.0, scale, 1.0)
+
+
+def root_mean_squares(objective: Objective) -> tuple[Float64, Float64]:
+    """μ = 0 and σ² = the columns' mean squares, of all rows of sparse X: one read of it."""
+    squares = objective.rows.hessian_diagonal(objective.trivial()[0])
+    scale = np.sqrt(squares[:-1] / squares[-1])
+    return np.zeros_like(scale), np.where(scale > 0.0, scale, 1.0)
 
 
 def sparse_scales(objective: Objective, W: Float64, l2: float) -> tuple[Float64, Float64]:
@@ -138,6 +146,35 @@ class Coordinates:
     def restricted(self, columns: NDArray[np.intp]) -> Coordinates:
         """The same coordinates over these columns of X alone."""
         return type(self)(self._objective.restricted(columns), self._mean[columns], self._scale[columns])
+
+    @property
+    def by_columns(self) -> bool:
+        """Whether ``descended`` answers: X keeps its origin here, and its rows know columns."""
+        return not self._mean.any() and self._objective.rows.column_descent() is not None
+
+    @property
+    def stored(self) -> int:
+        """What X stores."""
+        return self._objective.rows.entries
+
+    def descended(
+        self, U: Float64, gradient: Float64, penalty: ElasticNet, tol: float, sweeps: int
+    ) -> Float64:
+        """About where the loss's model at U with a penalty is least, by coordinate descent."""
+        descent = self._objective.rows.column_descent()
+        assert descent is not None
+        scale = self._scale
+        W = descent.minimise_model(
+            self.original(U),
+            self._original_gradient(gradient),
+            penalty.l1[:-1] * scale,
+            penalty.l2[:-1] * scale * scale,
+            at_least_zero=penalty.at_least_zero is not None,
+            fit_intercept=self._objective.fit_intercept,
+            tol=tol,
+            sweeps=sweeps,
+        )
+        return self.coordinates(W)
 
     def longest_row(self) -> float:
         """A bound on the length of every x̂; at most one read."""

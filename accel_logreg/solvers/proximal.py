@@ -50,7 +50,12 @@ _SAME = 1e-13  # of the cost: no change but for rounding,
 _SHRINKS = 0.5  # where a step is good if it leaves so much of the slope
 _SLOW = 0.1  # contraction of the slope by a step, above which the Hessian is made anew
 _MODEL, _ROUGH_MODEL = 1e-10, 1e-2  # of its slope: what is left of a model's, and of one known by products
+_STEPS, _FEW_STEPS = 100, 40  # of the model's minimiser, with a factor and by products
+_SWEEPS, _OF_SWEEPS = 40, 0.1  # of coordinate descent before; and how far below the model's rest it goes
 _RIDGE = 1e-7  # of the diagonal, for products: the loss is flat along what all classes have in common
+# Seconds: of coordinate descent a nonzero, of a factor an unknown cubed; and what descent may take where
+# products would do as well, until they do not.
+_DESCENT, _FACTORS, _CHEAP = 75e-9, 1e-10, 0.03
 _MOST_UNKNOWNS, _MOST_OF_CLASSES = 1_500, 4_000  # of a Hessian as a matrix; products take longer there
 _ROWS_TO_ROUND = 8  # an unknown, from which a Hessian may be rounded to float32
 _NO_GOOD = 0.5  # contraction of the slope above which it may no more
@@ -218,6 +223,11 @@ def minimising(
     linear = penalty.linear()
     curvature: Curvature | None = None
     many, precise = problem.size > _most_unknowns(problem), problem.n_rows < _ROWS_TO_ROUND * problem.size
+    by_columns = False
+    if problem.by_columns:
+        descent = _DESCENT * problem.stored
+        by_columns = descent < (_CHEAP if many else _FACTORS * float(problem.size) ** 3)
+        many = many or by_columns
     rows = max(_LEAST_ROWS, 16 * problem.size)
     sampled = tol >= _LOOSE and not many and not problem.drawn and rows < _PART * problem.n_rows
     picked = problem.pick(rows, random) if sampled else None
@@ -241,14 +251,19 @@ def minimising(
                 curvature = _factored(problem, U, picked if sampled else None, precise)
         before, first = size, first or size
         left = max(_MODEL, min(_ROUGH_MODEL, size / first))
-        aim = minimise_quadratic(curvature, g + penalty.l2 * U, linear, U, left)
+        aim, slope = U, g + penalty.l2 * U
+        if by_columns:
+            aim = problem.descended(U, g, _OF_SWEEPS * left, _SWEEPS)
+            slope = slope + curvature.product(np.arange(len(U)), aim - U)
+        aim, whole = minimise_quadratic(curvature, slope, linear, aim, left, _FEW_STEPS if many else _STEPS)
+        by_columns = by_columns or (many and problem.by_columns and not whole)
         if np.array_equal(aim, U):
             break
-        found = yield from _line_search(problem, Reached(U, loss, g), aim, value, size)
+        reached = yield from _line_search(problem, Reached(U, loss, g), aim, value, size)
         steps += 1
-        if found is None:
+        if reached is None:
             break
-        U, loss, g = found
+        U, loss, g = reached
     return Reached(U, loss, g, steps=steps)
 
 
@@ -304,7 +319,7 @@ def _wanted(
     out = np.flatnonzero((held > _NEAR) & ~there)
     used = int(there.sum())
     room, left = max(room, _GROWTH * used), _most_unknowns(problem) // len(there_by_class) - 1 - used
-    if left >= min(_FEW, len(out)):  # so that their Hessian can be a matrix
+    if left >= min(_FEW, len(out)) and not problem.by_columns:  # so that their Hessian can be a matrix
         room = min(room, left)
     if len(out) > room:
         out = out[np.argpartition(-held[out], room - 1)[:room]]

@@ -20,7 +20,7 @@ from accel_logreg.backends.numba_jit import tuning
 from accel_logreg.backends.numba_jit.sharing import read_only, threads_for
 from accel_logreg.interface.answers import Descent, RowSample, SmallFit
 from accel_logreg.interface.arrays import Csr, Float64, Labels
-from accel_logreg.interface.rows import AmongRows, Precision, Rows
+from accel_logreg.interface.rows import AmongRows, ColumnDescent, Precision, Rows
 from accel_logreg.kernels.numba_jit import csr as kernels
 from accel_logreg.kernels.numba_jit.blas import DSYRK
 from accel_logreg.kernels.numba_jit.reductions import largest_entry
@@ -30,7 +30,7 @@ from accel_logreg.kernels.python_loop.csr import refuse_centre
 _SHORT = 65_536  # columns that uint16 can number
 
 
-class NumbaCsrRows(Rows, AmongRows):
+class NumbaCsrRows(Rows, AmongRows, ColumnDescent):
     """Sparse rows, their values where they are."""
 
     def __init__(
@@ -55,6 +55,7 @@ class NumbaCsrRows(Rows, AmongRows):
         # s h at the last W asked about: a Hessian product there then needs no exponential and no z.
         self._sh = np.empty(self.n_rows)
         self._sh_at: Float64 | None = None
+        self._by_columns: tuple[Any, Any, Any] | None = None
 
     def _renamed(self, indices: NDArray[Any]) -> NDArray[Any]:
         """Indices as uint16 where they fit, and ``_order`` to go with them."""
@@ -220,6 +221,45 @@ class NumbaCsrRows(Rows, AmongRows):
         )
         self._count(reads)
         return SmallFit(self._outward(W), *run) if status == small_csr.REACHED else None
+
+    def column_descent(self) -> NumbaCsrRows:
+        return self
+
+    def minimise_model(
+        self,
+        W: Float64,
+        gradient: Float64,
+        l1: Float64,
+        l2: Float64,
+        *,
+        at_least_zero: bool,
+        fit_intercept: bool,
+        tol: float,
+        sweeps: int,
+    ) -> Float64:
+        from accel_logreg.kernels.numba_jit import csr_descent
+
+        self._know_curvatures(W)
+        if self._by_columns is None:
+            self._by_columns = csr_descent.by_columns(
+                self._data, self._indices, self._indptr, self.n_features
+            )
+            self._count(1)
+        x, columns = W[self.order], self.order[:-1]
+        made = csr_descent.descend(
+            *self._by_columns,
+            self._sh / self.weight_sum,
+            gradient[self.order],
+            l1[columns],
+            l2[columns],
+            at_least_zero,
+            fit_intercept,
+            x,
+            tol,
+            sweeps,
+        )
+        self._count(2 * made)
+        return self._outward(x)
 
     def among_rows(self) -> NumbaCsrRows:
         return self

@@ -21,7 +21,6 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 from accel_logreg.interface.arrays import Float64
 from accel_logreg.solvers.problem import Penalty
 
-_STEPS = 100
 _SETTLED = 1e-3  # of the largest slope outside: from there on entries that are 0 may enter
 _AGAINST = 8  # rounds in which entries that would enter with the wrong sign are left out
 _ROUNDING = 1e-14
@@ -105,8 +104,11 @@ class Products:
         return x
 
 
-def minimise_quadratic(Q: Curvature, c: Float64, penalty: Penalty, x: Float64, tol: float) -> Float64:
-    """x (k,) whose slope is at most ``tol`` of the one at the start, or as small as rounding lets it.
+def minimise_quadratic(
+    Q: Curvature, c: Float64, penalty: Penalty, x: Float64, tol: float, steps: int
+) -> tuple[Float64, bool]:
+    """x (k,) whose slope is at most ``tol`` of the one at the start, or as small as rounding lets it; or what
+    so many steps come to, and whether they were enough.
 
     Q : with the penalty's l2 on its diagonal
     c : (k,), the slope of the quadratic alone at x
@@ -115,7 +117,7 @@ def minimise_quadratic(Q: Curvature, c: Float64, penalty: Penalty, x: Float64, t
     kinked = penalty.kinked
     x, r = x.copy(), c.copy()
     enough, entering, blocked = math.inf, len(x), False
-    for step in range(_STEPS):
+    for step in range(steps):
         slope = penalty.slope(x, r)
         size = np.abs(slope)
         if step == 0:
@@ -142,7 +144,9 @@ def minimise_quadratic(Q: Curvature, c: Float64, penalty: Penalty, x: Float64, t
             entering = 2 * entering if move.whole else max(1, entering // 4)
         r += move.product
         x[move.F] = move.new
-    return x
+    else:
+        return x, False
+    return x, True
 
 
 class _Move:
