@@ -191,7 +191,7 @@ class SparseFit(Fit):
             report(f"backend={self.engine.name}, X {shape}, solver={NAME}: the penalty has kinks")
         solution = self._small()
         if solution is not None:
-            return self._unless_separated(solution), NAME
+            return self._as_given(self._unless_separated(solution)), NAME
         budget = self._budget(NAME, self.parameters["max_iter"])
         with self.engine.threads(self.parameters["n_threads"]):
             problem = self.composite()
@@ -238,7 +238,7 @@ class SparseFit(Fit):
 
     def _small(self) -> Solution | None:
         """The engine's own loop, where it has one for problems of this size."""
-        if self.n_classes > 1 or self.columns is not None:
+        if self.n_classes > 1:
             return None
         start = self.objective.trivial()[0] if self.start is None else self.start
         net = self._elastic_net(np.ones(self.rows.n_features))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from accel_logreg.fitting import costs_of, l2_of
 from accel_logreg.fitting_columns import ColumnFits, ColumnFitter, OneVsRestFit, with_weight
 from accel_logreg.fitting_sparse import NAME, check_factor, elastic_net, largest_strength, small_solution
-from accel_logreg.interface.arrays import Csr, Float64
+from accel_logreg.interface.arrays import Float64
 from accel_logreg.interface.columns import ColumnRows
 from accel_logreg.interface.parts import Parts, PartTargets
 from accel_logreg.interface.targets import Targets
@@ -95,7 +95,7 @@ class SparseColumnFitter(ColumnFitter):
         fits: ColumnFits,
     ) -> bool:
         """Whether the engine's own loop has made these fits, each from the one before."""
-        if self.entries > _COMPILED or isinstance(self.data.X, Csr):
+        if self.entries > _COMPILED or self.columns is not None:
             return False
         data = with_weight(self._column(int(columns[0]), Y, parts))
         rows = self.engine.place(data.X, data.y, data.sample_weight)

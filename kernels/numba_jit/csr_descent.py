@@ -14,6 +14,7 @@ import numpy as np
 from accel_logreg.kernels.numba_jit.compile import jit
 from accel_logreg.kernels.numba_jit.llvm import arrays_lie_apart
 
+_ELIMINATED = 1e-12  # of a column's curvature: what rounding leaves of one that is the intercept's
 _ALL = 5  # every so many sweeps all columns are looked at, between them those that are not 0
 
 
@@ -52,24 +53,33 @@ def descend(
     arrays_lie_apart()
     d = l1.size
     total = 0.0
-    for i in range(h.size):
-        total += h[i]
+    if fit_intercept:
+        for i in range(h.size):
+            total += h[i]
     a = np.zeros(d)
+    mean = np.zeros(d)  # by h: from there columns have nothing to do with the intercept
     for j in range(d):
         curvature = 0.0
+        sum_of = 0.0
         for k in range(starts[j], starts[j + 1]):
             v = np.float64(values[k])
             curvature += h[rows[k]] * v * v
-        a[j] = curvature + l2[j]
-    q = np.zeros(h.size)  # h (X̃(x − x₀))
+            sum_of += h[rows[k]] * v
+        if total > 0.0:
+            mean[j] = sum_of / total
+        a[j] = max(curvature - mean[j] * sum_of, _ELIMINATED * curvature) + l2[j]
+    last = g[d] if total > 0.0 else 0.0
+    q = np.zeros(h.size)  # h (X (x − x₀))
+    shift = 0.0  # meanᵀ(x − x₀)
     first = 0.0
+    made = sweeps
     for sweep in range(sweeps):
         largest = 0.0
         whole = sweep % _ALL == 0
         for j in range(d):
             if not a[j] > 0.0 or (not whole and x[j] == 0.0):
                 continue
-            slope = g[j] + l2[j] * x[j]
+            slope = g[j] + l2[j] * x[j] - mean[j] * (last + total * shift)
             for k in range(starts[j], starts[j + 1]):
                 slope += np.float64(values[k]) * q[rows[k]]
             aim = x[j] - slope / a[j]
@@ -82,19 +92,15 @@ def descend(
             change = new - x[j]
             if change != 0.0:
                 x[j] = new
+                shift += mean[j] * change
                 largest = max(largest, abs(change) * np.sqrt(a[j]))
                 for k in range(starts[j], starts[j + 1]):
                     q[rows[k]] += h[rows[k]] * np.float64(values[k]) * change
-        if fit_intercept and total > 0.0:
-            slope = g[d]
-            for i in range(h.size):
-                slope += q[i]
-            change = -slope / total
-            x[d] += change
-            for i in range(h.size):
-                q[i] += h[i] * change
         if sweep == 0:
             first = largest
         if whole and sweep > 0 and largest <= tol * first:
-            return sweep + 1
-    return sweeps
+            made = sweep + 1
+            break
+    if total > 0.0:
+        x[d] -= last / total + shift
+    return made

@@ -47,7 +47,7 @@ def _soft(x: float, l1: float, bounded: bool) -> float:
 
 
 @jit()
-def _slope(u: float, g: float, l1: float, bounded: bool) -> float:
+def shortest_slope(u: float, g: float, l1: float, bounded: bool) -> float:
     """The shortest subgradient along one entry, for the gradient g of all that is smooth."""
     if u != 0.0 or (l1 == 0.0 and not bounded):
         return g + np.copysign(l1, u) if u != 0.0 else g
@@ -66,7 +66,7 @@ def _minimise_model(Q: Any, r: Any, l1: Any, bounded: bool, x: Any, L: Any, p: i
     arrays_lie_apart()
     first = 0.0
     for j in range(p):
-        first = max(first, abs(_slope(x[j], r[j], l1[j], bounded and j < d)))
+        first = max(first, abs(shortest_slope(x[j], r[j], l1[j], bounded and j < d)))
     for sweep in range(_SWEEPS):
         largest = 0.0
         for j in range(p):
@@ -74,7 +74,7 @@ def _minimise_model(Q: Any, r: Any, l1: Any, bounded: bool, x: Any, L: Any, p: i
             q = row[j]
             if not q > 0.0:
                 continue
-            largest = max(largest, abs(_slope(x[j], r[j], l1[j], bounded and j < d)))
+            largest = max(largest, abs(shortest_slope(x[j], r[j], l1[j], bounded and j < d)))
             new = _soft(x[j] - r[j] / q, l1[j] / q, bounded and j < d)
             change = new - x[j]
             if change != 0.0:
@@ -124,7 +124,7 @@ def _solve_for_nonzeros(Q: Any, r: Any, l1: Any, bounded: bool, x: Any, L: Any, 
 
 
 @jit()
-def _gap(
+def duality_gap(
     u: Any, g: Any, l1: Any, l2: Any, bounded: bool, mean: Any, scale: Any, loss: float, d: int
 ) -> tuple[float, bool]:
     """Composite.gap of problem/composite.py, and whether it holds: no slope where nothing is penalised."""
@@ -156,7 +156,7 @@ def _gap(
 
 
 @jit()
-def _penalty(u: Any, l1: Any, l2: Any, d: int) -> float:
+def penalty(u: Any, l1: Any, l2: Any, d: int) -> float:
     total = 0.0
     for j in range(d):
         total += l1[j] * abs(u[j]) + 0.5 * l2[j] * u[j] * u[j]
@@ -215,7 +215,7 @@ def prox_newton(
     logits(Z, u, z)
     loss, curvature = residuals_and_roots(z, y, s, residuals, roots)
     loss /= weight_sum
-    value = loss + _penalty(u, l1, l2, d)
+    value = loss + penalty(u, l1, l2, d)
     bound = np.inf
     before = np.inf
     precise = False
@@ -230,7 +230,7 @@ def prox_newton(
         if not fit_intercept:
             g[d] = 0.0
         for j in range(p):
-            slope = _slope(u[j], g[j] + l2[j] * u[j], l1[j], bounded and j < d)
+            slope = shortest_slope(u[j], g[j] + l2[j] * u[j], l1[j], bounded and j < d)
             squares += slope * slope
         size = np.sqrt(squares)
         costs[taken] = value
@@ -238,7 +238,7 @@ def prox_newton(
         if not np.isfinite(value + size):
             status = FAILED
             break
-        bound, holds = _gap(u, g, l1, l2, bounded, mean, scale, loss, d)
+        bound, holds = duality_gap(u, g, l1, l2, bounded, mean, scale, loss, d)
         if holds and bound <= tol * (value - bound):
             status = REACHED
             break
@@ -255,7 +255,7 @@ def prox_newton(
             x[j] = u[j]
             r[j] = g[j] + l2[j] * u[j]
         _minimise_model(Q, r, l1, bounded, x, L, p, d)
-        model = _penalty(x, l1, l2, d) - (value - loss)
+        model = penalty(x, l1, l2, d) - (value - loss)
         for j in range(width):
             step[j] = x[j] - u[j]
             model += step[j] * g[j]
@@ -270,7 +270,7 @@ def prox_newton(
                     x[j] = u[j] + t * step[j]
             loss, curvature = residuals_and_roots(moved, y, s, residuals, roots)
             loss /= weight_sum
-            new = loss + _penalty(x, l1, l2, d)
+            new = loss + penalty(x, l1, l2, d)
             change = new - value
             if change <= _ARMIJO * t * model or abs(change) <= _SAME * value:
                 found = True

@@ -261,6 +261,29 @@ class NumbaCsrRows(Rows, AmongRows, ColumnDescent):
         self._count(2 * made)
         return self._outward(x)
 
+    def small_sparse_fit(
+        self,
+        start: Float64,
+        l1: Float64,
+        l2: Float64,
+        at_least_zero: bool,
+        fit_intercept: bool,
+        tol: float,
+        steps: int,
+    ) -> SmallFit | None:
+        """See ``Engine.small_sparse_fit``."""
+        if self.entries > tuning.SMALL_NONZEROS:
+            return None
+        from accel_logreg.kernels.numba_jit import small, small_csr_sparse
+
+        W, columns = start[self.order], self.order[:-1]
+        of = self._data, self._indices, self._indptr, self._y, self._s, self.weight_sum
+        status, _, sweeps, bound, *course = small_csr_sparse.prox_newton(
+            *of, l1[columns], l2[columns], at_least_zero, fit_intercept, W, tol, steps
+        )
+        self._count(2 * sweeps)
+        return SmallFit(self._outward(W), bound, *course) if status == small.REACHED else None
+
     def among_rows(self) -> NumbaCsrRows:
         return self
 

@@ -76,9 +76,15 @@ class NumbaEngine(Engine):
         *,
         at_least_zero: bool = False,
     ) -> SmallFit | None:
-        if not isinstance(rows, NumbaRows):
-            return None
-        return rows.small_sparse_fit(start, l1, l2, at_least_zero, fit_intercept, tol, steps)
+        of = start, l1, l2, at_least_zero, fit_intercept, tol, steps
+        if isinstance(rows, NumbaRows):
+            return rows.small_sparse_fit(*of)
+        if rows.sparse:
+            from accel_logreg.backends.numba_jit.csr import NumbaCsrRows
+
+            if isinstance(rows, NumbaCsrRows):
+                return rows.small_sparse_fit(*of)
+        return None
 
     def logits(self, X: Matrix | Csr, W: Float64) -> Float64:
         if W.ndim == 2:
