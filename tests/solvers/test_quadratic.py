@@ -25,7 +25,7 @@ def quadratic(seed: int, k: int, rank: int, *, positive: bool, free: float = 0.2
 def minimum(Q: Any, c: Any, penalty: ElasticNet, x: Any = None, tol: float = 1e-13) -> Any:
     """From x, or from 0. ``minimise_quadratic`` wants the slope where it starts."""
     x = np.zeros(len(c)) if x is None else x
-    return minimise_quadratic(Factored(Q.copy()), c + Q @ x, penalty, x, tol)
+    return minimise_quadratic(Factored(Q.copy()), c + Q @ x, penalty, x, tol, 1_000)[0]
 
 
 def assert_minimum(Q: Any, c: Any, penalty: ElasticNet, x: Any, tol: float = 1e-9) -> None:
@@ -155,7 +155,8 @@ def test_products_lead_where_the_matrix_does(k: int, rank: int, positive: bool) 
             return Q @ v
 
         by_products = Products(product, np.diag(Q).copy())
-        x = minimise_quadratic(by_products, c.copy(), penalty, np.zeros(k), 1e-8)
+        x, enough = minimise_quadratic(by_products, c.copy(), penalty, np.zeros(k), 1e-8, 1_000)
+        assert enough
         assert asked
         assert_minimum(Q, c, penalty, x, 1e-6)
         value, least = (quadratic_value(Q, c, penalty.l1, f) for f in (x, minimum(Q, c, penalty)))
@@ -166,7 +167,9 @@ def test_what_is_given_stays_as_it_was() -> None:
     Q, c, penalty = quadratic(0, 20, 60, positive=True)
     x = np.zeros(20)
     kept = Q.copy(), c.copy(), x.copy()
-    minimise_quadratic(Factored(Q), c, penalty, x, 1e-12)
+    found, enough = minimise_quadratic(Factored(Q), c, penalty, x, 1e-12, 1)
+    assert not enough
+    assert found is not x
     for before, after in zip(kept, (Q, c, x), strict=True):
         np.testing.assert_array_equal(before, after)
 
