@@ -57,7 +57,7 @@ _RIDGE = 1e-7  # of the diagonal, for products: the loss is flat along what all 
 # products would do as well, until they do not.
 _DESCENT, _FACTORS, _CHEAP = 75e-9, 1e-10, 0.03
 _MOST_UNKNOWNS, _MOST_OF_CLASSES = 1_500, 4_000  # of a Hessian as a matrix; products take longer there
-_ROWS_TO_ROUND = 8  # an unknown, from which a Hessian may be rounded to float32
+_ROWS_TO_ROUND = 3  # an unknown, from which a Hessian may be rounded to float32
 _NO_GOOD = 0.5  # contraction of the slope above which it may no more
 _PART, _SLOW_OF_SAMPLE = 0.4, 0.3  # of the rows: a Hessian of fewer does at first; and when it is made anew
 _LOOSE = 1e-3  # relative gap from which a sample's Hessian will do
@@ -228,7 +228,7 @@ def minimising(
         descent = _DESCENT * problem.stored
         by_columns = descent < (_CHEAP if many else _FACTORS * float(problem.size) ** 3)
         many = many or by_columns
-    rows = max(_LEAST_ROWS, 16 * problem.size)
+    rows = max(_LEAST_ROWS, _ROWS_AN_UNKNOWN * problem.size)
     sampled = tol >= _LOOSE and not many and not problem.drawn and rows < _PART * problem.n_rows
     picked = problem.pick(rows, random) if sampled else None
     before, first, steps = math.inf, 0.0, 0
