@@ -33,7 +33,8 @@ from accel_logreg.solvers.problem import (
     relative_gap,
     require_finite,
 )
-from accel_logreg.solvers.proximal import Reached, WorkingSet, prox_newton, solving
+from accel_logreg.solvers.proximal import Reached
+from accel_logreg.solvers.working_sets import WorkingSet, prox_newton, solving
 
 NAME = "prox-newton"
 SMALL_STEPS = 60  # of a fit inside the engine

@@ -21,7 +21,8 @@ from accel_logreg.problem.composite import Composite
 from accel_logreg.problem.coordinates import Coordinates, root_mean_squares, standardised
 from accel_logreg.problem.objective import Objective
 from accel_logreg.solvers.problem import Budget, History, Solution, require_finite
-from accel_logreg.solvers.proximal import Reached, WorkingSet, from_sample, solution_of, solving
+from accel_logreg.solvers.proximal import Reached
+from accel_logreg.solvers.working_sets import WorkingSet, from_sample, solution_of, solving
 
 _MAX_ITER = 200
 _MOST_BYTES = 1 << 31  # of copied columns and of labels at a time: more sequences go one block after another

@@ -14,9 +14,10 @@ from accel_logreg.backends import load_backend
 from accel_logreg.fitting import costs_of
 from accel_logreg.interface.engine import Engine
 from accel_logreg.problem.composite import Composite
-from accel_logreg.solvers import proximal
+from accel_logreg.solvers import proximal, working_sets
 from accel_logreg.solvers.problem import Budget, GapKind, History, Solution, answered
-from accel_logreg.solvers.proximal import Reached, WorkingSet, from_sample, prox_newton, solving
+from accel_logreg.solvers.proximal import Reached
+from accel_logreg.solvers.working_sets import WorkingSet, from_sample, prox_newton, solving
 
 
 def few_of_many(n: int, d: int, seed: int = 0, times: float = 5.0, **settings: Any) -> SparseProblem:
@@ -133,7 +134,7 @@ def test_a_sample_comes_first_where_rows_are_many(monkeypatch: pytest.MonkeyPatc
     trivial = few.smooth.trivial()[0]
     assert from_sample(few, trivial, budget(few)) is trivial
     # A start that has weights already is better than a sample's.
-    monkeypatch.setattr(proximal, "from_sample", lambda *_: pytest.fail("a sample was drawn"))
+    monkeypatch.setattr(working_sets, "from_sample", lambda *_: pytest.fail("a sample was drawn"))
     prox_newton(seen, found.W, budget(seen))
 
 
