@@ -39,9 +39,7 @@ from accel_logreg.solvers.working_sets import WorkingSet, prox_newton, solving
 NAME = "prox-newton"
 SMALL_STEPS = 60  # of a fit inside the engine
 _TIE = 1e-6  # of the classes' own curvature, along which a softmax has none
-_FAR = (
-    8.0  # of a logit, that features without a penalty may make: beyond, they may be on their way to infinity
-)
+_FAR = 8.0  # of a logit: features without a penalty that make more may be on their way to infinity
 _NULL = 1e3  # times the largest slope at the trivial point: a penalty under which all weights are 0
 _JUDGED = 1e-12  # relative gap of the optimum that somebody's model is compared with
 
@@ -190,23 +188,23 @@ class SparseFit(Fit):
         if self.parameters["verbose"]:
             shape = f"{rows.n_rows}x{rows.n_features} {rows.dtype}"
             report(f"backend={self.engine.name}, X {shape}, solver={NAME}: the penalty has kinks")
-        solution = self._small()
-        if solution is not None:
-            return self._as_given(self._unless_separated(solution)), NAME
-        budget = self._budget(NAME, self.parameters["max_iter"])
-        with self.engine.threads(self.parameters["n_threads"]):
-            problem = self.composite()
-            smooth = problem.smooth
-            start = smooth.trivial()[0] if self.start is None else smooth.coordinates(self.start)
-            if problem.penalty.at_least_zero is not None:
-                start[problem.penalty.at_least_zero & (start < 0.0)] = 0.0
-            solution = prox_newton(problem, start, budget)
-        solution = replace(solution, W=smooth.original(solution.W))
+        solution = self._small() or self._by_working_sets()
         report(
             f"{NAME}: {solution.n_iter} iterations, relative gap {solution.gap:.2g} ({solution.gap_kind}), "
             f"{solution.history.reads[-1]:.2f} reads of X, {solution.history.seconds[-1]:.3g} s"
         )
         return self._as_given(self._unless_separated(solution)), NAME
+
+    def _by_working_sets(self) -> Solution:
+        budget = self._budget(NAME, self.parameters["max_iter"])
+        with self.engine.threads(self.parameters["n_threads"]):
+            problem = self.composite()
+            smooth, bounded = problem.smooth, problem.penalty.at_least_zero
+            start = smooth.trivial()[0] if self.start is None else smooth.coordinates(self.start)
+            if bounded is not None:
+                start[bounded & (start < 0.0)] = 0.0
+            solution = prox_newton(problem, start, budget)
+        return replace(solution, W=smooth.original(solution.W))
 
     def _unless_separated(self, solution: Solution) -> Solution:
         """Where features without a penalty may separate the classes, whether they do (a linear program)."""

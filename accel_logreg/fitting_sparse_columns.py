@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from accel_logreg.fitting import costs_of, l2_of
 from accel_logreg.fitting_columns import ColumnFits, ColumnFitter, OneVsRestFit, with_weight
-from accel_logreg.fitting_sparse import NAME, check_factor, elastic_net, largest_strength, small_solution
+from accel_logreg.fitting_sparse import (
+    NAME,
+    check_factor,
+    elastic_net,
+    fit_of,
+    largest_strength,
+    small_solution,
+)
+from accel_logreg.inputs.parameters import check_parameters
 from accel_logreg.interface.arrays import Float64
 from accel_logreg.interface.columns import ColumnRows
 from accel_logreg.interface.parts import Parts, PartTargets
@@ -66,14 +74,20 @@ class SparseColumnFitter(ColumnFitter):
         exact: bool = True,  # noqa: ARG002
         prove: bool = False,  # noqa: ARG002
     ) -> ColumnFits:
-        assert self.rows is not None
         Cs = np.asarray(Cs, dtype=np.float64)
+        tol = self.tol if tol is None else tol
         fits = ColumnFits.none(self.data.X.shape[1], len(Cs), start)
-        began, self.reads_of_small = self.rows.reads, 0.0
-        budget = self._budget(tol)
+        alone = np.isinf(Cs) | (self.rows is None)  # without a penalty, or where columns do not fit a device
+        self.reads_by_themselves = 0.0
+        for k in np.flatnonzero(alone).tolist():
+            W = None if start is None else start[:, k].copy()
+            self._alone(k, float(Cs[k]), Y, parts, W, tol, fits)
+        if self.rows is None:
+            return replace(fits, reads=self.reads_by_themselves)
+        began, budget = self.rows.reads, self._budget(tol)
         groups = [
             group
-            for group in _groups(Cs, Y, parts)
+            for group in _groups(Cs, Y, parts, np.flatnonzero(~alone))
             if not self._small(group, Cs, Y, parts, start, budget, fits)
         ]
         n = self.data.X.shape[0]
@@ -83,7 +97,26 @@ class SparseColumnFitter(ColumnFitter):
             rows = self._rows_of([int(group[0]) for group in some], Y, parts)
             sequences = [self._sequence(rows, i, Cs[k], k, start) for i, k in enumerate(some)]
             self._side_by_side(sequences, rows, budget, fits)
-        return replace(fits, reads=self.rows.reads - began + self.reads_of_small)
+        return replace(fits, reads=self.rows.reads - began + self.reads_by_themselves)
+
+    def _alone(
+        self,
+        k: int,
+        C: float,
+        Y: NDArray[np.int8] | None,
+        parts: Parts | None,
+        start: Float64 | None,
+        tol: float,
+        fits: ColumnFits,
+    ) -> None:
+        """One of them, as a single fit would be."""
+        parameters = {**self.parameters, "C": C, "tol": tol}
+        check_parameters(parameters)
+        fit = fit_of(2, parameters)(self.engine, self._column(k, Y, parts), parameters, start, self.report)
+        found, _ = fit.solve()
+        _record(fits, k, found, found.W)
+        fits.trouble[k] = self.trouble_of(found)
+        self.reads_by_themselves += fit.objective.reads
 
     def _small(
         self,
@@ -112,7 +145,7 @@ class SparseColumnFitter(ColumnFitter):
                 return False
             W = found.W
             _record(fits, k, found, W)
-        self.reads_of_small += rows.reads
+        self.reads_by_themselves += rows.reads
         return True
 
     def largest_strength(self) -> float:
@@ -122,7 +155,7 @@ class SparseColumnFitter(ColumnFitter):
         return largest_strength(
             lambda strength: self._problem_of(sequence, strength),
             sequence.smooth.trivial()[0],
-            self._budget(),
+            self._budget(self.tol),
         )
 
     def _problem_of(self, sequence: _Sequence, strength: float) -> Composite:
@@ -130,11 +163,11 @@ class SparseColumnFitter(ColumnFitter):
         net = elastic_net(self.parameters, strength, smooth.scales[1], self._used)
         return Composite(smooth, net, sequence.least_share)
 
-    def _budget(self, tol: float | None = None) -> Budget:
+    def _budget(self, tol: float) -> Budget:
         assert self.rows is not None
         max_iter, seed = self.parameters["max_iter"], self.parameters["random_state"]
         return Budget(
-            tol=self.tol if tol is None else tol,
+            tol=tol,
             max_iter=_MAX_ITER if max_iter is None else max_iter,
             costs=costs_of(self.rows),
             random_state=0 if seed is None else seed,
@@ -238,12 +271,14 @@ class SparseOneVsRestFit(OneVsRestFit):
     solver = NAME
 
 
-def _groups(Cs: Float64, Y: NDArray[np.int8] | None, parts: Parts | None) -> list[NDArray[np.intp]]:
-    """Columns with the same labels and rows, each group from the smallest C to the largest."""
-    if Y is not None:
-        return [np.array([k]) for k in range(len(Cs))]
+def _groups(
+    Cs: Float64, Y: NDArray[np.int8] | None, parts: Parts | None, columns: NDArray[np.intp]
+) -> list[NDArray[np.intp]]:
+    """These columns by labels and rows, each group from the smallest C to the largest."""
+    if Y is not None or len(columns) == 0:
+        return [np.array([k]) for k in columns]
     rows = np.zeros(len(Cs), dtype=np.intp)
     if parts is not None:
         rows = np.unique(parts.times, axis=1, return_inverse=True)[1].ravel()
-    order = np.lexsort([Cs, rows])
+    order = columns[np.lexsort([Cs[columns], rows[columns]])]
     return np.split(order, np.flatnonzero(np.diff(rows[order])) + 1)

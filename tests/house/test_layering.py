@@ -41,7 +41,7 @@ ALLOWED = {
     "fitting_columns": {"interface", "inputs", "problem", "solvers", "fitting"},
     "fitting_sparse": {"interface", "inputs", "problem", "solvers", "fitting", "fitting_classes"},
     "fitting_sparse_columns": {
-        "interface", "problem", "solvers", "fitting", "fitting_columns", "fitting_sparse",
+        "interface", "inputs", "problem", "solvers", "fitting", "fitting_columns", "fitting_sparse",
     },
     "prediction": {"interface", "inputs", "backends"},
     "estimator": {

@@ -11,7 +11,7 @@ import sklearn
 from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegressionCV as ScikitLearn
-from sklearn.metrics import f1_score, get_scorer, make_scorer
+from sklearn.metrics import f1_score, get_scorer, log_loss, make_scorer
 from sklearn.model_selection import (
     GroupKFold,
     KFold,
@@ -372,3 +372,34 @@ def test_a_fit_that_fails_changes_nothing(rng: np.random.Generator) -> None:
 def test_no_penalty_is_one_of_the_choices(rng: np.random.Generator) -> None:
     X, y = problem(rng)
     assert_same(ours(Cs=[0.1, np.inf]).fit(X, y), peer(Cs=[0.1, np.inf]).fit(X, y))
+
+
+@pytest.mark.parametrize("n", [60, 3_000])
+def test_sparse_columns_are_single_fits(n: int) -> None:
+    """Folds and penalties side by side, each as near its optimum as a fit of its own; C=inf as well."""
+    random = np.random.default_rng(0)
+    X = random.standard_normal((n, 120 if n > 1_000 else 8))
+    y = (X[:, 0] - X[:, 1] + random.logistic(size=n) > 0).astype(int)
+    X[:, 3] *= 100.0
+    grid = [0.01, 1.0, np.inf]
+    path = logistic_path(X, y, grid, l1_ratio=0.8)
+    model = LogisticRegressionCV(Cs=grid, l1_ratios=(0.0, 0.8), cv=3, scoring="neg_log_loss").fit(X, y)
+    assert model.gaps_.shape == model.scores_.shape == (3, 2, 3)
+    folds = list(StratifiedKFold(3).split(X, y))
+    for k, C in enumerate(grid):
+        alone = LogisticRegression(C=C, l1_ratio=0.8).fit(X, y)
+        np.testing.assert_allclose(path.costs[k], alone.history_["cost"][-1], rtol=1e-7)
+        np.testing.assert_allclose(path.coefs[k], alone.coef_[0], atol=1e-3)
+        train, test = folds[1]
+        fold = LogisticRegression(C=C, l1_ratio=0.8).fit(X[train], y[train])
+        np.testing.assert_allclose(model.coefs_paths_[1, 1, k, 0, :-1], fold.coef_[0], atol=1e-3)
+        expected = -log_loss(y[test], fold.predict_proba(X[test]))
+        np.testing.assert_allclose(model.scores_[1, 1, k], expected, rtol=1e-4)
+    assert (path.gaps <= 1e-8).all()
+    assert (model.gaps_ <= 1e-8).all()
+    assert path.n_nonzero[0] < path.n_nonzero[2]
+    from_largest = logistic_path(X, y, 12, l1_ratio=0.8)
+    assert from_largest.n_nonzero[0] == 0
+    assert from_largest.n_nonzero[1] > 0
+    axes = from_largest.plot(names=[f"x{j}" for j in range(X.shape[1])], chosen=1.0)
+    assert len(axes.get_legend().get_texts()) == min(10, X.shape[1]) + 1
