@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegressionCV as ScikitLearn
+from sklearn.model_selection import StratifiedKFold
 
 from accel_logreg import LogisticRegression, LogisticRegressionCV, logistic_path
 
@@ -73,3 +74,20 @@ def test_a_path_of_classes_is_a_fit_for_each_c() -> None:
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("agg")
     assert len(path.plot().lines) == 13
+
+
+def test_l1_ratios() -> None:
+    """The best of both grids; each fold's coefficients are a single fit's, zeros included."""
+    X, y = load_iris(return_X_y=True)
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    grid, ratios = [0.05, 0.5], (0.0, 1.0)
+    model = LogisticRegressionCV(Cs=grid, l1_ratios=ratios, cv=3, scoring="neg_log_loss").fit(X, y)
+    assert model.scores_.shape == model.gaps_.shape == (3, 2, 2)
+    assert model.coefs_paths_.shape == (3, 2, 2, 3, 5)
+    best = np.unravel_index(model.scores_.mean(axis=0).argmax(), (2, 2))
+    assert (model.l1_ratio_, model.C_) == (ratios[best[0]], grid[best[1]])
+    train, _ = next(StratifiedKFold(3).split(X, y))
+    alone = LogisticRegression(C=0.05, l1_ratio=1.0).fit(X[train], y[train])
+    np.testing.assert_allclose(model.coefs_paths_[0, 1, 0, :, :-1], alone.coef_, atol=1e-4)
+    np.testing.assert_array_equal(model.coefs_paths_[0, 1, 0, :, :-1] == 0.0, alone.coef_ == 0.0)
+    assert (alone.coef_ == 0.0).any()
