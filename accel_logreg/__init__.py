@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from accel_logreg.files.model import ModelFileError, load_model, save_model
     from accel_logreg.gradient_check import check_gradient
     from accel_logreg.interface.engine import BackendUnavailableError
-    from accel_logreg.model_selection import LogisticRegressionCV, logistic_path
+    from accel_logreg.model_selection import LogisticRegressionCV
+    from accel_logreg.paths import logistic_path
     from accel_logreg.probe import ProbeResult, linear_probe
     from accel_logreg.solvers.problem import DivergenceError
 
@@ -52,7 +53,7 @@ _HOME = {
     "check_gradient": "gradient_check",
     "linear_probe": "probe",
     "load_model": "files.model",
-    "logistic_path": "model_selection",
+    "logistic_path": "paths",
     "release_memory": "backends",
     "save_model": "files.model",
 }

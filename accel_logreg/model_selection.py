@@ -1,19 +1,14 @@
-"""Choosing C: cross-validation and paths, all folds and all C in the same reads of X."""
+"""Choosing C by cross-validation: all folds and all C in the same reads of X."""
 
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from copy import copy
+from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import check_cv
 from sklearn.utils import Bunch, _safe_indexing, column_or_1d, compute_class_weight
@@ -30,190 +25,17 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from accel_logreg.backends import resolve
 from accel_logreg.estimator import LogisticRegression
 from accel_logreg.fitting_columns import ColumnFits, ColumnFitter, leave_one_out
-from accel_logreg.fitting_sparse import SparseSoftmaxFit, fit_of, has_kinks
-from accel_logreg.fitting_sparse_columns import SparseColumnFitter
+from accel_logreg.fitting_sparse import fit_of, has_kinks
 from accel_logreg.held_out_scores import Scores
 from accel_logreg.inputs.parameters import check_parameters
 from accel_logreg.inputs.training import TrainingData, check_training_data
 from accel_logreg.interface.arrays import Csr, Float64, on_gpu, to_host
 from accel_logreg.interface.engine import Engine
 from accel_logreg.interface.parts import Parts
-from accel_logreg.solvers.problem import Report
+from accel_logreg.paths import axes_or_new, checked_grid, fitter_type, named_overflow, reporter, warn_of
 
 _MOST_BYTES = 1 << 29  # of weights and logits at a time: more folds go one block after the other
-_NAMED = 10  # coefficients in a picture
 _ENOUGH_TO_START = 0.05  # of p/n nats, by which folds differ: how near the fits to all rows need to be
-
-
-@dataclass(frozen=True)
-class LogisticPath:
-    """What ``logistic_path`` returns, in the order of Cs.
-
-    Cs : (n_Cs,) float64, as given
-    coefs : (n_Cs, d) float64, or (n_Cs, K, d) for K ≥ 3 classes
-    intercepts : (n_Cs,) float64, or (n_Cs, K)
-    costs, gaps : (n_Cs,) float64; J in nats per unit weight, and relative suboptimalities
-    gap_kinds : (n_Cs,) of str, "certified" or "estimated"
-    n_iter : (n_Cs,) int64
-    reads : float, of X, by all of them together
-    classes : (K,)
-    feature_names : (d,) of str, or None
-    """
-
-    Cs: Float64
-    coefs: Float64
-    intercepts: Float64
-    costs: Float64
-    gaps: Float64
-    gap_kinds: NDArray[np.str_]
-    n_iter: NDArray[np.int64]
-    reads: float
-    classes: NDArray[Any]
-    feature_names: NDArray[Any] | None = None
-
-    @property
-    def n_nonzero(self) -> NDArray[np.int64]:
-        """(n_Cs,): features with a coefficient that is not 0, of any class."""
-        used = self.coefs != 0.0
-        return np.asarray((used if used.ndim == 2 else used.any(axis=1)).sum(axis=1), dtype=np.int64)
-
-    def plot(self, ax: Any = None, *, names: ArrayLike | None = None, chosen: float | None = None) -> Any:
-        """Coefficients by log C, on matplotlib axes, which are returned; needs the extra "lab".
-
-        The ten largest are named, by ``names`` (d,) or the column names of X. ``chosen`` is a C to mark, such
-        as ``C_`` of LogisticRegressionCV.
-        """
-        names = self.feature_names if names is None else np.asarray(names)
-        ax = _axes(ax)
-        order = np.argsort(self.Cs)
-        coefs = self.coefs[order].reshape(len(order), -1)
-        lines = ax.plot(self.Cs[order], coefs)
-        ax.axhline(0.0, color="0.7", linewidth=0.8)
-        ax.set(xscale="log", xlabel="C", ylabel="coefficient")
-        handles: list[Any] = []
-        labels: list[str] = []
-        if names is not None and self.coefs.ndim == 2:
-            order = np.argsort(-np.abs(coefs).max(axis=0), kind="stable")
-            handles, labels = [lines[j] for j in order[:_NAMED]], [str(names[j]) for j in order[:_NAMED]]
-            for at, j in enumerate(order):  # each name its own colour
-                lines[j].set(color=f"C{at}" if at < _NAMED else "0.8", zorder=2 if at < _NAMED else 1)
-        if chosen is not None:
-            handles.append(ax.axvline(chosen, color="0.5", linestyle="--"))
-            labels.append(f"C = {chosen:.3g}")
-        if handles:
-            ax.legend(handles, labels, fontsize="small")
-        return ax
-
-
-def logistic_path(
-    X: Any,
-    y: Any,
-    Cs: int | ArrayLike | None = None,
-    *,
-    l1_ratio: float = 0.0,
-    penalty_factor: ArrayLike | None = None,
-    positive: bool = False,
-    eps: float = 1e-2,
-    sample_weight: Any = None,
-    fit_intercept: bool = True,
-    class_weight: dict[Any, float] | Literal["balanced"] | None = None,
-    tol: float = 1e-8,
-    backend: str = "auto",
-    random_state: int | np.random.RandomState | None = None,
-    n_threads: int | None = None,
-    max_memory: int | str | None = None,
-    verbose: int = 0,
-) -> LogisticPath:
-    """``LogisticRegression`` for every C.
-
-    With the L2 penalty and two classes all of them in the same reads of X; else one after the other, from the
-    strongest penalty to the weakest, each from the last: with exact zeros about one read of X for each.
-
-    Parameters
-    ----------
-    X, y, sample_weight : as ``LogisticRegression.fit`` takes them
-    Cs : (n_Cs,), above 0, in any order; or how many; None is 10, or 100 where ``l1_ratio`` is above 0
-        A number of them is spread from 1e-4 to 1e4; where ``l1_ratio`` is above 0 from the largest C under
-        which all penalised coefficients are 0 to ``1/eps`` times that: from α_max down to eps α_max, as lasso
-        paths have it, with α = 1/(C Σs).
-    eps : float, default 1e-2
-        Between 0 and 1: see Cs.
-    others : as ``LogisticRegression`` takes them
-
-    Raises
-    ------
-    ValueError, TypeError
-        X, y, weights or a parameter are not allowed.
-    """
-    model = LogisticRegression(
-        l1_ratio=l1_ratio, penalty_factor=penalty_factor, positive=positive, fit_intercept=fit_intercept,
-        class_weight=class_weight, tol=tol, backend=backend, random_state=random_state, n_threads=n_threads,
-        max_memory=max_memory, verbose=verbose,
-    )  # fmt: skip
-    check_parameters(vars(model))
-    if not 0.0 < eps < 1.0:
-        raise ValueError(f"eps={eps!r} must be between 0 and 1: the weakest penalty as a share of α_max")
-    if Cs is None:
-        Cs = 100 if l1_ratio > 0.0 else 10
-    grid = _grid(Cs)
-    from_largest = l1_ratio > 0.0 and isinstance(Cs, (int, np.integer))
-    engine = resolve(backend, X)
-    try:
-        data = check_training_data(model, engine, X, y, sample_weight, class_weight)
-        if len(data.classes) > 2:
-            if from_largest:
-                grid = _from_largest(_largest_of_classes(model, engine, data), data, len(grid), eps)
-            return _path_of_classes(model, grid, X, y, sample_weight)
-        with _named(data), engine.threads(n_threads):
-            fitter = _fitter_type(vars(model))(engine, data, vars(model), _report(verbose))
-            if from_largest:
-                assert isinstance(fitter, SparseColumnFitter)
-                grid = _from_largest(fitter.largest_strength(), data, len(grid), eps)
-            fits = fitter.solve(grid, prove=True)
-    finally:
-        engine.after_fit()
-    _warn_of(fits.trouble, [f"C={C:g}" for C in grid])
-    return LogisticPath(
-        grid, fits.W[:-1].T.copy(), fits.W[-1].copy(), fits.cost, fits.gap, fits.kind, fits.n_iter,
-        fits.reads, data.classes, getattr(model, "feature_names_in_", None),
-    )  # fmt: skip
-
-
-def _fitter_type(parameters: Mapping[str, Any]) -> type[ColumnFitter]:
-    return SparseColumnFitter if has_kinks(parameters) else ColumnFitter
-
-
-def _largest_of_classes(model: LogisticRegression, engine: Engine, data: TrainingData) -> float:
-    """As ``SparseColumnFitter.largest_strength``, of a softmax."""
-    with _named(data), engine.threads(model.n_threads):
-        fit = SparseSoftmaxFit(engine, data, vars(model), None, _report(0))
-        return fit.largest_strength()
-
-
-def _from_largest(strength: float, data: TrainingData, n_Cs: int, eps: float) -> Float64:
-    """Cs from the largest under which all coefficients are 0, for λ = ``strength`` there."""
-    if not strength > 0.0:
-        raise ValueError("no feature has anything to do with y, so that no C is the largest: pass Cs")
-    S = len(data.y) if data.sample_weight is None else float(data.sample_weight.sum())
-    return np.asarray(np.geomspace(1.0, 1.0 / eps, n_Cs) / (strength * S * data.weight_unit))
-
-
-def _path_of_classes(
-    model: LogisticRegression, grid: Float64, X: Any, y: Any, sample_weight: Any
-) -> LogisticPath:
-    """Softmaxes, each from the one before it."""
-    model.set_params(warm_start=True)
-    found: dict[int, LogisticRegression] = {}
-    for k in np.argsort(grid, kind="stable").tolist():
-        found[k] = copy(model.set_params(C=float(grid[k])).fit(X, y, sample_weight))
-    models = [found[k] for k in range(len(grid))]
-    return LogisticPath(
-        grid, np.stack([m.coef_ for m in models]), np.stack([m.intercept_ for m in models]),
-        np.array([m.history_["cost"][-1] for m in models]), np.array([m.gap_ for m in models]),
-        np.array([m.gap_kind_ for m in models]), np.concatenate([m.n_iter_ for m in models]),
-        float(sum(m.history_["reads"][-1] for m in models)), model.classes_,
-        getattr(model, "feature_names_in_", None),
-    )  # fmt: skip
 
 
 class LogisticRegressionCV(LogisticRegression):
@@ -347,7 +169,7 @@ class LogisticRegressionCV(LogisticRegression):
         for name in ("refit", "use_legacy_attributes"):
             if not isinstance(getattr(self, name), (bool, np.bool_)):
                 raise TypeError(f"{name}={getattr(self, name)!r} must be True or False")
-        _grid(self.Cs)
+        checked_grid(self.Cs)
         own = {
             name: getattr(self, name)
             for name in (
@@ -395,7 +217,7 @@ class LogisticRegressionCV(LogisticRegression):
         axes, which are returned; needs the extra "lab".
         """
         check_is_fitted(self)
-        ax = _axes(ax)
+        ax = axes_or_new(ax)
         order = np.argsort(self.Cs_)
         ax.errorbar(self.Cs_[order], self.mean_scores_[order], self.standard_errors_[order], capsize=3)
         chosen = float(np.ravel(self.C_)[0])
@@ -423,8 +245,8 @@ class _Search:
         self.model, self.engine, self.parameters = model, engine, parameters
         self.X, self.y = X, to_host(y)
         self.weights = None if sample_weight is None else np.asarray(to_host(sample_weight))
-        self.Cs, self.ratios = _grid(model.Cs), _ratios(model.l1_ratios)
-        self.report = _report(model.verbose)
+        self.Cs, self.ratios = checked_grid(model.Cs), _ratios(model.l1_ratios)
+        self.report = reporter(model.verbose)
         if _routing_enabled():
             self.routed = process_routing(model, "fit", sample_weight=self.weights, **params)
         else:
@@ -441,11 +263,11 @@ class _Search:
         self.X = self._given(data)
         self.scores = Scores(model.scoring, data.classes, self.routed.scorer.score, self.X, len(self.y))
         found = []
-        with _named(data), self.engine.threads(model.n_threads):
+        with named_overflow(data), self.engine.threads(model.n_threads):
             folds = None if isinstance(model.cv, str) else self._checked_folds(data)
             for ratio in self.ratios.tolist():
                 of_ratio = {**parameters, "l1_ratio": ratio}
-                fitter = _fitter_type(of_ratio)(self.engine, data, of_ratio, self.report)
+                fitter = fitter_type(of_ratio)(self.engine, data, of_ratio, self.report)
                 found.append(self._loo(data, fitter) if folds is None else self._folds(data, fitter, folds))
         scores = np.stack([one.scores for one in found], axis=1)
         n_folds, _, n_Cs = scores.shape
@@ -460,7 +282,7 @@ class _Search:
         model.gaps_ = np.stack([one.fits.gap.reshape(shape) for one in found], axis=1)
         of = [f"C={C:g}, fold {f}" for f in range(n_folds) for C in self.Cs]
         for one in found:
-            _warn_of(one.fits.trouble, of)
+            warn_of(one.fits.trouble, of)
         if model.refit:
             pooled = found[self.best_ratio].pooled
             self._refit(data, None if pooled is None else pooled[:, self.best])
@@ -474,7 +296,7 @@ class _Search:
         model.coef_, model.intercept_ = solution.W[np.newaxis, :-1].copy(), solution.W[-1:].copy()
         model.gap_, model.gap_kind_ = solution.gap, str(solution.gap_kind)
         model.solver_, model.history_ = solver, solution.history.arrays()
-        _warn_of([solution.trouble], [f"C={C:g}, all rows"])
+        warn_of([solution.trouble], [f"C={C:g}, all rows"])
 
     def _given(self, data: TrainingData) -> Any:
         """X for splitters and scorers that look at it."""
@@ -718,24 +540,6 @@ def _standard_errors(scores: Float64) -> Float64:
     return np.asarray(scores.std(axis=0, ddof=1) / math.sqrt(len(scores)))
 
 
-def _grid(Cs: Any) -> Float64:
-    """Cs as numbers: (n_Cs,) float64, checked."""
-    if isinstance(Cs, (int, np.integer)) and not isinstance(Cs, bool):
-        if Cs < 1:
-            raise ValueError(f"Cs={Cs!r} must be at least 1, or a list of numbers above 0")
-        return np.logspace(-4.0, 4.0, int(Cs))
-    allowed = "it must be a list of numbers above 0, or how many to take from 1e-4 to 1e4"
-    if isinstance(Cs, (Real, str, bool)) or Cs is None:
-        raise TypeError(f"Cs={Cs!r}: {allowed}")
-    try:
-        grid = np.array(Cs, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise TypeError(f"Cs={Cs!r}: {allowed}") from None
-    if grid.ndim != 1 or len(grid) == 0 or not (grid > 0.0).all():
-        raise ValueError(f"Cs={Cs!r}: {allowed}")
-    return grid
-
-
 def _ratios(l1_ratios: Any) -> Float64:
     """l1_ratios as numbers: (n_l1_ratios,) float64; their range is checked as that of any l1_ratio."""
     try:
@@ -758,38 +562,3 @@ def _more_than_two(y: Any) -> bool:
         return bool((others != others[0]).any()) and type_of_target(labels) == "multiclass"
     except Exception:
         return False
-
-
-@contextmanager
-def _named(data: TrainingData) -> Iterator[None]:
-    """NaN, infinity and overflow in an X that nobody has looked at are found by the first read, and named."""
-    try:
-        with np.errstate(over="ignore", invalid="ignore"):
-            yield
-    except FloatingPointError:
-        data.check_finite()
-        raise ValueError(
-            "the values of X are too large: sums over its rows overflow float64. Scale X down"
-        ) from None
-
-
-def _report(verbose: int) -> Report:
-    return print if verbose else (lambda _line: None)
-
-
-def _warn_of(troubles: list[str], of: list[str]) -> None:
-    """One warning for all fits that stopped short."""
-    short = [(name, trouble) for name, trouble in zip(of, troubles, strict=True) if trouble]
-    if short:
-        more = f" (and {len(short) - 1} fits more)" if len(short) > 1 else ""
-        warnings.warn(f"{short[0][0]}: {short[0][1]}{more}", ConvergenceWarning, stacklevel=4)
-
-
-def _axes(ax: Any) -> Any:
-    if ax is not None:
-        return ax
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError:
-        raise ImportError("a plot needs matplotlib: pip install 'accel_logreg[lab]'") from None
-    return plt.subplots()[1]

@@ -49,9 +49,13 @@ ALLOWED = {
         "fitting_sparse_columns", "prediction", "solvers",
     },
     "held_out_scores": {"interface"},
+    "paths": {
+        "interface", "inputs", "backends", "estimator", "fitting_columns", "fitting_sparse",
+        "fitting_sparse_columns", "solvers",
+    },
     "model_selection": {
         "interface", "inputs", "backends", "estimator", "fitting_columns", "fitting_sparse",
-        "fitting_sparse_columns", "held_out_scores", "solvers",
+        "held_out_scores", "paths",
     },
     "certify": {"interface", "inputs", "backends", "estimator", "fitting_sparse"},
     "gradient_check": {"interface", "inputs", "backends", "estimator", "kernels.python_loop"},
@@ -67,7 +71,7 @@ ALLOWED = {
     "cli": {"public", "files", "measure", "doctor", "lesson", "profile"},
     "__init__": {
         "backends", "certify", "estimator", "gradient_check", "files", "interface", "model_selection",
-        "probe", "solvers",
+        "paths", "probe", "solvers",
     },
     "__main__": {"cli"},
 }  # fmt: skip
