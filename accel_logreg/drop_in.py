@@ -1,11 +1,13 @@
-"""scikit-learn's LogisticRegression and LogisticRegressionCV, fitted here: what ``patch_sklearn`` puts in place.
+"""scikit-learn's LogisticRegression and LogisticRegressionCV, fitted here: what ``patch_sklearn`` takes.
 
-They are subclasses of scikit-learn's own, of whatever version is installed: parameters and their checks, predictions
-and all else is theirs; ``fit`` is ours. What we do not do is handed over to theirs, and counted with the reason.
+They are subclasses of scikit-learn's own, of whatever version is installed: parameters and their checks,
+predictions and all else is theirs; ``fit`` is ours. What we do not do is handed over to theirs, and counted
+with the reason.
 """
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -23,35 +25,48 @@ from accel_logreg.model_selection import LogisticRegressionCV as OursCV
 
 HERE = "fitted here"
 FEW_STEPS = 10
+_SMALL = 1_000_000  # entries of X
 _VERSION = parse_version(sklearn.__version__)
+_BACKEND = "ACCEL_LOGREG_PATCH_BACKEND"  # in the environment, which worker processes inherit
 _SHARED = (
-    "fit_intercept", "intercept_scaling", "dual", "penalty", "class_weight", "random_state", "n_jobs", "verbose",
-)  # fmt: skip
+    *("fit_intercept", "intercept_scaling", "dual", "penalty"),
+    *("class_weight", "random_state", "n_jobs", "verbose"),
+)
 _FITTED = ("coef_", "intercept_", "classes_", "n_iter_", "n_features_in_", "gap_", "gap_kind_")
 _FITTED_CV = (
     *("coef_", "intercept_", "classes_", "n_iter_", "n_features_in_", "C_", "Cs_"),
     *("l1_ratio_", "l1_ratios_", "scores_", "coefs_paths_"),
 )
 
-settings: dict[str, Any] = {"backend": "auto", "verbose": False}
+_verbose = False
 fits: Counter[tuple[str, str]] = Counter()  # (class, HERE or the reason why scikit-learn fitted)
 
 
-def equal_tol(tol: float) -> float:
+def set_up(backend: str, *, verbose: bool) -> None:
+    """The engine of all fits, in worker processes as well; whether each prints a line."""
+    global _verbose
+    os.environ[_BACKEND], _verbose = backend, verbose
+
+
+def equal_tol(tol: float, X: Any, *, l2: bool) -> float:
     """Our ``tol``, of the cost, for scikit-learn's, of the gradient: the cost goes by the gradient's square.
 
-    1e-8 at most: coefficients to four digits; from 1e-8 there on what rounding allows.
+    1e-8 at most: coefficients to four digits. What rounding allows, 0, where tol is 1e-8 or below; and with
+    the L2 penalty for small X, where it costs next to nothing: equal problems, put differently, then have
+    equal answers.
     """
-    return 0.0 if tol <= 1e-8 else float(min(1e-8, tol * tol))
+    entries = getattr(X, "nnz", getattr(X, "size", 0))
+    small = not isinstance(entries, (int, np.integer)) or entries <= _SMALL
+    return 0.0 if (l2 and small) or tol <= 1e-8 else float(min(1e-8, tol * tol))
 
 
 class LogisticRegression(linear_model.LogisticRegression):  # type: ignore[misc]
     """scikit-learn's class, whose ``fit`` finds the exact optimum here, with a bound on how near it is.
 
-    Parameters, attributes and methods are those of sklearn.linear_model.LogisticRegression. ``tol`` is at least as
-    strict as there. ``solver`` and ``max_iter`` do not say how the fit goes; "liblinear" penalises the intercept
-    as there, and a ``max_iter`` below 10, which asks for steps rather than for the optimum, is handed over.
-    ``gap_`` and ``gap_kind_`` come from ``accel_logreg.LogisticRegression``.
+    Parameters, attributes and methods are those of sklearn.linear_model.LogisticRegression. ``tol`` is at
+    least as strict as there. ``solver`` and ``max_iter`` do not say how the fit goes; "liblinear" penalises
+    the intercept as there, and a ``max_iter`` below 10, which asks for steps rather than for the optimum, is
+    handed over. ``gap_`` and ``gap_kind_`` come from ``accel_logreg.LogisticRegression``.
     """
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -59,7 +74,7 @@ class LogisticRegression(linear_model.LogisticRegression):  # type: ignore[misc]
 
         def here() -> Ours:
             own: dict[str, Any] = {"warm_start": self.warm_start, "C": self.C, "l1_ratio": self.l1_ratio}
-            ours = Ours(**_parameters(self), **own)
+            ours = Ours(**_parameters(self, X), **own)
             if self.warm_start and hasattr(self, "coef_"):
                 state = (self.coef_, self.intercept_, self.classes_)
                 ours.coef_, ours.intercept_, ours.classes_ = map(_to_numpy, state)
@@ -96,7 +111,7 @@ class LogisticRegressionCV(linear_model.LogisticRegressionCV):  # type: ignore[m
             if _said("warn", ratios):
                 ratios = None
                 _future("The default value for l1_ratios will change from None to (0.0,) in version 1.10.")
-            elif ratios is None and _VERSION >= parse_version("1.8"):
+            elif ratios is None and parse_version("1.8") <= _VERSION:
                 _future("'l1_ratios=None' was deprecated in version 1.8 and will trigger an error in 1.10.")
             if _said("warn", scoring):
                 scoring = None
@@ -107,11 +122,12 @@ class LogisticRegressionCV(linear_model.LogisticRegressionCV):  # type: ignore[m
             if _said("warn", legacy):
                 legacy = True
                 _future(
-                    f"The fitted attributes of {type(self).__name__} will be simplified in scikit-learn 1.10. The "
-                    "default value of use_legacy_attributes will change from True to False in scikit-learn 1.10."
+                    f"The fitted attributes of {type(self).__name__} will be simplified in scikit-learn 1.10. "
+                    "The default value of use_legacy_attributes will change from True to False in "
+                    "scikit-learn 1.10."
                 )
             own = {"l1_ratios": ratios, "scoring": scoring, "use_legacy_attributes": legacy}
-            ours = OursCV(**_parameters(self), **own, Cs=self.Cs, cv=self.cv, refit=self.refit)
+            ours = OursCV(**_parameters(self, X), **own, Cs=self.Cs, cv=self.cv, refit=self.refit)
             return ours.fit(X, y, sample_weight, **params)
 
         return _fit(self, here, super().fit, _FITTED_CV, X, y, sample_weight, params)
@@ -140,10 +156,9 @@ def _fit(
         except (ValueError, TypeError) as error:
             why = f"refused here, {type(error).__name__}"
         else:
-            if model.n_jobs is not None and _VERSION >= parse_version("1.8") and names is _FITTED:
-                _future(
-                    f"'n_jobs' has no effect since 1.8 and will be removed in 1.10. You provided {model.n_jobs=}"
-                )
+            jobs = getattr(model, "n_jobs", None)
+            if jobs is not None and parse_version("1.8") <= _VERSION and names is _FITTED:
+                _future(f"'n_jobs' has no effect since 1.8 and will be removed in 1.10. You provided {jobs}.")
             vars(model).pop("feature_names_in_", None)
             for name in (*names, "feature_names_in_"):
                 if hasattr(ours, name):
@@ -158,9 +173,9 @@ def _why_there(model: Any, X: Any, sample_weight: Any) -> str | None:
     """Why a fit is scikit-learn's; None where it is ours."""
     if model.max_iter < FEW_STEPS:
         return f"max_iter below {FEW_STEPS}"
-    if getattr(model, "_skl_callbacks", None) or hasattr(model, "_parent_callback_ctx"):
+    if getattr(model, "_skl_callbacks", None):
         return "callbacks"
-    if getattr(model, "l1_ratio", 0.0) is None and _VERSION >= parse_version("1.8"):
+    if getattr(model, "l1_ratio", 0.0) is None and parse_version("1.8") <= _VERSION:
         return "l1_ratio=None is deprecated"
     if on_gpu(X) and not _of_array_api(X):
         return "X on a GPU without array API dispatch"
@@ -188,18 +203,22 @@ def _to_numpy(X: Any) -> Any:
     return _convert_to_numpy(X, get_namespace(X)[0])
 
 
-def _parameters(model: Any) -> dict[str, Any]:
+def _parameters(model: Any, X: Any) -> dict[str, Any]:
     """Our parameters for those of scikit-learn that this version of it has."""
     own = {name: getattr(model, name) for name in _SHARED if hasattr(model, name)}
     restricted = {"liblinear": "liblinear", "saga": "saga"}  # the others have the L2 penalty alone
     own["solver"] = restricted.get(model.solver, "newton-cholesky")
-    own["tol"], own["backend"] = equal_tol(model.tol), settings["backend"]
+    ratios = np.ravel(getattr(model, "l1_ratio", getattr(model, "l1_ratios", None)))
+    l2 = model.penalty in ("l2", None) or (
+        model.penalty != "l1" and all(r in (0, None, "warn") for r in ratios)
+    )
+    own["tol"], own["backend"] = equal_tol(model.tol, X, l2=l2), os.environ.get(_BACKEND, "auto")
     return own
 
 
 def _note(model: Any, what: str) -> None:
     fits[type(model).__name__, what] += 1
-    if settings["verbose"]:
+    if _verbose:
         how = what if what == HERE else f"handed over to scikit-learn: {what}"
         print(f"accel_logreg: {type(model).__name__} {how}")
 

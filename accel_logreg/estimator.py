@@ -176,8 +176,8 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         A softmax's rows sum to 0: the same added to all classes changes no probability. Not with
         ``l1_ratio`` above 0, ``penalty_factor`` or ``positive``, where the zeros are worth more.
     intercept_ : (1,) float64, or (K,)
-        A softmax's sum to 0. Minus infinity for a class that had no weight; of two classes, infinity in favour
-        of the other.
+        A softmax's sum to 0. Minus infinity for a class that had no weight; of two classes, infinity in
+        favour of the other.
     classes_ : (K,)
         The labels, sorted.
     one_vs_rest_ : bool

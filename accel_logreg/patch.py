@@ -1,6 +1,6 @@
 """Put our classes in scikit-learn's place, for code that cannot be edited.
 
-``python -m accel_logreg.patch script.py arguments`` runs a script so, and says at the end what was fitted where.
+``python -m accel_logreg.patch script.py`` runs a script so, and says at the end what was fitted where.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from sklearn import linear_model
 from sklearn.ensemble import _stacking  # noqa: F401  # it holds the classes as well
 
 from accel_logreg import drop_in
+from accel_logreg.backends import load_backend
 
+_HELP = """Runs a script with sklearn.linear_model.LogisticRegression and LogisticRegressionCV replaced
+by accel_logreg's. At the end a line on stderr says what was fitted here, and what was handed over and why."""
 _NAMES = ("LogisticRegression", "LogisticRegressionCV")
 _THEIRS = {name: getattr(drop_in, name).__mro__[1] for name in _NAMES}
 
@@ -31,8 +33,15 @@ def patch_sklearn(*, backend: str = "auto", verbose: bool = False) -> None:
         The engine of all fits.
     verbose : bool, default False
         Whether every fit prints a line: fitted here, or handed over and why.
+
+    Raises
+    ------
+    BackendUnavailableError
+        The named engine cannot run here; nothing is replaced.
     """
-    drop_in.settings.update(backend=backend, verbose=verbose)
+    if backend != "auto":
+        load_backend(backend)
+    drop_in.set_up(backend, verbose=verbose)
     _replace({_THEIRS[name]: getattr(drop_in, name) for name in _NAMES})
 
 
@@ -66,9 +75,7 @@ def main() -> None:
     arguments = sys.argv[1:]
     module = arguments[:1] == ["-m"]
     if not arguments[module:] or arguments[0] in ("-h", "--help"):
-        print(
-            "usage: python -m accel_logreg.patch script.py [arguments]\n       python -m accel_logreg.patch -m module [arguments]"
-        )
+        print(f"usage: python -m accel_logreg.patch (script.py | -m module) [its arguments]\n\n{_HELP}")
         sys.exit(0 if arguments else 2)
     patch_sklearn()
     atexit.register(lambda: print(f"accel_logreg\n{patch_report()}", file=sys.stderr))
