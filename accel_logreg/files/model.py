@@ -27,7 +27,7 @@ FORMAT = "accel_logreg model"
 FORMAT_VERSION = 3  # 2: any number of classes; 3: penalties of each feature's own
 # What earlier versions lack, as what they hold was fitted: parameters, and scalars.
 _SINCE: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {
-    2: ({"multi_class": "auto"}, {"one_vs_rest_": False}),
+    2: ({"multi_class": "auto", "max_memory": None}, {"one_vs_rest_": False}),
     3: ({"penalty_factor": None, "positive": False}, {}),
 }
 
