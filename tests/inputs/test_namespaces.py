@@ -18,7 +18,7 @@ from sklearn import config_context
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV
 
-from accel_logreg import LogisticRegression, LogisticRegressionCV, certified_gap, logistic_path
+from accel_logreg import LogisticRegression, LogisticRegressionCV, certified_gap, linear_probe, logistic_path
 from accel_logreg.inputs.namespaces import to_numpy
 from accel_logreg.interface.engine import Engine
 
@@ -110,6 +110,8 @@ def test_cross_validation_paths_and_judges(make: Make, classes: int, scoring: An
         backend="numpy",
     )  # fmt: skip
     assert gap <= 1e-8
+    probes = [linear_probe(*of, Cs=[0.1, 1.0], backend="numpy") for of in ((theirs, labels), (X, y))]
+    assert [point.log_loss for point in probes[0].points] == [point.log_loss for point in probes[1].points]
     if classes == 2:
         path = logistic_path(theirs, labels, Cs=[0.1, 1.0], backend="numpy")
         np.testing.assert_array_equal(path.coefs, logistic_path(X, y, Cs=[0.1, 1.0], backend="numpy").coefs)
