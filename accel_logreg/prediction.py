@@ -63,9 +63,33 @@ class LinearPrediction:
         return self
 
     def dense_coef(self) -> Float64:
-        """``coef_`` as an array, (1, d) or (K, d) float64, whatever it is."""
+        """``coef_`` as an array, (1, d) or (K, d) float64, be it sparse, a list, or one row as (d,)."""
         coef = getattr(self.coef_, "toarray", lambda: self.coef_)()
-        return np.asarray(coef, dtype=np.float64)
+        return np.atleast_2d(np.asarray(to_numpy(coef), dtype=np.float64))
+
+    def weights(self) -> Float64:
+        """W (d + 1,), or (d + 1, K) for K ≥ 3 classes, the intercepts last.
+
+        ``coef_``, ``intercept_`` and ``classes_`` may have been set by hand: loaded, averaged, received.
+
+        Raises
+        ------
+        ValueError
+            Their shapes do not agree.
+        """
+        coef = self.dense_coef()
+        two = len(coef) == 1
+        intercept = np.ravel(to_numpy(self.intercept_))
+        K, n_classes = len(coef), len(self.classes_)
+        if coef.ndim != 2 or len(intercept) not in (1, K) or n_classes != (2 if two else K):
+            raise ValueError(
+                f"coef_ has shape {np.shape(self.coef_)}, intercept_ {np.shape(self.intercept_)} and "
+                f"classes_ ({n_classes},), which do not agree. They must be (1, d), (1,) and (2,), or "
+                "(K, d), (K,) and (K,) for K >= 3 classes"
+            )
+        if two:
+            return np.append(coef[0], intercept)
+        return np.vstack([coef.T, np.broadcast_to(intercept, K)])
 
     def decision_function(self, X: Any) -> Any:
         """z = X w + b for X (m, d): (m,) float64, positive for ``classes_[1]``; (m, K) for K ≥ 3 classes.
@@ -94,7 +118,7 @@ class LinearPrediction:
         Numbers and booleans live where X lives; strings and other objects, which a GPU does not know, come
         as a NumPy array.
         """
-        return self._scores(X).labels(self.classes_)
+        return self._scores(X).labels(np.asarray(self.classes_))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy of ``predict(X)`` against y (m,), with weights (m,) or None; each may lie on a GPU."""
@@ -111,9 +135,9 @@ class LinearPrediction:
 
         A ``sklearn.linear_model.LogisticRegression``; where there is a sigmoid for each of three and more
         classes, a ``sklearn.multiclass.OneVsRestClassifier`` of them. Its parameters say the same problem,
-        so that it can be cloned and fitted again: ``solver`` is lbfgs, or saga with ``l1_ratio`` above 0,
-        ``tol``, there of the gradient, the root of ours, and ``max_iter`` 10,000. A LogisticRegressionCV
-        becomes a LogisticRegression with the C and the l1_ratio that were chosen.
+        so that it can be cloned and fitted again: ``solver`` is lbfgs, saga with ``l1_ratio`` above 0, or
+        liblinear where it is; ``tol``, there of the gradient, is the root of ours, and ``max_iter`` 10,000. A
+        LogisticRegressionCV becomes a LogisticRegression with the C and the l1_ratio that were chosen.
 
         Warns
         -----
@@ -124,6 +148,8 @@ class LinearPrediction:
         Raises
         ------
         sklearn.exceptions.NotFittedError
+        ValueError
+            ``coef_``, ``intercept_`` and ``classes_`` were set by hand, and their shapes do not agree.
         """
         return _export().to_sklearn(self)
 
@@ -131,10 +157,10 @@ class LinearPrediction:
     def from_sklearn(cls, model: Any, **parameters: Any) -> Self:
         """The model that a scikit-learn LogisticRegression or LogisticRegressionCV is, fitted or not.
 
-        What is fitted is copied, coefficients as float64; ``gap_`` is NaN and ``gap_kind_`` "unknown", for
-        which there is ``certified_gap(X, y, model.coef_, model.intercept_, C=model.C)``. Of the parameters
-        those that say the problem are taken; ``solver`` is "auto" whatever it was, and ``tol``, which there
-        is of the gradient, is squared.
+        What is fitted is copied, coefficients as float64. There is no ``gap_``, for which ``certified_gap(X,
+        y, model.coef_, model.intercept_, C=model.C)`` is the judge: of the problem without a penalty on the
+        intercept, which is not liblinear's. Of the parameters those that say the problem are taken;
+        ``solver`` is "auto" or "liblinear", and ``tol``, which there is of the gradient, is squared.
 
         Parameters
         ----------
@@ -143,11 +169,6 @@ class LinearPrediction:
             ``LogisticRegressionCV.from_sklearn`` takes a LogisticRegressionCV, and its parameters alone.
         **parameters
             In place of what ``model`` has, or of defaults: ``backend="numpy"``.
-
-        Warns
-        -----
-        UserWarning
-            solver='liblinear' with an intercept, which it penalises: its optimum is another one.
 
         Raises
         ------
@@ -205,9 +226,7 @@ class LinearPrediction:
             return ScoresLike(self._scores(to_numpy(X)), X, xp)
         if not hasattr(self, "coef_"):
             check_is_fitted(self)
-        coef = self.dense_coef()
-        two = len(coef) == 1
-        W = np.append(coef[0], self.intercept_[0]) if two else np.vstack([coef.T, self.intercept_])
+        W = self.weights()
         if on_gpu(X):
             matrix = check_device_prediction_data(self, X)
             scores = matrix.scores(W, one_vs_rest=self.one_vs_rest_)
@@ -215,6 +234,11 @@ class LinearPrediction:
                 check_finite(matrix, type(self).__name__)
             return scores
         checked = check_prediction_data(self, X)
+        if checked.shape[1] != len(W) - 1:
+            raise ValueError(
+                f"X has {checked.shape[1]} features, but {type(self).__name__} is expecting {len(W) - 1} "
+                "features as input"
+            )
         if issparse(self.coef_) and isinstance(checked, np.ndarray):
             used = _used(self.coef_)
             narrow: Any = np.ascontiguousarray(checked[:, used])
@@ -226,7 +250,7 @@ class LinearPrediction:
             z = engine.logits(checked, W)
         if not np.isfinite(z).all():  # or of a class without rows, whose intercept is -inf
             check_finite(checked, type(self).__name__)
-        return HostScores(z, engine, bound) if two else ClassScores(z, one_vs_rest=self.one_vs_rest_)
+        return HostScores(z, engine, bound) if W.ndim == 1 else ClassScores(z, one_vs_rest=self.one_vs_rest_)
 
     def _prediction_engine(self, X: Matrix | Csr) -> Engine:
         """The engine that fitted, for X on the host; NumPy for one that is not here.
@@ -234,7 +258,7 @@ class LinearPrediction:
         A GPU only sees dense X of WORTH_THE_BUS bytes or more: less is answered by NumPy before a GPU, or
         its absence on the machine that serves, would have been found.
         """
-        engine = self.backend_
+        engine = getattr(self, "backend_", "numpy")  # of a model whose coefficients were set by hand
         if engine == "cupy" and not (isinstance(X, np.ndarray) and X.nbytes >= WORTH_THE_BUS):
             engine = "numpy"
         try:

@@ -129,12 +129,6 @@ def test_bootstraps_of_a_rare_class(ours: LogisticRegression, theirs: Theirs) ->
         assert any(np.isinf(bag.intercept_).any() for bag in three[0].estimators_)
 
 
-def test_a_bootstrap_of_one_class_alone_is_refused(ours: LogisticRegression) -> None:
-    """As rows of one class are: no finite intercept is the best, and the error names the class."""
-    with pytest.raises(ValueError, match="class 1 have a total weight of zero, so y has only one class left"):
-        BaggingClassifier(ours, 4, max_samples=20, random_state=0).fit(X, RARE)
-
-
 @pytest.mark.parametrize("chain", [MultiOutputClassifier, ClassifierChain])
 def test_several_labels_a_row(ours: LogisticRegression, theirs: Theirs, chain: Any) -> None:
     Y = np.column_stack([TWO, THREE == 2, X[:, 0] > 0.3]).astype(int)

@@ -17,17 +17,19 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
-from accel_logreg.backends import resolve
 from accel_logreg.files.atomic import atomic_write
 from accel_logreg.inputs.namespaces import to_numpy
+from accel_logreg.inputs.scikit_names import own_parameters
 
-_MOST_ITERATIONS = 10_000  # of lbfgs and saga, which stop long before
+_OLD_PENALTY = Theirs().get_params().get("penalty", "deprecated") != "deprecated"  # before 1.8
+_MOST_ITERATIONS = 10_000  # of theirs, which stop long before
 _LEAST_TOL = 1e-8  # of theirs, the root of ours: rounding lets neither go further
 
 
 def to_sklearn(model: Any) -> Any:
     check_is_fitted(model)
-    one_vs_rest, coef, b = model.one_vs_rest_, model.dense_coef(), model.intercept_
+    W, one_vs_rest = model.weights(), model.one_vs_rest_
+    coef, b, classes = np.atleast_2d(W[:-1].T), np.atleast_1d(W[-1]), np.asarray(model.classes_)
     class_weight = None if one_vs_rest else model.class_weight
     without = {
         "penalty_factor": model.penalty_factor is not None,
@@ -42,11 +44,8 @@ def to_sklearn(model: Any) -> Any:
             UserWarning,
             stacklevel=3,
         )
-    C = float(np.ravel(model.C_ if hasattr(model, "C_") else model.C)[0])
-    l1_ratio = float(np.ravel(model.l1_ratio_ if hasattr(model, "l1_ratio_") else model.l1_ratio)[0])
     theirs = Theirs(
-        **_penalty(C, l1_ratio),
-        tol=max(math.sqrt(model.tol), _LEAST_TOL),
+        **_problem(model),
         max_iter=_MOST_ITERATIONS,
         fit_intercept=model.fit_intercept,
         class_weight=class_weight,
@@ -54,43 +53,51 @@ def to_sklearn(model: Any) -> Any:
         warm_start=getattr(model, "warm_start", False),
     )
     if not one_vs_rest:
-        return _filled(theirs, model, coef, b, model.classes_)
+        return _filled(theirs, model, coef, b, classes)
     every = OneVsRestClassifier(theirs)
     every.estimators_ = [
         _filled(clone(theirs), model, coef[k : k + 1], b[k : k + 1], np.arange(2)) for k in range(len(coef))
     ]
-    every.label_binarizer_ = LabelBinarizer(sparse_output=True).fit(model.classes_)
-    every.classes_ = every.label_binarizer_.classes_ = model.classes_.copy()  # of the dtype that they had
-    return _with_features(every, model)
+    every.label_binarizer_ = LabelBinarizer(sparse_output=True).fit(classes)
+    every.classes_ = every.label_binarizer_.classes_ = classes.copy()  # of the dtype that they had
+    return _with_features(every, model, coef.shape[1])
 
 
-def _penalty(C: float, l1_ratio: float) -> dict[str, Any]:
-    """The penalty in the words of the scikit-learn that is installed, and a solver for it."""
+def _problem(model: Any) -> dict[str, Any]:
+    """C, penalty, solver and tol in the words of the scikit-learn that is installed."""
+    chosen = {"penalty": "deprecated", "C": 1.0, **model.get_params(deep=False)}
+    if hasattr(model, "C_"):  # and an array where the attributes are legacy ones
+        C, l1_ratio = float(np.ravel(model.C_)[0]), float(np.ravel(model.l1_ratio_)[0])
+        chosen |= {"penalty": "deprecated", "C": C, "l1_ratio": l1_ratio}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that penalty is deprecated is for fit to say
+        own = own_parameters(chosen)
+    C, l1_ratio = own["C"], 0.0 if math.isinf(own["C"]) else own["l1_ratio"]
+    said = {"tol": max(math.sqrt(own["tol"]), _LEAST_TOL), "solver": "saga" if l1_ratio else "lbfgs"}
+    if model.solver == "liblinear":
+        said |= {"solver": "liblinear", "intercept_scaling": model.intercept_scaling}
+    if not _OLD_PENALTY:
+        return said | {"C": C, "l1_ratio": l1_ratio}
     if math.isinf(C):
-        l1_ratio = 0.0
-    solver = "saga" if l1_ratio else "lbfgs"
-    if Theirs().get_params().get("penalty", "deprecated") == "deprecated":  # 1.8 and later
-        return {"C": C, "l1_ratio": l1_ratio, "solver": solver}
-    if math.isinf(C):
-        return {"penalty": None, "solver": solver}
+        return said | {"penalty": None}
     if 0.0 < l1_ratio < 1.0:
-        return {"C": C, "penalty": "elasticnet", "l1_ratio": l1_ratio, "solver": solver}
-    return {"C": C, "penalty": "l1" if l1_ratio else "l2", "solver": solver}
+        return said | {"C": C, "penalty": "elasticnet", "l1_ratio": l1_ratio}
+    return said | {"C": C, "penalty": "l1" if l1_ratio else "l2"}
 
 
 def _filled(theirs: Any, model: Any, coef: Any, intercept: Any, classes: Any) -> Any:
     theirs.coef_, theirs.intercept_, theirs.classes_ = coef.copy(), intercept.copy(), classes.copy()
-    theirs.n_iter_ = np.array([np.max(model.n_iter_)], dtype=np.int32)
+    theirs.n_iter_ = np.array([np.max(getattr(model, "n_iter_", 0))], dtype=np.int32)
     if issparse(model.coef_):
         theirs.sparsify()
-    return _with_features(theirs, model)
+    return _with_features(theirs, model, coef.shape[1])
 
 
-def _with_features(theirs: Any, model: Any) -> Any:
-    theirs.n_features_in_ = model.n_features_in_
-    if hasattr(model, "feature_names_in_"):
-        theirs.feature_names_in_ = model.feature_names_in_.copy()
-    return theirs
+def _with_features(to: Any, of: Any, n_features: int) -> Any:
+    to.n_features_in_ = n_features
+    if hasattr(of, "feature_names_in_"):
+        to.feature_names_in_ = of.feature_names_in_.copy()
+    return to
 
 
 def from_sklearn(cls: Any, theirs: Any, parameters: dict[str, Any]) -> Any:
@@ -101,15 +108,10 @@ def from_sklearn(cls: Any, theirs: Any, parameters: dict[str, Any]) -> Any:
             f"{cls.__name__}.from_sklearn takes a sklearn.linear_model.{wanted}, not a "
             f"{type(theirs).__name__}; of a Pipeline pass the last step, pipeline[-1]"
         )
-    if theirs.solver == "liblinear" and theirs.fit_intercept:
-        warnings.warn(
-            "solver='liblinear' penalises the intercept, and no solver here does: a fit with the same "
-            "parameters finds another optimum. certified_gap says how far coefficients are from it",
-            UserWarning,
-            stacklevel=3,
-        )
     same = ("fit_intercept", "class_weight", "random_state")
     own = {name: getattr(theirs, name) for name in same} | {"tol": max(theirs.tol, _LEAST_TOL) ** 2}
+    if theirs.solver == "liblinear":
+        own |= {"solver": "liblinear", "intercept_scaling": theirs.intercept_scaling}
     if searches:
         return cls(**own | _of_search(theirs) | parameters)
     multi_class = getattr(theirs, "multi_class", "auto")
@@ -132,13 +134,10 @@ def from_sklearn(cls: Any, theirs: Any, parameters: dict[str, Any]) -> Any:
     model.intercept_ = np.zeros(len(model.coef_)) + to_numpy(theirs.intercept_)
     model.classes_ = np.array(to_numpy(theirs.classes_))
     model.one_vs_rest_ = not two and own["multi_class"] == "ovr"
-    model.n_iter_ = np.array([np.max(to_numpy(theirs.n_iter_))], dtype=np.int64)
-    model.backend_, model.solver_ = resolve(model.backend, None).name, theirs.solver
-    model.gap_, model.gap_kind_ = math.nan, "unknown"
-    model.history_ = {name: np.empty(0) for name in ("cost", "gradient_norm", "seconds", "reads")}
+    model.n_iter_ = np.array([np.max(to_numpy(theirs.n_iter_))], dtype=np.int32)
     if issparse(coef):
         model.sparsify()
-    return _with_features(model, theirs)
+    return _with_features(model, theirs, model.coef_.shape[1])
 
 
 def _chosen(theirs: Any) -> dict[str, float]:
@@ -206,7 +205,7 @@ def to_onnx(
     converted = skl2onnx.convert_sklearn(
         theirs,
         name="accel_logreg",
-        initial_types=[("X", kinds[dtype]([None, model.n_features_in_]))],
+        initial_types=[("X", kinds[dtype]([None, theirs.n_features_in_]))],
         options={id(theirs): {"zipmap": zipmap}},
         target_opset=target_opset,
     )

@@ -83,6 +83,32 @@ def test_of_a_class_without_weight(multi_class: str) -> None:
     assert not model.to_sklearn().predict_proba(X)[:, 1].any()
 
 
+@pytest.mark.parametrize("weighted", [0, 1])
+def test_of_one_class_with_weight(weighted: int, tmp_path: Path) -> None:
+    model = fitted((0, 1), labelled((0, 1)) == weighted)
+    assert np.isinf(model.intercept_).all()
+    assert_same_predictions(model.to_sklearn(), model)
+    for suffix in ("json", "npz"):
+        save_model(model, tmp_path / f"model.{suffix}")
+        assert_same_predictions(load_model(tmp_path / f"model.{suffix}"), model)
+
+
+@each_class
+def test_of_coefficients_that_were_set_by_hand(multi_class: str, tmp_path: Path) -> None:
+    known, model = fitted(("a", "b", "c")), LogisticRegression(multi_class=multi_class)
+    model.coef_, model.intercept_ = known.coef_.tolist(), known.intercept_.tolist()
+    model.classes_ = known.classes_.tolist()
+    assert_same_predictions(model.to_sklearn(), known)
+    save_model(model, tmp_path / "model.json")
+    loaded = load_model(tmp_path / "model.json")
+    assert_same_predictions(loaded, known)
+    assert np.isnan(loaded.gap_)
+    model.classes_ = ["a", "b"]
+    for out in (model.to_sklearn, lambda: save_model(model, tmp_path / "other.json")):
+        with pytest.raises(ValueError, match="do not agree"):
+            out()
+
+
 def test_what_is_exported_is_a_copy() -> None:
     model = fitted((0, 1, 2))
     theirs = model.to_sklearn()
@@ -210,9 +236,9 @@ def test_unfitted_models_are_not_exported() -> None:
 def test_a_fitted_model_of_scikit_learn(labels: Any) -> None:
     theirs = Theirs(C=0.3).fit(X.astype(np.float32), labelled(labels))
     model = LogisticRegression.from_sklearn(theirs, backend="numpy")
-    assert (model.C, model.backend, model.backend_, model.solver) == (0.3, "numpy", "numpy", "auto")
+    assert (model.C, model.backend, model.solver) == (0.3, "numpy", "auto")
     assert model.coef_.dtype == model.intercept_.dtype == np.float64
-    assert np.isnan(model.gap_)
+    assert not hasattr(model, "gap_")
     np.testing.assert_allclose(model.predict_proba(X), theirs.predict_proba(X), atol=1e-6)
     np.testing.assert_array_equal(model.predict(X), theirs.predict(X), strict=True)
     model.coef_ += 1.0
@@ -255,14 +281,38 @@ def test_parameters_are_translated() -> None:
         assert (found.C, found.l1_ratio) == (C, l1_ratio), said
 
 
-def test_liblinear_penalises_the_intercept() -> None:
-    theirs = Theirs(solver="liblinear").fit(X, labelled((0, 1)))
-    with pytest.warns(UserWarning, match="'liblinear' penalises the intercept") as caught:
-        model = LogisticRegression.from_sklearn(theirs, backend="numpy")
-    assert caught[0].filename == __file__
+@pytest.mark.parametrize("l1_ratio", [0.0, 1.0])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_liblinears_penalised_intercept_goes_both_ways(fit_intercept: bool, l1_ratio: float) -> None:
+    y = labelled((0, 1))
+    settings: dict[str, Any] = {
+        "solver": "liblinear", "intercept_scaling": 2.0, "C": 0.5, "fit_intercept": fit_intercept,
+        **({"penalty": "l1" if l1_ratio else "l2"} if OLD else {"l1_ratio": l1_ratio}),
+    }  # fmt: skip
+    theirs = Theirs(**settings, tol=1e-10, max_iter=10_000).fit(X, y)
+    model = LogisticRegression.from_sklearn(theirs, backend="numpy", tol=1e-14)
+    assert (model.solver, model.intercept_scaling, model.l1_ratio) == ("liblinear", 2.0, l1_ratio)
     assert_same_predictions(model, theirs)
-    bare = Theirs(solver="liblinear", fit_intercept=False).fit(X, labelled((0, 1)))
-    assert_same_predictions(LogisticRegression.from_sklearn(bare), bare)
+    again = clone(model).fit(X, y)
+    np.testing.assert_allclose(again.predict_proba(X), theirs.predict_proba(X), atol=1e-5)
+    back = again.to_sklearn()
+    assert_same_predictions(back, again)
+    np.testing.assert_allclose(clone(back).fit(X, y).predict_proba(X), again.predict_proba(X), atol=1e-5)
+    found = LogisticRegressionCV.from_sklearn(search(solver="liblinear", intercept_scaling=2.0))
+    assert (found.solver, found.intercept_scaling) == ("liblinear", 2.0)
+
+
+def test_our_penalty_by_scikit_learns_name() -> None:
+    for said, C, l1_ratio in (
+        ({"penalty": "l1", "C": 0.5}, 0.5, 1.0),
+        ({"penalty": None}, np.inf, 0.0),
+        ({"l1_ratio": None, "tol": 0}, 1.0, 0.0),
+    ):
+        model = LogisticRegression(backend="numpy", **said)
+        model.coef_, model.intercept_, model.classes_ = [[1.0, 2.0, 3.0]], [0.5], ["no", "yes"]
+        back = LogisticRegression.from_sklearn(model.to_sklearn())
+        assert (back.C, back.l1_ratio) == (C, l1_ratio)
+        assert back.penalty == "deprecated"
 
 
 def test_one_against_the_rest_before_scikit_learn_1_8() -> None:
@@ -355,6 +405,8 @@ def test_onnx_of_what_is_unusual(multi_class: str, name: Any) -> None:
     for model in (
         fitted((0, 1, 2), THREE != 1, multi_class=multi_class),
         fitted((0, 1, 2), l1_ratio=1.0, C=0.5, multi_class=multi_class, positive=True).sparsify(),
+        fitted((0, 1, 2), THREE == 1, multi_class=multi_class),
+        fitted((0, 1), THREE % 2, multi_class=multi_class),
     ):
         found, probabilities = run_onnx(model.to_onnx(dtype=name), rows)
         np.testing.assert_array_equal(found, model.predict(X))

@@ -60,7 +60,7 @@ ALLOWED = {
     "certify": {"interface", "inputs", "backends", "estimator", "fitting_sparse"},
     "gradient_check": {"interface", "inputs", "backends", "estimator", "kernels.python_loop"},
     "probe": {"interface", "inputs", "estimator"},
-    "files": {"estimator", "backends", "inputs"},
+    "files": {"estimator", "inputs"},
     "measure": {"backends", "kernels.numba_jit"},
     "doctor": {"backends", "backends.cupy_fused", "measure", "kernels.numba_jit"},
     "lesson": {
