@@ -31,6 +31,7 @@ from accel_logreg.prediction import LinearPrediction
 from accel_logreg.solvers.problem import GapKind, History, Solution
 
 _NAMED = 10  # columns, in a warning
+_AT_LEAST = 1e-8  # where tol=0 asks for what rounding allows: a gap that is worth a warning
 _VERSION = "_accel_logreg_version"  # in a pickle: the version that wrote it
 
 
@@ -329,7 +330,7 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
             unpenalised = not math.isinf(parameters["C"])
             warning = SeparationWarning(solution.separation, names, unpenalised=unpenalised)
             warnings.warn(warning, stacklevel=2)
-        elif solution.trouble:
+        elif solution.trouble and (self.tol > 0 or solution.gap > _AT_LEAST):
             warnings.warn(solution.trouble, ConvergenceWarning, stacklevel=2)
         return self
 

@@ -107,6 +107,7 @@ def test_penalty_says_what_l1_ratio_and_C_say() -> None:
     with (
         pytest.warns(FutureWarning, match="'penalty' was deprecated"),
         pytest.warns(UserWarning, match="Inconsistent values: penalty=l1 with l1_ratio=0.5"),
+        pytest.warns(UserWarning, match="l1_ratio parameter is only used when penalty is 'elasticnet'"),
     ):
         model = LogisticRegression(penalty="l1", l1_ratio=0.5).fit(X, Y)
     np.testing.assert_array_equal(model.coef_, LogisticRegression(l1_ratio=1.0).fit(X, Y).coef_)

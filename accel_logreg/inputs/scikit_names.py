@@ -21,7 +21,7 @@ from sklearn.utils.fixes import parse_version
 STAND_FOR_AUTO = ("liblinear", "newton-cholesky", "sag", "saga")
 CV_SOLVERS = ("auto", "lbfgs", "newton-cg", *STAND_FOR_AUTO)
 PENALTIES = ("deprecated", "l1", "l2", "elasticnet", None)
-SMALLEST_TOL = 1e-16  # what rounding allows, which tol=0 asks for
+SMALLEST_TOL = 1e-16  # about what rounding allows, which tol=0 asks for
 _DEPRECATED = parse_version(sklearn.__version__) >= parse_version("1.8")
 
 
@@ -43,6 +43,12 @@ def own_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
             warnings.warn(
                 f"Inconsistent values: penalty={penalty} with l1_ratio={ratio}. penalty is deprecated. "
                 "Please use l1_ratio only.",
+                UserWarning,
+                stacklevel=4,
+            )
+        if penalty != "elasticnet" and ratio is not None and 0.0 < ratio < 1.0:
+            warnings.warn(
+                f"l1_ratio parameter is only used when penalty is 'elasticnet'. Got (penalty={penalty})",
                 UserWarning,
                 stacklevel=4,
             )
