@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn import linear_model
 from sklearn.base import clone
-from sklearn.linear_model import LogisticRegression as Theirs
-from sklearn.linear_model import LogisticRegressionCV as TheirsCV
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.validation import check_is_fitted
@@ -21,6 +20,13 @@ from accel_logreg.files.atomic import atomic_write
 from accel_logreg.inputs.namespaces import to_numpy
 from accel_logreg.inputs.scikit_names import own_parameters
 
+
+def _own(kind: Any) -> Any:
+    """scikit-learn's class, be it that ``patch_sklearn`` has put ours in its place."""
+    return next(base for base in kind.__mro__ if base.__module__.startswith("sklearn."))
+
+
+Theirs, TheirsCV = _own(linear_model.LogisticRegression), _own(linear_model.LogisticRegressionCV)
 _OLD_PENALTY = Theirs().get_params().get("penalty", "deprecated") != "deprecated"  # before 1.8
 _MOST_ITERATIONS = 10_000  # of theirs, which stop long before
 _LEAST_TOL = 1e-8  # of theirs, the root of ours: rounding lets neither go further

@@ -132,6 +132,20 @@ def test_its_pickle_needs_scikit_learn_alone(multi_class: str, tmp_path: Path) -
     np.testing.assert_allclose(np.load(tmp_path / "P.npy"), model.predict_proba(X), rtol=1e-13)
 
 
+def test_with_our_classes_in_scikit_learns_place() -> None:
+    """What is exported is scikit-learn's own all the same, and what comes in may be ours."""
+    code = (
+        "from accel_logreg.patch import patch_sklearn; patch_sklearn(backend='numpy')\n"
+        "import numpy, sklearn.linear_model, accel_logreg\n"
+        "X, y = numpy.eye(6), numpy.arange(6) % 2\n"
+        "model = sklearn.linear_model.LogisticRegression().fit(X, y)\n"
+        "assert type(model).__module__ == 'accel_logreg.drop_in'\n"
+        "ours = accel_logreg.LogisticRegression.from_sklearn(model)\n"
+        "assert type(ours.to_sklearn()).__module__.startswith('sklearn.')"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 @pytest.mark.parametrize(
     "params",
     [
