@@ -28,6 +28,8 @@ def namespace_of(X: Any) -> Any:
 
 def to_numpy(array: Any) -> Any:
     """A NumPy array of an array on a GPU, or of another namespace; anything else as it is."""
+    if type(array) is np.ndarray:  # the usual case, for which single rows do not wait
+        return array
     xp = namespace_of(array)
     if xp is None:
         return to_host(array)
