@@ -295,6 +295,10 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         n small numbers: they come to the host from wherever they are. ``coef_`` and all else that is
         learnt is on the host: what was fitted on a GPU pickles, and serves without one.
 
+        Where scikit-learn's ``array_api_dispatch`` is on, X, y and the weights may be arrays of another
+        library on the host, torch's CPU tensors for one. ``coef_`` is NumPy's float64 whatever X was, for
+        these are the numbers that ``gap_`` is proven of; answers to such an X are in its library and dtype.
+
         sample_weight (n,) of 0 or above: weight 2 equals the row twice, weight 0 the row left out.
         """
         before = vars(self).copy()

@@ -29,10 +29,11 @@ from accel_logreg.fitting_columns import ColumnFits, ColumnFitter, leave_one_out
 from accel_logreg.fitting_sparse import fit_of, has_kinks
 from accel_logreg.held_out_scores import Scores
 from accel_logreg.inputs.liblinear import outward, with_constant
+from accel_logreg.inputs.namespaces import to_numpy
 from accel_logreg.inputs.parameters import check_parameters
 from accel_logreg.inputs.scikit_names import CV_SOLVERS, ratios_of
 from accel_logreg.inputs.training import TrainingData, check_training_data
-from accel_logreg.interface.arrays import Csr, Float64, on_gpu, to_host
+from accel_logreg.interface.arrays import Csr, Float64, on_gpu
 from accel_logreg.interface.engine import Engine
 from accel_logreg.interface.parts import Parts
 from accel_logreg.paths import axes_or_new, checked_grid, fitter_type, named_overflow, reporter, warn_of
@@ -266,8 +267,8 @@ class _Search:
         params: dict[str, Any],
     ) -> None:
         self.model, self.engine, self.parameters = model, engine, parameters
-        self.X, self.y = X, to_host(y)
-        self.weights = None if sample_weight is None else np.asarray(to_host(sample_weight))
+        self.X, self.y = X if on_gpu(X) else to_numpy(X), to_numpy(y)
+        self.weights = None if sample_weight is None else np.asarray(to_numpy(sample_weight))
         self.Cs, self.ratios = checked_grid(model.Cs), ratios
         self.constant: float | None = None  # of liblinear's, where its intercept is penalised
         self.report = reporter(model.verbose)

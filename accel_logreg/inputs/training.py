@@ -16,7 +16,8 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 from accel_logreg.backends import load_backend
 from accel_logreg.inputs.device import check_device_data, device_matrix
 from accel_logreg.inputs.labels import encode
-from accel_logreg.interface.arrays import Csr, Float64, Labels, Matrix, on_gpu, to_host
+from accel_logreg.inputs.namespaces import to_numpy
+from accel_logreg.interface.arrays import Csr, Float64, Labels, Matrix, on_gpu
 from accel_logreg.interface.device_matrix import DeviceMatrix
 from accel_logreg.interface.engine import Engine
 
@@ -88,7 +89,8 @@ def check_training_data(
     TypeError
         X lies on a GPU and the engine reads host memory, or is of a dtype that is not read there.
     """
-    y, sample_weight = to_host(y), to_host(sample_weight)
+    y, sample_weight = to_numpy(y), to_numpy(sample_weight)
+    X = X if on_gpu(X) else to_numpy(X)
     shape: tuple[int, ...] = getattr(y, "shape", ())
     if len(shape) == 2 and shape[1] > 1:
         raise ValueError(

@@ -59,8 +59,8 @@ ALLOWED = {
     },
     "certify": {"interface", "inputs", "backends", "estimator", "fitting_sparse"},
     "gradient_check": {"interface", "inputs", "backends", "estimator", "kernels.python_loop"},
-    "probe": {"interface", "estimator"},
-    "files": {"estimator"},
+    "probe": {"interface", "inputs", "estimator"},
+    "files": {"estimator", "inputs"},
     "measure": {"backends", "kernels.numba_jit"},
     "doctor": {"backends", "backends.cupy_fused", "measure", "kernels.numba_jit"},
     "lesson": {
