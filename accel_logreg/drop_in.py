@@ -16,11 +16,12 @@ from typing import Any, Self
 import numpy as np
 import sklearn
 from sklearn import get_config, linear_model
-from sklearn.utils._array_api import _convert_to_numpy, get_namespace, get_namespace_and_device
+from sklearn.utils._array_api import get_namespace, get_namespace_and_device
 from sklearn.utils.fixes import parse_version
 
 from accel_logreg.estimator import LogisticRegression as Ours
-from accel_logreg.interface.arrays import on_gpu, to_host
+from accel_logreg.inputs.namespaces import to_numpy
+from accel_logreg.interface.arrays import on_gpu
 from accel_logreg.model_selection import LogisticRegressionCV as OursCV
 
 HERE = "fitted here"
@@ -77,20 +78,20 @@ class LogisticRegression(linear_model.LogisticRegression):  # type: ignore[misc]
             ours = Ours(**_parameters(self, X), **own)
             if self.warm_start and hasattr(self, "coef_"):
                 state = (self.coef_, self.intercept_, self.classes_)
-                ours.coef_, ours.intercept_, ours.classes_ = map(_to_numpy, state)
-            ours.fit(*map(_to_numpy, (X, y, sample_weight)))
+                ours.coef_, ours.intercept_, ours.classes_ = map(to_numpy, state)
+            ours.fit(X, y, sample_weight)
             # In float32 as there; gap_ is before that rounding.
             if str(getattr(X, "dtype", None)).endswith("float32") and self.solver != "liblinear":
                 ours.coef_, ours.intercept_ = ours.coef_.astype("f4"), ours.intercept_.astype("f4")
-            if _of_array_api(X):
+            if get_config()["array_api_dispatch"]:  # what is learnt lies where X lies, as there
                 xp, _, device = get_namespace_and_device(X)
                 for name in ("coef_", "intercept_", "n_iter_"):
                     setattr(ours, name, xp.asarray(getattr(ours, name), device=device))
-                if _of_array_api(y):
-                    ours.classes_ = get_namespace(y)[0].unique_values(y)
+                ours.classes_ = get_namespace(y)[0].unique_values(y)
             return ours
 
-        return _fit(self, here, super().fit, _FITTED, X, y, sample_weight, {})
+        _fit(self, here, super().fit, _FITTED, X, y, sample_weight, {})
+        return self
 
 
 class LogisticRegressionCV(linear_model.LogisticRegressionCV):  # type: ignore[misc]
@@ -122,15 +123,15 @@ class LogisticRegressionCV(linear_model.LogisticRegressionCV):  # type: ignore[m
             if _said("warn", legacy):
                 legacy = True
                 _future(
-                    f"The fitted attributes of {type(self).__name__} will be simplified in scikit-learn 1.10. "
-                    "The default value of use_legacy_attributes will change from True to False in "
-                    "scikit-learn 1.10."
+                    f"The fitted attributes of {type(self).__name__} will be simplified in scikit-learn "
+                    "1.10. The default value of use_legacy_attributes will change from True to False there."
                 )
             own = {"l1_ratios": ratios, "scoring": scoring, "use_legacy_attributes": legacy}
             ours = OursCV(**_parameters(self, X), **own, Cs=self.Cs, cv=self.cv, refit=self.refit)
             return ours.fit(X, y, sample_weight, **params)
 
-        return _fit(self, here, super().fit, _FITTED_CV, X, y, sample_weight, params)
+        _fit(self, here, super().fit, _FITTED_CV, X, y, sample_weight, params)
+        return self
 
 
 def _fit(
@@ -142,8 +143,8 @@ def _fit(
     y: Any,
     sample_weight: Any,
     params: dict[str, Any],
-) -> Any:
-    """``model`` with the ``names`` that ``here`` has found; or by ``there``, scikit-learn's own ``fit``.
+) -> None:
+    """Give ``model`` the ``names`` that ``here`` has found; or by ``there``, scikit-learn's own ``fit``.
 
     What is refused here is handed over as well: where it is a mistake, scikit-learn says so in its own words.
     """
@@ -164,9 +165,9 @@ def _fit(
                 if hasattr(ours, name):
                     setattr(model, name, getattr(ours, name))
             _note(model, HERE)
-            return model
+            return
     _note(model, why)
-    return there(X, y, sample_weight, **params)
+    there(X, y, sample_weight, **params)
 
 
 def _why_there(model: Any, X: Any, sample_weight: Any) -> str | None:
@@ -177,41 +178,25 @@ def _why_there(model: Any, X: Any, sample_weight: Any) -> str | None:
         return "callbacks"
     if getattr(model, "l1_ratio", 0.0) is None and parse_version("1.8") <= _VERSION:
         return "l1_ratio=None is deprecated"
-    if on_gpu(X) and not _of_array_api(X):
+    if on_gpu(X) and not get_config()["array_api_dispatch"]:
         return "X on a GPU without array API dispatch"
     try:
-        if sample_weight is not None and np.min(to_host(sample_weight), initial=0.0) < 0.0:
+        if sample_weight is not None and np.min(to_numpy(sample_weight), initial=0.0) < 0.0:
             return "negative weights"
     except (TypeError, ValueError):
         return "weights that are no numbers"
     return None
 
 
-def _of_array_api(X: Any) -> bool:
-    """Whether the array API is dispatched, and X an array of another library than NumPy."""
-    return bool(get_config()["array_api_dispatch"]) and not _is_numpy(get_namespace(X)[0])
-
-
-def _is_numpy(namespace: Any) -> bool:
-    return namespace.__name__ == "numpy" or namespace.__name__.endswith("array_api_compat.numpy")
-
-
-def _to_numpy(X: Any) -> Any:
-    """An array of another library in NumPy; what lies on a GPU, or is none, as it is."""
-    if on_gpu(X) or not _of_array_api(X):
-        return X
-    return _convert_to_numpy(X, get_namespace(X)[0])
-
-
 def _parameters(model: Any, X: Any) -> dict[str, Any]:
     """Our parameters for those of scikit-learn that this version of it has."""
-    own = {name: getattr(model, name) for name in _SHARED if hasattr(model, name)}
+    own: dict[str, Any] = {"penalty": "deprecated"}
+    own |= {name: getattr(model, name) for name in _SHARED if hasattr(model, name)}
     restricted = {"liblinear": "liblinear", "saga": "saga"}  # the others have the L2 penalty alone
     own["solver"] = restricted.get(model.solver, "newton-cholesky")
-    ratios = np.ravel(getattr(model, "l1_ratio", getattr(model, "l1_ratios", None)))
-    l2 = model.penalty in ("l2", None) or (
-        model.penalty != "l1" and all(r in (0, None, "warn") for r in ratios)
-    )
+    ratios: Any = getattr(model, "l1_ratio", getattr(model, "l1_ratios", None))
+    plain = all(ratio in (0, None, "warn") for ratio in np.ravel(ratios))
+    l2 = own["penalty"] in ("l2", None) or (own["penalty"] != "l1" and plain)
     own["tol"], own["backend"] = equal_tol(model.tol, X, l2=l2), os.environ.get(_BACKEND, "auto")
     return own
 

@@ -415,6 +415,8 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        each = getattr(self, "multi_class", None) == "ovr"  # which a LogisticRegressionCV has not
+        tags.classifier_tags.multi_class = self.solver != "liblinear" or each
         return tags
 
 

@@ -18,8 +18,8 @@ from accel_logreg.backends import load_backend
 
 _HELP = """Runs a script with sklearn.linear_model.LogisticRegression and LogisticRegressionCV replaced
 by accel_logreg's. At the end a line on stderr says what was fitted here, and what was handed over and why."""
-_NAMES = ("LogisticRegression", "LogisticRegressionCV")
-_THEIRS = {name: getattr(drop_in, name).__mro__[1] for name in _NAMES}
+_OURS = {kind.__mro__[1]: kind for kind in (drop_in.LogisticRegression, drop_in.LogisticRegressionCV)}
+_replaced: list[tuple[ModuleType, str]] = []
 
 
 def patch_sklearn(*, backend: str = "auto", verbose: bool = False) -> None:
@@ -42,12 +42,22 @@ def patch_sklearn(*, backend: str = "auto", verbose: bool = False) -> None:
     if backend != "auto":
         load_backend(backend)
     drop_in.set_up(backend, verbose=verbose)
-    _replace({_THEIRS[name]: getattr(drop_in, name) for name in _NAMES})
+    for module in list(sys.modules.values()):  # whatever the classes are called there; but for our own
+        if not hasattr(module, "__dict__") or module.__name__.partition(".")[0] == __package__:
+            continue
+        for name, value in list(vars(module).items()):
+            if isinstance(value, type) and value in _OURS:
+                setattr(module, name, _OURS[value])
+                _replaced.append((module, name))
 
 
 def unpatch_sklearn() -> None:
     """Put scikit-learn's own classes back; models that were made meanwhile stay what they are."""
-    _replace({getattr(drop_in, name): _THEIRS[name] for name in _NAMES})
+    while _replaced:
+        module, name = _replaced.pop()
+        value = vars(module).get(name)
+        if value in _OURS.values():
+            setattr(module, name, next(there for there, ours in _OURS.items() if ours is value))
 
 
 def patch_report() -> str:
@@ -60,21 +70,11 @@ def patch_report() -> str:
     return "\n".join(lines) or "no LogisticRegression was fitted"
 
 
-def _replace(classes: dict[type, type]) -> None:
-    """In every module's names, whatever they are called there; but for our own."""
-    for module in list(sys.modules.values()):
-        if not isinstance(module, ModuleType) or module.__name__.partition(".")[0] == "accel_logreg":
-            continue
-        for name, value in list(vars(module).items()):
-            if isinstance(value, type) and value in classes:
-                setattr(module, name, classes[value])
-
-
 def main() -> None:
     """Run a script, or a module by ``-m``, with our classes in scikit-learn's place."""
     arguments = sys.argv[1:]
     module = arguments[:1] == ["-m"]
-    if not arguments[module:] or arguments[0] in ("-h", "--help"):
+    if len(arguments) <= module or arguments[0] in ("-h", "--help"):
         print(f"usage: python -m accel_logreg.patch (script.py | -m module) [its arguments]\n\n{_HELP}")
         sys.exit(0 if arguments else 2)
     patch_sklearn()

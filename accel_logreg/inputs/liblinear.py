@@ -28,7 +28,8 @@ def with_constant(data: TrainingData, parameters: Mapping[str, Any]) -> tuple[Tr
     """
     if data.n_classes > 2 and parameters["multi_class"] != "ovr":
         raise ValueError(
-            "The 'liblinear' solver does not support multiclass classification (n_classes >= 3). Use "
+            "Only binary classification is supported. The type of the target is multiclass, and the "
+            "'liblinear' solver does not support multiclass classification (n_classes >= 3). Use "
             "solver='auto', or multi_class='ovr' for one class against the rest"
         )
     own = {**parameters, "solver": "auto"}

@@ -57,6 +57,8 @@ ALLOWED = {
         "interface", "inputs", "backends", "estimator", "fitting_columns", "fitting_sparse",
         "held_out_scores", "paths",
     },
+    "drop_in": {"interface", "inputs", "estimator", "model_selection"},
+    "patch": {"backends", "drop_in"},
     "certify": {"interface", "inputs", "backends", "estimator", "fitting_sparse"},
     "gradient_check": {"interface", "inputs", "backends", "estimator", "kernels.python_loop"},
     "probe": {"interface", "inputs", "estimator"},
@@ -71,7 +73,7 @@ ALLOWED = {
     "cli": {"public", "files", "measure", "doctor", "lesson", "profile"},
     "__init__": {
         "backends", "certify", "estimator", "gradient_check", "files", "interface", "model_selection",
-        "paths", "probe", "solvers",
+        "patch", "paths", "probe", "solvers",
     },
     "__main__": {"cli"},
 }  # fmt: skip
