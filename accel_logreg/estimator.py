@@ -28,6 +28,7 @@ from accel_logreg.interface.arrays import Float64
 from accel_logreg.interface.engine import Engine
 from accel_logreg.prediction import LinearPrediction
 from accel_logreg.solvers.problem import Solution
+from accel_logreg.summary import Statistics, remember
 
 _NAMED = 10  # columns, in a warning
 _VERSION = "_accel_logreg_version"  # in a pickle: the version that wrote it
@@ -79,7 +80,7 @@ class SeparationWarning(ConvergenceWarning):
         super().__init__(what)
 
 
-class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
+class LogisticRegression(LinearPrediction, Statistics, ClassifierMixin, BaseEstimator):
     """Exact logistic regression, of two classes and of thousands, on one of four engines.
 
     Minimises J(w, b) = (1/S) Σ sᵢ ℓ(zᵢ, yᵢ) + λ/2 ‖w‖², with z = X w + b,
@@ -293,10 +294,12 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         self.gap_ = solution.gap
         self.gap_kind_ = str(solution.gap_kind)
         self.history_ = solution.history.arrays()
+        self._fitted_to, self._separated = remember(X, y, sample_weight), ""  # for summary()
         if solution.separation is not None:
             names = getattr(self, "feature_names_in_", None)
             unpenalised = not math.isinf(self.C)
             warning = SeparationWarning(solution.separation, names, unpenalised=unpenalised)
+            self._separated = str(warning)
             warnings.warn(warning, stacklevel=2)
         elif solution.trouble:
             warnings.warn(solution.trouble, ConvergenceWarning, stacklevel=2)
@@ -351,7 +354,9 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         return W.ravel()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), _VERSION: _version()}
+        state = {**super().__getstate__(), _VERSION: _version()}
+        state.pop("_fitted_to", None)  # the data are not the model's to keep
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Parameters that an older version lacked get their defaults; a newer version's pickle warns."""
