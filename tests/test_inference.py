@@ -13,17 +13,16 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
-import statsmodels.api as sm
 from scipy.sparse import csr_matrix
 
 from accel_logreg import Inference, LogisticRegression, LogisticRegressionCV, SeparationWarning
 from accel_logreg.interface.engine import Engine
 
+pd = pytest.importorskip("pandas")
+sm = pytest.importorskip("statsmodels.api")
 NO_PENALTY = float("inf")
 SLOW_LOOP = 2_000  # rows that the loop is not asked for
-ignores = pytest.mark.filterwarnings
 
 
 @cache
