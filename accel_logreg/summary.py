@@ -107,7 +107,10 @@ class Statistics:
         engine = resolve(model.backend, X)
         try:
             data = check_training_data(copy.copy(model), engine, X, y, sample_weight, model.class_weight)
-            with engine.threads(model.n_threads), np.errstate(over="ignore", invalid="ignore"):
+            with (
+                engine.threads(_own_parameters(model)["n_threads"]),
+                np.errstate(over="ignore", invalid="ignore"),
+            ):
                 return _Estimation(model, engine, data, weights).inference(covariance, groups, confidence)
         finally:
             engine.after_fit()
@@ -133,7 +136,7 @@ class _Estimation:
             [f"x{j}" for j in range(data.X.shape[1])] if names is None else [str(x) for x in names]
         )
         kind = Fit if len(data.classes) == 2 else SoftmaxFit
-        fit = kind(engine, data, vars(model), None, lambda _line: None)
+        fit = kind(engine, data, _own_parameters(model), None, lambda _line: None)
         self._refuse_many_parameters()
         columns = fit.columns
         if columns is not None and columns.used is not None:
@@ -369,10 +372,10 @@ def _check_options(covariance: Any, groups: Any, weights: Any, confidence: Any) 
 def _require_maximum_likelihood(model: Any) -> None:
     """Raise ValueError where the coefficients are no maximum of a likelihood, with the reason."""
     check_is_fitted(model)
-    penalty = "" if math.isinf(getattr(model, "C", 1.0)) else f"C={getattr(model, 'C', 1.0)!r}"
-    if hasattr(model, "C_"):
-        penalty = "a C that was chosen by cross-validation"
-    if penalty:
+    chosen = hasattr(model, "C_")
+    C = model.C_ if chosen else _own_parameters(model)["C"]
+    if chosen or not math.isinf(C):
+        penalty = "a C that was chosen by cross-validation" if chosen else f"C={C!r}"
         raise ValueError(
             f"{penalty} is a penalty: the estimate is biased, and z, p and intervals would not mean what "
             "they say. For these fit LogisticRegression(C=float('inf')), its features chosen by other data"
@@ -383,12 +386,16 @@ def _require_maximum_likelihood(model: Any) -> None:
             "== class for its statistics, or use multi_class='multinomial'"
         )
     separated = getattr(model, "_separated", "")
-    if separated or not math.isfinite(getattr(model, "gap_", 0.0)):
+    if separated:
+        raise ValueError(f"the likelihood has no maximum, so nothing has a standard error: {separated}")
+    if not math.isfinite(getattr(model, "gap_", 0.0)):
         raise ValueError(
-            f"the likelihood has no maximum, so nothing has a standard error: {separated or 'gap_ is inf'}"
+            "no maximum of the likelihood is known (gap_ is inf): max_iter=0, or separated classes"
         )
     if np.isinf(model.intercept_).any():
-        gone = model.classes_[np.isinf(model.intercept_)].tolist()
-        raise ValueError(
-            f"the rows of class {gone} have no weight, so its intercept is -inf: leave them out of the fit"
-        )
+        raise ValueError("a class has no weight, so that an intercept is infinite: leave it out of the fit")
+
+
+def _own_parameters(model: Any) -> dict[str, Any]:
+    """What its fit went by."""
+    return vars(model)

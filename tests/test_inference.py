@@ -497,7 +497,10 @@ def test_more_refusals() -> None:
     s[7] = 0.5
     refused(free.fit(X, y, s), message=r"sample_weight\[7\] is 0.5, and frequency weights count rows")
     three = np.arange(60) % 3
-    refused(free.fit(X, three, (three > 0).astype(float)), message=r"the rows of class \[0\] have no weight")
+    refused(
+        free.fit(X, three, (three > 0).astype(float)),
+        message="a class has no weight, so that an intercept is infinite",
+    )
     with pytest.raises(Exception, match="not fitted yet"):
         LogisticRegression(C=NO_PENALTY).summary()
 
