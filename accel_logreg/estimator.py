@@ -6,6 +6,7 @@ import math
 import re
 import traceback
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal, Self
@@ -19,6 +20,7 @@ from sklearn.utils import Tags
 from accel_logreg.backends import resolve
 from accel_logreg.fitting import Fit
 from accel_logreg.fitting_columns import OneVsRestFit
+from accel_logreg.fitting_offset import offset_fit
 from accel_logreg.fitting_sparse import fit_of, has_kinks
 from accel_logreg.fitting_sparse_columns import SparseOneVsRestFit
 from accel_logreg.inputs.parameters import check_parameters
@@ -255,7 +257,7 @@ class LogisticRegression(LinearPrediction, Statistics, ClassifierMixin, BaseEsti
         self.max_memory = max_memory
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, offset: Any = None) -> Self:
         """Fit to X (n, d), float32 or float64 (other numbers become float64), and labels y (n,).
 
         X is an array, a data frame or a scipy.sparse matrix; C-contiguous arrays and CSR matrices of
@@ -269,13 +271,17 @@ class LogisticRegression(LinearPrediction, Statistics, ClassifierMixin, BaseEsti
         learnt is on the host: what was fitted on a GPU pickles, and serves without one.
 
         sample_weight (n,) of 0 or above: weight 2 equals the row twice, weight 0 the row left out.
+
+        offset (n,) is added to the logits, z = X w + b + offset, as for exposures: of two classes, under the
+        L2 penalty or none, X on the host. X is copied for it, in its dtype. Predictions know none; the
+        logits of new rows with one are ``decision_function(X) + offset``.
         """
         before = vars(self).copy()
         backend: Engine | None = None
         try:
             check_parameters(vars(self))
             backend = resolve(self.backend, X)
-            solution, solver, data = self._solve(backend, X, y, sample_weight)
+            solution, solver, data = self._solve(backend, X, y, sample_weight, offset)
         except BaseException as error:  # Ctrl-C included: a fit that did not finish did not happen
             self.__dict__ = before
             _let_go(error)
@@ -294,7 +300,7 @@ class LogisticRegression(LinearPrediction, Statistics, ClassifierMixin, BaseEsti
         self.gap_ = solution.gap
         self.gap_kind_ = str(solution.gap_kind)
         self.history_ = solution.history.arrays()
-        self._fitted_to, self._separated = remember(X, y, sample_weight), ""  # for summary()
+        self._fitted_to, self._separated = remember(X, y, sample_weight, offset), ""  # for summary()
         if solution.separation is not None:
             names = getattr(self, "feature_names_in_", None)
             unpenalised = not math.isinf(self.C)
@@ -305,15 +311,19 @@ class LogisticRegression(LinearPrediction, Statistics, ClassifierMixin, BaseEsti
             warnings.warn(solution.trouble, ConvergenceWarning, stacklevel=2)
         return self
 
-    def _solve(self, backend: Engine, X: Any, y: Any, sample_weight: Any) -> tuple[Solution, str, _Classes]:
+    def _solve(
+        self, backend: Engine, X: Any, y: Any, sample_weight: Any, offset: Any
+    ) -> tuple[Solution, str, _Classes]:
         """The solution, the solver that found it, and the classes; nothing else of the fit outlives this."""
         data = check_training_data(self, backend, X, y, sample_weight, self.class_weight)
         start = self._warm_start(data)
         one_vs_rest = self.multi_class == "ovr" and data.n_classes > 2
         kinks = has_kinks(vars(self))
-        kind: type[Fit | OneVsRestFit] = fit_of(len(data.classes), vars(self))
+        kind: Callable[..., Fit | OneVsRestFit] = fit_of(len(data.classes), vars(self))
         if one_vs_rest:
             kind = SparseOneVsRestFit if kinks else OneVsRestFit
+        if offset is not None:
+            kind = offset_fit(data, vars(self), offset)
         try:
             # NaN and infinity in an X that nobody has looked at yet are named below.
             with np.errstate(over="ignore", invalid="ignore"):

@@ -219,8 +219,10 @@ class Inference(CoefficientTable):
         which = np.array([self.names.index(name) for name in names])
         return np.ravel(np.arange(self.n_parameters // q)[:, np.newaxis] * q + which)
 
-    def predict(self, X: Any, confidence: float | None = None) -> Interval:
+    def predict(self, X: Any, confidence: float | None = None, *, offset: ArrayLike = 0.0) -> Interval:
         """Probabilities of rows X (m, d) with confidence intervals of the mean, on the host.
+
+        offset is a number or (m,), added to the logits of two classes.
 
         Of two classes each is (m,), the probability of ``classes[1]``; of K ≥ 3 (m, K). The interval is
         symmetric for the logit log(a/(1 − a)), whose variance the delta method gives, so that its ends are
@@ -233,12 +235,16 @@ class Inference(CoefficientTable):
             checked = csr_matrix((checked.data, checked.indices, checked.indptr), shape=checked.shape)
         u, V = self._standardised
         K, m = len(u) + 1, checked.shape[0]
+        added = np.asarray(to_host(offset), dtype=np.float64)
+        if added.shape not in ((), (m,)) or (K > 2 and added.any()):
+            raise ValueError(f"offset has shape {added.shape}; it must be a number or ({m},), of two classes")
+        added = np.broadcast_to(added, m)
         a, errors, z = np.empty((m, K)), np.empty((m, K)), np.empty((m, K))
         for some in blocks(m, u.size):
             part = checked[some]
             part = part.toarray() if isinstance(checked, csr_matrix) else part
             x = standardised_rows(part, self._origin, self._scale, intercept=self.fit_intercept)
-            logits = np.column_stack([np.zeros(len(x)), x @ u.T])
+            logits = np.column_stack([np.zeros(len(x)), x @ u.T + added[some, np.newaxis]])
             a[some] = softmax(logits)
             left = rest(a[some])
             with np.errstate(divide="ignore"):

@@ -6,6 +6,7 @@ import copy
 import math
 import warnings
 import weakref
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -16,11 +17,13 @@ from sklearn.utils.validation import _check_feature_names, _check_n_features, ch
 from accel_logreg.backends import resolve
 from accel_logreg.fitting import Fit
 from accel_logreg.fitting_classes import SoftmaxFit
+from accel_logreg.fitting_offset import OffsetFit, offset_fit
 from accel_logreg.inference import Inference, quantile
 from accel_logreg.inputs.training import TrainingData, check_training_data
 from accel_logreg.interface.arrays import Csr, Float64, to_host
 from accel_logreg.interface.engine import Engine
 from accel_logreg.problem.likelihood import AliasedError, Likelihood
+from accel_logreg.problem.offset import null_loss
 
 _COVARIANCES = ("classical", "HC0", "HC1", "cluster")
 _NAMED = 10  # columns, in a message
@@ -43,6 +46,7 @@ class Statistics:
         y: Any = None,
         sample_weight: Any = None,
         *,
+        offset: Any = None,
         covariance: Literal["classical", "HC0", "HC1", "cluster"] | None = None,
         groups: Any = None,
         weights: Literal["frequency", "analytic"] = "frequency",
@@ -51,9 +55,9 @@ class Statistics:
         """Standard errors, tests and intervals of a model of ``C=float("inf")``; it prints as a table.
 
         The data are those of the fit: the arrays that were passed to it, if they are still there, for a model
-        keeps weak references alone; or X, y and sample_weight as ``fit`` takes them. Two reads of X find the
-        score and the information, a third the squares of scores for a robust covariance; three and more
-        classes read X for each two of them. Coefficients move by a Newton step to the maximum of the
+        keeps weak references alone; or X, y, sample_weight and offset as ``fit`` takes them. Two reads of X
+        find the score and the information, a third the squares of scores for a robust covariance; three and
+        more classes read X for each two of them. Coefficients move by a Newton step to the maximum of the
         likelihood, for ``tol=1e-8`` of the cost is not always little against a standard error.
 
         Parameters
@@ -96,9 +100,9 @@ class Statistics:
         _check_options(covariance, groups, weights, confidence)
         _require_maximum_likelihood(self)
         if X is None:
-            if y is not None or sample_weight is not None:
-                raise ValueError("y or sample_weight is given and X is not: pass X as well, or none of them")
-            X, y, sample_weight = _remembered(self)
+            if y is not None or sample_weight is not None or offset is not None:
+                raise ValueError("y, sample_weight or offset is given and X is not: pass X as well, or none")
+            X, y, sample_weight, offset = _remembered(self)
         elif y is None:
             raise ValueError("X is given and y is not: pass both, summary(X, y), or neither")
         model: Any = copy.copy(self)  # the checks set attributes
@@ -111,7 +115,9 @@ class Statistics:
                 engine.threads(_own_parameters(model)["n_threads"]),
                 np.errstate(over="ignore", invalid="ignore"),
             ):
-                return _Estimation(model, engine, data, weights).inference(covariance, groups, confidence)
+                return _Estimation(model, engine, data, weights, offset).inference(
+                    covariance, groups, confidence
+                )
         finally:
             engine.after_fit()
 
@@ -119,7 +125,7 @@ class Statistics:
 class _Estimation:
     """The data of a model, seen from its coefficients."""
 
-    def __init__(self, model: Any, engine: Engine, data: TrainingData, weights: str) -> None:
+    def __init__(self, model: Any, engine: Engine, data: TrainingData, weights: str, offset: Any) -> None:
         self._model, self._data, self._weights = model, data, weights
         if not np.array_equal(data.classes, model.classes_):
             raise ValueError(
@@ -135,8 +141,12 @@ class _Estimation:
         self._features = (
             [f"x{j}" for j in range(data.X.shape[1])] if names is None else [str(x) for x in names]
         )
-        kind = Fit if len(data.classes) == 2 else SoftmaxFit
-        fit = kind(engine, data, _own_parameters(model), None, lambda _line: None)
+        parameters = _own_parameters(model)
+        kind: Callable[..., Fit] = Fit if len(data.classes) == 2 else SoftmaxFit
+        if offset is not None:
+            kind = offset_fit(data, {**parameters, "solver": "auto"}, offset)
+        fit = kind(engine, data, parameters, None, lambda _line: None)
+        self._offset = fit.offset if isinstance(fit, OffsetFit) else None
         self._refuse_many_parameters()
         columns = fit.columns
         if columns is not None and columns.used is not None:
@@ -144,7 +154,7 @@ class _Estimation:
         shift = None if columns is None else columns.shift
         none = np.zeros(len(data.y), dtype=np.int8)
         self._likelihood = Likelihood(
-            fit.objective, _rows_of(fit), lambda c: engine.place(fit.X, none, c), shift
+            fit.objective, _rows_of(fit), lambda c: engine.place(fit.X, none, c), shift, self._offset
         )
 
     def _checked_weights(self) -> Float64 | None:
@@ -216,6 +226,8 @@ class _Estimation:
         if likelihood.first:
             shares = likelihood.rows.targets.label_shares()
             null = float(shares @ np.log(shares))
+        if self._offset is not None:
+            null = -null_loss(self._data.y, self._s, self._offset, fit_intercept=bool(likelihood.first))
         own = "(intercept)" if "intercept" in self._features else "intercept"
         return Inference(
             names=(own,) * likelihood.first + tuple(self._features),
@@ -275,8 +287,8 @@ class _Estimation:
         raise ValueError(
             "these are not the data that the model is the maximum likelihood estimate of, or its fit ended "
             f"early: its coefficients are {math.sqrt(decrement):.3g} standard errors from the optimum, and "
-            f"its relative gap is {gap:.2g}. Pass the X, y and sample_weight of the fit, unchanged; or fit "
-            "again, with tol=1e-16"
+            f"its relative gap is {gap:.2g}. Pass the X, y, sample_weight and offset of the fit, unchanged; "
+            "or fit again, with tol=1e-16"
         )
 
     def _group_codes(self, groups: Any) -> NDArray[np.intp]:
@@ -316,7 +328,8 @@ class _Estimation:
 
 
 def remember(*data: Any) -> tuple[Any, ...] | None:
-    """Weak references to a fit's X, y and weights; None where one of them, a list say, allows none."""
+    """Weak references to a fit's X, y, weights and offset; None where one of them, a list say, allows "
+    "none."""
     try:
         return tuple(None if part is None else weakref.ref(part) for part in data)
     except TypeError:
@@ -329,7 +342,8 @@ def _remembered(model: Any) -> list[Any]:
     if kept is None or any(part is not None and x is None for part, x in zip(kept, data, strict=True)):
         raise ValueError(
             "the data of the fit are gone: a model keeps weak references alone, none to lists, and none in "
-            "a pickle or a copy. Pass them: summary(X, y), with sample_weight where the fit had it"
+            "a pickle or a copy. Pass them: summary(X, y), with sample_weight and offset where the fit had "
+            "them"
         )
     return data
 
@@ -398,4 +412,4 @@ def _require_maximum_likelihood(model: Any) -> None:
 
 def _own_parameters(model: Any) -> dict[str, Any]:
     """What its fit went by."""
-    return vars(model)
+    return dict(vars(model))

@@ -479,7 +479,7 @@ def test_more_refusals() -> None:
     refused(free.fit(empty, y), message="60 rows and 73 parameters")
     model = free.fit(X, y)
     refused(model, X, message=r"X is given and y is not")
-    refused(model, None, y, message="y or sample_weight is given and X is not")
+    refused(model, None, y, message="y, sample_weight or offset is given and X is not")
     refused(model, X[:, :2], y, message="X has 2 features")
     refused(model, X, y + 5, message=r"y has the classes \[5, 6\] and the model \[0, 1\]")
     refused(model, covariance="HC3", message="covariance='HC3' is not known; allowed are 'classical'")

@@ -46,13 +46,20 @@ class Likelihood:
         What hands out some of the rows, and what makes rows of the same X with other weights.
     shift : (d,) or None
         What was subtracted from columns of X before they came to the engine.
+    offset : (n,) or None
+        What the objective's logits have added, of two classes.
     """
 
     def __init__(
-        self, objective: Objective, take: Take, reweighted: Reweighted, shift: Float64 | None
+        self,
+        objective: Objective,
+        take: Take,
+        reweighted: Reweighted,
+        shift: Float64 | None = None,
+        offset: Float64 | None = None,
     ) -> None:
         self.objective, self.rows = objective, objective.rows
-        self._take, self._reweighted = take, reweighted
+        self._take, self._reweighted, self._offset = take, reweighted, offset
         d = self.rows.n_features
         if objective.sparse:  # a centre would fill zeros; the intercept's elimination does the same
             self._centre, self.scale = np.zeros(d), np.ones(d)
@@ -159,7 +166,8 @@ class Likelihood:
     def _scores(self, u: Float64, rows: NDArray[np.intp]) -> Float64:
         """∂ℓᵢ/∂u of these rows, (m, Q q): (a − e of the label) ⊗ x̂."""
         x = standardised_rows(self._take(rows), self._centre, self.scale, intercept=bool(self.first))
-        a = softmax(np.column_stack([np.zeros(len(rows)), x @ u.T]))
+        z = x @ u.T if self._offset is None else x @ u.T + self._offset[rows, np.newaxis]
+        a = softmax(np.column_stack([np.zeros(len(rows)), z]))
         each, own = np.arange(len(rows)), self.rows.targets.y[rows].astype(np.intp)
         a[each, own] = -rest(a)[each, own]
         return (a[:, 1:, np.newaxis] * x[:, np.newaxis]).reshape(len(rows), -1)

@@ -46,9 +46,13 @@ ALLOWED = {
     "prediction": {"interface", "inputs", "backends"},
     "coefficient_table": set(),
     "inference": {"interface", "inputs", "coefficient_table", "problem"},
-    "summary": {"interface", "inputs", "backends", "fitting", "fitting_classes", "inference", "problem"},
+    "fitting_offset": {"interface", "inputs", "problem", "solvers", "fitting", "fitting_sparse"},
+    "summary": {
+        "interface", "inputs", "backends", "fitting", "fitting_classes", "fitting_offset", "inference",
+        "problem",
+    },
     "estimator": {
-        "interface", "inputs", "backends", "fitting", "fitting_columns", "fitting_sparse",
+        "interface", "inputs", "backends", "fitting", "fitting_columns", "fitting_offset", "fitting_sparse",
         "fitting_sparse_columns", "prediction", "solvers", "summary",
     },
     "held_out_scores": {"interface"},
