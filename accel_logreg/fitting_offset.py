@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -78,10 +79,10 @@ class OffsetFit(Fit):
     def _choice(self) -> Choice:
         """newton or newton-cg: among the rows nobody knows of an offset."""
         choice = super()._choice()
-        if choice.solver != "newton-gram":
-            return choice
-        first, *others = (name for name in choice.others if name != "newton-gram")
-        return Choice(first, "an offset", choice.seconds, choice.reads, tuple(others))
+        names = [name for name in (choice.solver, *choice.others) if name != "newton-gram"]
+        if choice.solver == names[0]:
+            return replace(choice, others=tuple(names[1:]))
+        return Choice(names[0], "an offset", choice.seconds, choice.reads, tuple(names[1:]))
 
     def _small_fit(self, max_iter: int) -> Solution | None:  # noqa: ARG002
         return None

@@ -69,8 +69,11 @@ def test_what_columns_can_say_moves_their_coefficients(solver: str, dtype: type[
 
 
 def test_large_problems_of_every_shape_end_certified_or_estimated_within_tol() -> None:
-    for n, d in ((20_000, 12), (300, 500), (3_000, 300)):
+    for n, d, layout in (
+        (20_000, 12, np.asarray), (300, 500, np.asarray), (3_000, 300, np.asarray), (90, 60, csr_matrix),
+    ):  # fmt: skip
         X, y, offset = made(n, d, seed=1)
+        X = layout(X)
         model = LogisticRegression(C=0.1).fit(X, y, offset=offset)
         tight = LogisticRegression(C=0.1, tol=1e-13).fit(X, y, offset=offset)
 
