@@ -16,9 +16,11 @@ from accel_logreg.inputs.training import TrainingData
 from accel_logreg.interface.arrays import Float64, to_host
 from accel_logreg.interface.device_matrix import DeviceMatrix
 from accel_logreg.interface.engine import Engine
+from accel_logreg.problem.coordinates import Coordinates, sparse_scales, standardised
+from accel_logreg.problem.objective import Objective
 from accel_logreg.problem.offset import OffsetObjective, OffsetRows, with_column
 from accel_logreg.solvers.choose import Choice
-from accel_logreg.solvers.problem import Report, Solution
+from accel_logreg.solvers.problem import NewtonProblem, Report, Solution
 
 _SOLVERS = ("auto", "newton", "newton-cg", "lbfgs")
 
@@ -57,6 +59,8 @@ def offset_fit(data: TrainingData, parameters: Mapping[str, Any], offset: Any) -
 class OffsetFit(Fit):
     """One fit of two classes whose logits have ``offset`` (n,) added. X is copied, with a column more."""
 
+    rows: OffsetRows
+
     def __init__(
         self,
         engine: Engine,
@@ -75,6 +79,15 @@ class OffsetFit(Fit):
         X, bound = with_column(self.X, self.offset), memory_bytes(self.parameters["max_memory"])
         rows = OffsetRows(self.engine.place(X, data.y, data.sample_weight, max_memory=bound))
         return OffsetObjective(rows, **self._penalty(data, rows))
+
+    def _standardised(self) -> NewtonProblem:
+        """In the columns' own spreads: at no weights an offset makes the rows' curvatures what they like."""
+        if not self.objective.sparse:
+            return standardised(self.objective)
+        plain = Objective(
+            self.rows.without(), l2=self.objective.l2, fit_intercept=self.objective.fit_intercept
+        )
+        return Coordinates(self.objective, *sparse_scales(plain, plain.trivial()[0], plain.l2))
 
     def _choice(self) -> Choice:
         """newton or newton-cg: among the rows nobody knows of an offset."""

@@ -10,6 +10,9 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 
 from accel_logreg import LogisticRegression, LogisticRegressionCV, SeparationWarning
+from accel_logreg.fitting import Fit
+from accel_logreg.fitting_offset import offset_fit
+from accel_logreg.inputs.training import check_training_data
 from accel_logreg.interface.engine import Engine
 
 NO_PENALTY = float("inf")
@@ -146,3 +149,38 @@ def test_an_offset_that_is_not_allowed_is_named() -> None:
     model.fit(X, y, offset=offset.tolist())
     with pytest.raises((TypeError, ValueError)):
         LogisticRegressionCV(Cs=2).fit(X, y, offset=offset)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_claimed_gaps_are_true_however_large_the_offset() -> None:
+    """Where hardly a row is left undecided at the start, and few rows tell of many columns."""
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        n, d, C = rng.integers(20, 50), rng.integers(15, 100), 10 ** rng.uniform(1, 3.5)
+        X = rng.standard_normal((n, d)) * 10 ** rng.uniform(-2, 2, d) * (rng.random((n, d)) < 0.4)
+        offset = rng.standard_normal(n) * 10 ** rng.uniform(-1, 1.3) + rng.choice([0.0, 10.0, -30.0])
+        y = (rng.random(n) < 0.5).astype(int)
+        X, sign = X.astype(np.float32), 1 - 2 * y
+        offset = offset.astype(np.float32)
+        layout = csr_matrix if seed % 2 else np.asarray
+        costs, gaps = [], []
+        for tol in (1e-8, 1e-15):
+            model = LogisticRegression(C=C, tol=tol).fit(layout(X), y, offset=offset)
+            z = X.astype(float) @ model.coef_[0] + model.intercept_[0] + offset
+            costs.append(np.logaddexp(0, sign * z).sum() + (model.coef_**2).sum() / (2 * C))
+            gaps.append(model.gap_)
+        assert (costs[0] - costs[1]) / costs[1] <= gaps[0] * 1.001 + 1e-12, seed
+
+
+def test_coordinates_do_not_depend_on_the_offset(backend: Engine) -> None:
+    """At no weights it makes rows count as it likes, one in a hundred alone: scales would be of those rows."""
+    X, y, _ = made(100)
+    X = csr_matrix(np.where(np.abs(X) > 0.5, X, 0.0))
+    parameters = vars(LogisticRegression())
+    data = check_training_data(LogisticRegression(), backend, X, y, None, None)
+    found = [
+        kind(backend, data, parameters, None, print)._standardised().scales
+        for kind in (Fit, offset_fit(data, parameters, np.where(np.arange(100) == 7, 0.0, 50.0)))
+    ]
+    for plain, ours in zip(*found, strict=True):
+        close(ours, plain, 1e-12)
