@@ -173,7 +173,7 @@ def test_claimed_gaps_are_true_however_large_the_offset() -> None:
 
 
 def test_coordinates_do_not_depend_on_the_offset(backend: Engine) -> None:
-    """At no weights it makes rows count as it likes, one in a hundred alone: scales would be of those rows."""
+    """At no weights it makes rows count as it likes, one of a hundred alone: scales would be of those."""
     X, y, _ = made(100)
     X = csr_matrix(np.where(np.abs(X) > 0.5, X, 0.0))
     parameters = vars(LogisticRegression())
