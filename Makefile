@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest \
 	--numprocesses auto --maxprocesses 4 --dist worksteal --durations 10
 
-.PHONY: help demo test quick style lint bench peers gpu clean
+.PHONY: help demo test quick style lint bench peers sklearn-tests gpu clean
 
 help:
 	@echo "make demo    the lesson's task on every engine here, an HTML report in report/ (about 3 minutes)"
@@ -17,6 +17,7 @@ help:
 	@echo "make lint    ruff and mypy alone"
 	@echo "make bench   pytest-benchmark suites, JSON under bench/results/, a page in report/ (5 minutes; FULL=1: all)"
 	@echo "make peers   our fits beside other libraries', in .venv-peers (about 32 minutes; QUICK=1: about 8)"
+	@echo "make sklearn-tests  scikit-learn's own tests with our classes in place: what passes, what differs, why (4 minutes)"
 	@echo "make gpu     GPU tests and GPU benchmarks, with the python that is active (needs a CUDA device)"
 	@echo "make clean   remove $(VENV), the report and caches"
 
@@ -69,6 +70,9 @@ bench: $(VENV)/.dev
 peers: .venv-peers/.installed
 	-$(MAKE) .venv-adelie/.installed
 	.venv-peers/bin/python -m bench.peers --plots report/peers $(if $(QUICK),--quick)
+
+sklearn-tests: $(VENV)/.dev
+	$(BIN)/python -m tests.in_scikit_learn --numprocesses auto --maxprocesses 4
 
 gpu:
 	PYTHONPATH=. $(PYTHON) -m pytest -m gpu --require-gpu

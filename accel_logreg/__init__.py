@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from accel_logreg.inference import Inference
     from accel_logreg.interface.engine import BackendUnavailableError
     from accel_logreg.model_selection import LogisticRegressionCV
+    from accel_logreg.patch import patch_report, patch_sklearn, unpatch_sklearn
     from accel_logreg.paths import logistic_path
     from accel_logreg.probe import ProbeResult, linear_probe
     from accel_logreg.solvers.problem import DivergenceError
@@ -36,8 +37,11 @@ __all__ = [
     "linear_probe",
     "load_model",
     "logistic_path",
+    "patch_report",
+    "patch_sklearn",
     "release_memory",
     "save_model",
+    "unpatch_sklearn",
 ]
 __version__ = "0.1.0"
 
@@ -57,6 +61,9 @@ _HOME = {
     "linear_probe": "probe",
     "load_model": "files.model",
     "logistic_path": "paths",
+    "patch_report": "patch",
+    "patch_sklearn": "patch",
+    "unpatch_sklearn": "patch",
     "release_memory": "backends",
     "save_model": "files.model",
 }

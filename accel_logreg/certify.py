@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from accel_logreg.backends import resolve
 from accel_logreg.estimator import LogisticRegression
 from accel_logreg.fitting_sparse import fit_of
+from accel_logreg.inputs.namespaces import to_numpy
 from accel_logreg.inputs.parameters import check_parameters
 from accel_logreg.inputs.training import check_training_data
-from accel_logreg.interface.arrays import Float64, to_host
+from accel_logreg.interface.arrays import Float64
 
 
 def certified_gap(
@@ -68,8 +69,8 @@ def certified_gap(
         tol=1e-300, C=C, l1_ratio=l1_ratio, penalty_factor=penalty_factor, positive=positive,
         fit_intercept=fit_intercept, backend=backend,
     )  # fmt: skip
-    w: Float64 = np.asarray(to_host(coef), dtype=np.float64)
-    b: Float64 = np.asarray(to_host(intercept), dtype=np.float64).ravel()
+    w: Float64 = np.asarray(to_numpy(coef), dtype=np.float64)
+    b: Float64 = np.asarray(to_numpy(intercept), dtype=np.float64).ravel()
     check_parameters(vars(model))
     engine = resolve(backend, X)
     try:

@@ -7,7 +7,7 @@ import re
 import traceback
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, Literal, Self
 
@@ -23,16 +23,18 @@ from accel_logreg.fitting_columns import OneVsRestFit
 from accel_logreg.fitting_offset import offset_fit
 from accel_logreg.fitting_sparse import fit_of, has_kinks
 from accel_logreg.fitting_sparse_columns import SparseOneVsRestFit
+from accel_logreg.inputs.liblinear import inward, outward, with_constant
 from accel_logreg.inputs.parameters import check_parameters
 from accel_logreg.inputs.training import TrainingData, check_training_data
 from accel_logreg.interface.answers import Separation
 from accel_logreg.interface.arrays import Float64
 from accel_logreg.interface.engine import Engine
 from accel_logreg.prediction import LinearPrediction
-from accel_logreg.solvers.problem import Solution
+from accel_logreg.solvers.problem import GapKind, History, Solution
 from accel_logreg.summary import Statistics, remember
 
 _NAMED = 10  # columns, in a warning
+_AT_LEAST = 1e-8  # where tol=0 asks for what rounding allows: a gap that is worth a warning
 _VERSION = "_accel_logreg_version"  # in a pickle: the version that wrote it
 
 
@@ -92,8 +94,13 @@ class LogisticRegression(LinearPrediction, Statistics, ClassifierMixin, BaseEsti
     For K ≥ 3 classes w is (d, K), z has an entry a class, and ℓ(z, y) = log Σₖ e^zₖ − z_y, the softmax's
     (multinomial) loss; or, with ``multi_class="ovr"``, there are K problems of one class against the rest.
 
+    Whatever scikit-learn's class takes is taken, in its order; docs/coming-from-scikit-learn.md goes through
+    the arguments one by one.
+
     Parameters
     ----------
+    penalty : {"l1", "l2", "elasticnet", None}, default "deprecated"
+        As in scikit-learn, which has deprecated it: ``l1_ratio`` and ``C`` say it all.
     backend : {"auto", "python", "numpy", "numba", "cupy"}, default "auto"
         The engine. "auto" takes cupy for an X on a GPU, else numba, or numpy where numba cannot load. A
         named engine that cannot run raises; it never falls back.
@@ -114,10 +121,14 @@ class LogisticRegression(LinearPrediction, Statistics, ClassifierMixin, BaseEsti
         - "lbfgs": the plain baseline.
         - "gradient-descent": the lesson's ``max_iter`` steps of fixed length, the whole loop inside the
           engine; among the rows where that is quicker, with the same iterates up to rounding.
+        - "newton-cholesky", "sag", "saga": scikit-learn's names. They mean "auto", for the penalties that
+          they have there. "liblinear" as well, and it penalises the intercept as liblinear does: X is copied
+          with a column of ``intercept_scaling``.
     C : float, default 1.0
         Inverse strength of the L2 penalty, above 0; ``float("inf")`` is no penalty.
-    l1_ratio : float, default 0.0
-        From 0, the L2 penalty λ/2 ‖w‖², to 1, the L1 penalty λ‖w‖₁, by which coefficients become exactly 0:
+    l1_ratio : float or None, default 0.0
+        From 0 or None, the L2 penalty λ/2 ‖w‖², to 1, the L1 penalty λ‖w‖₁, by which coefficients become
+        exactly 0:
         λ (l1_ratio ‖w‖₁ + (1 − l1_ratio)/2 ‖w‖²), the elastic net. The largest C under which all of them
         are 0 is where ``logistic_path(X, y, l1_ratio=…)`` starts.
     penalty_factor : (d,) or None, default None
@@ -130,22 +141,30 @@ class LogisticRegression(LinearPrediction, Statistics, ClassifierMixin, BaseEsti
     tol : float, default 1e-8
         Bound on the relative suboptimality (J − J*)/J*, see ``gap_``. It is of the cost, whose minimum is
         flat: coefficients then are right to about its root, 1e-8 to four digits or five. For coefficients to
-        eight digits, as ``tol=1e-8`` may be meant elsewhere, pass ``tol=1e-16``: a step or two more.
+        eight digits pass ``tol=1e-16``, or 0, which is what rounding allows: a step or two more.
+        scikit-learn's tol bounds the gradient, whose square the cost goes by: its 1e-4 is about 1e-8 here.
     max_iter : int or None, default None
-        Iterations; None is 200 for the Newton solvers, 10,000 for lbfgs and 1,000 for gradient-descent.
+        Iterations; None is 200 for the Newton solvers, 10,000 for lbfgs and 1,000 for gradient-descent. 0
+        leaves the coefficients where the fit would start.
     fit_intercept : bool, default True
+    dual, intercept_scaling : bool and float, default False and 1.0
+        For ``solver="liblinear"``. The dual problem has the same optimum, so that ``dual`` changes nothing.
     learning_rate : float or "auto", default "auto"
         Step length of gradient-descent. "auto" is 1/L, L the largest curvature of J, from a power
         iteration; any rate below 2/L decreases J.
     class_weight : None, "balanced" or dict, default None
-        Multiplies the sample weights. "balanced" gives all classes the same total weight.
+        Multiplies the sample weights. "balanced" gives all classes the same total weight. Of a dict that has
+        all classes of y further ones are left aside.
     warm_start : bool, default False
         Start from the last fit's coefficients instead of zero.
     random_state : int, RandomState or None, default None
         Seeds the samples of rows and the power iteration's start; None means seed 0, so fits are
         reproducible.
     n_threads : int or None, default None
-        Bound on the threads of Numba and BLAS inside ``fit``, given back after. None takes all.
+        Bound on the threads of Numba and BLAS inside ``fit``, given back after. None takes ``n_jobs`` where
+        that is above 0, else all.
+    n_jobs : int or None, default None
+        scikit-learn's, which has no effect there any more.
     max_memory : int, str or None, default None
         How much of a GPU's memory the fit may take, in bytes or as "8GB" or "512MiB"; None is what is
         free. Host X, dense, for which that is not enough stays where it is, but for the rows that fit, and
@@ -160,12 +179,13 @@ class LogisticRegression(LinearPrediction, Statistics, ClassifierMixin, BaseEsti
         A softmax's rows sum to 0: the same added to all classes changes no probability. Not with
         ``l1_ratio`` above 0, ``penalty_factor`` or ``positive``, where the zeros are worth more.
     intercept_ : (1,) float64, or (K,)
-        A softmax's sum to 0. Minus infinity for a class that had no weight.
+        A softmax's sum to 0. Minus infinity for a class that had no weight; of two classes, infinity in
+        favour of the other.
     classes_ : (K,)
         The labels, sorted.
     one_vs_rest_ : bool
         Whether each class has a sigmoid of its own.
-    n_iter_ : (1,) int64
+    n_iter_ : (1,) int32
     n_nonzero_ : int
         Features with a coefficient that is not 0, of any class. ``sparsify`` keeps these alone.
     n_features_in_ : int
@@ -220,42 +240,50 @@ class LogisticRegression(LinearPrediction, Statistics, ClassifierMixin, BaseEsti
 
     def __init__(
         self,
+        penalty: str | None = "deprecated",
         *,
-        backend: str = "auto",
-        solver: str = "auto",
         C: float = 1.0,
-        l1_ratio: float = 0.0,
+        l1_ratio: float | None = 0.0,
+        dual: bool = False,
+        tol: float = 1e-8,
+        fit_intercept: bool = True,
+        intercept_scaling: float = 1.0,
+        class_weight: dict[Any, float] | Literal["balanced"] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        solver: str = "auto",
+        max_iter: int | None = None,
+        verbose: int = 0,
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+        backend: str = "auto",
+        multi_class: str = "auto",
         penalty_factor: ArrayLike | None = None,
         positive: bool = False,
-        multi_class: str = "auto",
-        tol: float = 1e-8,
-        max_iter: int | None = None,
-        fit_intercept: bool = True,
         learning_rate: float | Literal["auto"] = "auto",
-        class_weight: dict[Any, float] | Literal["balanced"] | None = None,
-        warm_start: bool = False,
-        random_state: int | np.random.RandomState | None = None,
         n_threads: int | None = None,
         max_memory: int | str | None = None,
-        verbose: int = 0,
     ) -> None:
-        self.backend = backend
-        self.solver = solver
+        self.penalty = penalty
         self.C = C
         self.l1_ratio = l1_ratio
+        self.dual = dual
+        self.tol = tol
+        self.fit_intercept = fit_intercept
+        self.intercept_scaling = intercept_scaling
+        self.class_weight = class_weight
+        self.random_state = random_state
+        self.solver = solver
+        self.max_iter = max_iter
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.n_jobs = n_jobs
+        self.backend = backend
+        self.multi_class = multi_class
         self.penalty_factor = penalty_factor
         self.positive = positive
-        self.multi_class = multi_class
-        self.tol = tol
-        self.max_iter = max_iter
-        self.fit_intercept = fit_intercept
         self.learning_rate = learning_rate
-        self.class_weight = class_weight
-        self.warm_start = warm_start
-        self.random_state = random_state
         self.n_threads = n_threads
         self.max_memory = max_memory
-        self.verbose = verbose
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, offset: Any = None) -> Self:
         """Fit to X (n, d), float32 or float64 (other numbers become float64), and labels y (n,).
@@ -270,6 +298,10 @@ class LogisticRegression(LinearPrediction, Statistics, ClassifierMixin, BaseEsti
         n small numbers: they come to the host from wherever they are. ``coef_`` and all else that is
         learnt is on the host: what was fitted on a GPU pickles, and serves without one.
 
+        Where scikit-learn's ``array_api_dispatch`` is on, X, y and the weights may be arrays of another
+        library on the host, torch's CPU tensors for one. ``coef_`` is NumPy's float64 whatever X was, for
+        these are the numbers that ``gap_`` is proven of; answers to such an X are in its library and dtype.
+
         sample_weight (n,) of 0 or above: weight 2 equals the row twice, weight 0 the row left out.
 
         offset (n,) is added to the logits, z = X w + b + offset, as for exposures: of two classes, under the
@@ -279,9 +311,9 @@ class LogisticRegression(LinearPrediction, Statistics, ClassifierMixin, BaseEsti
         before = vars(self).copy()
         backend: Engine | None = None
         try:
-            check_parameters(vars(self))
+            parameters = check_parameters(vars(self))
             backend = resolve(self.backend, X)
-            solution, solver, data = self._solve(backend, X, y, sample_weight, offset)
+            solution, solver, data = self._solve(backend, parameters, X, y, sample_weight, offset)
         except BaseException as error:  # Ctrl-C included: a fit that did not finish did not happen
             self.__dict__ = before
             _let_go(error)
@@ -294,32 +326,44 @@ class LogisticRegression(LinearPrediction, Statistics, ClassifierMixin, BaseEsti
         self.intercept_: Float64 = W[:, -1].copy()
         self.classes_: NDArray[Any] = data.classes
         self.one_vs_rest_ = data.one_vs_rest
-        self.n_iter_: NDArray[np.int64] = np.array([solution.n_iter], dtype=np.int64)
+        self.n_iter_: NDArray[np.int32] = np.array([solution.n_iter], dtype=np.int32)
         self.backend_ = backend.name
         self.solver_ = solver
         self.gap_ = solution.gap
         self.gap_kind_ = str(solution.gap_kind)
         self.history_ = solution.history.arrays()
-        self._fitted_to, self._separated = remember(X, y, sample_weight, offset), ""  # for summary()
+        self._fitted_to = remember(X, y, sample_weight, offset)  # for summary()
+        self.__dict__.pop("_separated", None)
         if solution.separation is not None:
             names = getattr(self, "feature_names_in_", None)
-            unpenalised = not math.isinf(self.C)
+            unpenalised = not math.isinf(parameters["C"])
             warning = SeparationWarning(solution.separation, names, unpenalised=unpenalised)
             self._separated = str(warning)
             warnings.warn(warning, stacklevel=2)
-        elif solution.trouble:
+        elif solution.trouble and (self.tol > 0 or solution.gap > _AT_LEAST):
             warnings.warn(solution.trouble, ConvergenceWarning, stacklevel=2)
         return self
 
     def _solve(
-        self, backend: Engine, X: Any, y: Any, sample_weight: Any, offset: Any
+        self, backend: Engine, parameters: dict[str, Any], X: Any, y: Any, sample_weight: Any, offset: Any
     ) -> tuple[Solution, str, _Classes]:
         """The solution, the solver that found it, and the classes; nothing else of the fit outlives this."""
-        data = check_training_data(self, backend, X, y, sample_weight, self.class_weight)
-        start = self._warm_start(data)
+        data = check_training_data(self, backend, X, y, sample_weight, self.class_weight, least_classes=1)
+        start = self._warm_start(data, parameters)
         one_vs_rest = self.multi_class == "ovr" and data.n_classes > 2
-        kinks = has_kinks(vars(self))
-        kind: Callable[..., Fit | OneVsRestFit] = fit_of(len(data.classes), vars(self))
+        kinks = has_kinks(parameters)
+        found = _Classes(data.classes, data.present, one_vs_rest, one_vs_rest or kinks)
+        with_offset = None if offset is None else offset_fit(data, parameters, offset)
+        intercept = len(data.classes) > 2 or bool(parameters["fit_intercept"])
+        if (data.n_classes == 1 and intercept) or parameters["max_iter"] == 0:
+            data.check_finite()
+            return _unsolved(data, start, intercept), "none", found
+        penalised = parameters["solver"] == "liblinear" and bool(parameters["fit_intercept"])
+        constant = float(parameters["intercept_scaling"])
+        if parameters["solver"] == "liblinear":
+            data, parameters = with_constant(data, parameters)
+            start = inward(start, constant) if penalised and not one_vs_rest else None
+        kind: Callable[..., Fit | OneVsRestFit] = with_offset or fit_of(len(data.classes), parameters)
         if one_vs_rest:
             kind = SparseOneVsRestFit if kinks else OneVsRestFit
         if offset is not None:
@@ -327,17 +371,19 @@ class LogisticRegression(LinearPrediction, Statistics, ClassifierMixin, BaseEsti
         try:
             # NaN and infinity in an X that nobody has looked at yet are named below.
             with np.errstate(over="ignore", invalid="ignore"):
-                fit = kind(backend, data, vars(self), start, print if self.verbose else _quiet)
-                found = _Classes(data.classes, data.present, one_vs_rest, one_vs_rest or kinks)
-                return *fit.solve(), found
+                fit = kind(backend, data, parameters, start, print if self.verbose else _quiet)
+                solution, solver = fit.solve()
         except FloatingPointError as error:
             _let_go(error)
             data.check_finite()
             raise ValueError(
                 "the values of X are too large: sums over its rows overflow float64. Scale X down"
             ) from None
+        if penalised:
+            solution = replace(solution, W=outward(solution.W, self.n_features_in_, constant))
+        return solution, solver, found
 
-    def _warm_start(self, data: TrainingData) -> Float64 | None:
+    def _warm_start(self, data: TrainingData, parameters: dict[str, Any]) -> Float64 | None:
         """The last fit's W, (p,) or (K p,)."""
         if not (self.warm_start and hasattr(self, "coef_")):
             return None
@@ -353,13 +399,13 @@ class LogisticRegression(LinearPrediction, Statistics, ClassifierMixin, BaseEsti
                 f"warm_start=True, but y has {len(data.classes)} classes and the last fit had "
                 f"{len(self.classes_)}; pass the same classes or set warm_start=False"
             )
-        b = self.intercept_ if self.fit_intercept else np.zeros(len(coef))
+        b = np.broadcast_to(self.intercept_, len(coef)) if self.fit_intercept else np.zeros(len(coef))
         W = np.column_stack([coef, b])
         if data.present is not None:
             W = W[data.present]
         if len(W) > 1 and not self.one_vs_rest_:
             W[~np.isfinite(W)] = 0.0  # of a class that had no weight
-            if not has_kinks(vars(self)):
+            if not has_kinks(parameters):
                 W = W - W.mean(axis=0)
         return W.ravel()
 
@@ -384,6 +430,8 @@ class LogisticRegression(LinearPrediction, Statistics, ClassifierMixin, BaseEsti
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        each = getattr(self, "multi_class", None) == "ovr"  # which a LogisticRegressionCV has not
+        tags.classifier_tags.multi_class = self.solver != "liblinear" or each
         return tags
 
 
@@ -395,6 +443,19 @@ class _Classes:
     present: NDArray[np.intp] | None
     one_vs_rest: bool
     free_sum: bool  # whether the classes' weights may have any sum
+
+
+def _unsolved(data: TrainingData, start: Float64 | None, fit_intercept: bool) -> Solution:
+    """No step is to be made: where the fit starts; or one class alone has weight, and is always right."""
+    d, history = data.X.shape[1], History()
+    if data.present is not None and data.n_classes == 1 and fit_intercept:
+        W = np.zeros(d + 1)
+        if len(data.classes) == 2:
+            W[-1] = math.inf if data.present[0] else -math.inf
+        return Solution(W, 0, 0.0, GapKind.CERTIFIED, history)
+    W = np.zeros((1 if len(data.classes) == 2 else data.n_classes) * (d + 1)) if start is None else start
+    trouble = "max_iter=0: the coefficients are where the fit would start; raise max_iter"
+    return Solution(W, 0, math.inf, GapKind.ESTIMATED, history, trouble=trouble)
 
 
 def _by_class(W: Float64, data: _Classes) -> Float64:

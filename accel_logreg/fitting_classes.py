@@ -95,7 +95,7 @@ class SoftmaxFit(Fit):
         if objective.fit_intercept and not rows.sparse:
             centre = rows.column_moments(centred=True).means
         Z, pivots, L = _pivoted_cholesky(among.gram(centre))
-        inner = SoftmaxFit(
+        inner = _OfCombinations(
             self.engine,
             replace(data, X=Z, finite=True),
             {**self.parameters, "solver": "auto", "tol": _OF_TOL * self.tol},
@@ -157,6 +157,13 @@ class SoftmaxFit(Fit):
         if penalty == 0.0 or not math.isfinite(gap):
             return gap
         return gap + penalty / self.objective.value_grad(self._inward(centred))[0] * (1.0 + gap)
+
+
+class _OfCombinations(SoftmaxFit):
+    """Of what ``SoftmaxFit._run_among_rows`` has put in X's place: it is not put among its rows once more."""
+
+    def _choice(self) -> Choice:
+        return choose_for_classes(self.rows.n_rows, self.costs, sparse=False, tol=self.tol, among_rows=False)
 
 
 def _require_memory(data: TrainingData) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import check_cv
 from sklearn.utils import Bunch, _safe_indexing, column_or_1d, compute_class_weight
+from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
@@ -27,9 +28,12 @@ from accel_logreg.estimator import LogisticRegression
 from accel_logreg.fitting_columns import ColumnFits, ColumnFitter, leave_one_out
 from accel_logreg.fitting_sparse import fit_of, has_kinks
 from accel_logreg.held_out_scores import Scores
+from accel_logreg.inputs.liblinear import outward, with_constant
+from accel_logreg.inputs.namespaces import to_numpy
 from accel_logreg.inputs.parameters import check_parameters
+from accel_logreg.inputs.scikit_names import CV_SOLVERS, ratios_of
 from accel_logreg.inputs.training import TrainingData, check_training_data
-from accel_logreg.interface.arrays import Csr, Float64, on_gpu, to_host
+from accel_logreg.interface.arrays import Csr, Float64, on_gpu
 from accel_logreg.interface.engine import Engine
 from accel_logreg.interface.parts import Parts
 from accel_logreg.paths import axes_or_new, checked_grid, fitter_type, named_overflow, reporter, warn_of
@@ -67,7 +71,11 @@ class LogisticRegressionCV(LogisticRegression):
     tol, fit_intercept, max_iter, random_state, backend, max_memory, n_threads, verbose :
         As ``LogisticRegression`` has them. ``max_iter`` bounds the last fit.
     n_jobs : int or None
-        Accepted, and not needed: the columns share the reads and the threads.
+        Above 0 a bound on the threads, as ``n_threads``; the columns share the reads.
+    solver : {"auto", "lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga"}, default "auto"
+        scikit-learn's names, for the penalties that they have there. They change nothing, but for
+        "liblinear", which penalises the intercept: see ``LogisticRegression``.
+    penalty, dual, intercept_scaling : as ``LogisticRegression`` has them
     l1_ratios : (n_l1_ratios,) or None, default (0.0,)
         From 0, the L2 penalty, to 1, the L1 penalty, to choose from as well; None is (0.0,).
     penalty_factor, positive : as ``LogisticRegression`` has them
@@ -84,7 +92,7 @@ class LogisticRegressionCV(LogisticRegression):
         Over folds, of the l1_ratio that was chosen; over rows for "loo".
     coefs_paths_ : (n_folds, n_l1_ratios, n_Cs, 1 or n_classes, d + 1) float64
         The intercept last, if there is one.
-    n_iter_ : (n_folds, n_l1_ratios, n_Cs) int64
+    n_iter_ : (n_folds, n_l1_ratios, n_Cs) int32
     coef_, intercept_, classes_, n_features_in_, feature_names_in_, backend_ :
         As ``LogisticRegression`` has them.
     solver_, gap_, gap_kind_, history_ :
@@ -98,40 +106,48 @@ class LogisticRegressionCV(LogisticRegression):
         *,
         Cs: int | ArrayLike = 10,
         l1_ratios: ArrayLike | None = (0.0,),
-        penalty_factor: ArrayLike | None = None,
-        positive: bool = False,
         fit_intercept: bool = True,
         cv: Any = None,
+        dual: bool = False,
+        penalty: str | None = "deprecated",
         scoring: str | Callable[..., float] | None = None,
-        choice: Literal["best", "one-standard-error"] = "best",
+        solver: str = "auto",
         tol: float = 1e-8,
         max_iter: int | None = None,
         class_weight: dict[Any, float] | Literal["balanced"] | None = None,
         n_jobs: int | None = None,
         verbose: int = 0,
         refit: bool = True,
+        intercept_scaling: float = 1.0,
         random_state: int | np.random.RandomState | None = None,
         use_legacy_attributes: bool = False,
+        choice: Literal["best", "one-standard-error"] = "best",
+        penalty_factor: ArrayLike | None = None,
+        positive: bool = False,
         backend: str = "auto",
         max_memory: int | str | None = None,
         n_threads: int | None = None,
     ) -> None:
         self.Cs = Cs
         self.l1_ratios = l1_ratios
-        self.penalty_factor = penalty_factor
-        self.positive = positive
         self.fit_intercept = fit_intercept
         self.cv = cv
+        self.dual = dual
+        self.penalty = penalty
         self.scoring = scoring
-        self.choice = choice
+        self.solver = solver
         self.tol = tol
         self.max_iter = max_iter
         self.class_weight = class_weight
         self.n_jobs = n_jobs
         self.verbose = verbose
         self.refit = refit
+        self.intercept_scaling = intercept_scaling
         self.random_state = random_state
         self.use_legacy_attributes = use_legacy_attributes
+        self.choice = choice
+        self.penalty_factor = penalty_factor
+        self.positive = positive
         self.backend = backend
         self.max_memory = max_memory
         self.n_threads = n_threads
@@ -146,9 +162,9 @@ class LogisticRegressionCV(LogisticRegression):
         before = vars(self).copy()
         engine: Engine | None = None
         try:
-            parameters = self._checked()
+            parameters, ratios = self._checked()
             engine = resolve(self.backend, X)
-            _Search(self, engine, parameters, X, y, sample_weight, params).run()
+            _Search(self, engine, parameters, ratios, X, y, sample_weight, params).run()
         except BaseException:  # a fit that did not finish did not happen
             self.__dict__ = before
             raise
@@ -157,8 +173,8 @@ class LogisticRegressionCV(LogisticRegression):
                 engine.after_fit()
         return self
 
-    def _checked(self) -> dict[str, Any]:
-        """LogisticRegression's parameters, all of them looked at."""
+    def _checked(self) -> tuple[dict[str, Any], Float64]:
+        """LogisticRegression's parameters, all of them looked at, and the l1_ratios."""
         if self.choice not in ("best", "one-standard-error"):
             raise ValueError(f"choice={self.choice!r} is unknown; allowed: 'best', 'one-standard-error'")
         if isinstance(self.cv, str) and self.cv != "loo":
@@ -174,18 +190,25 @@ class LogisticRegressionCV(LogisticRegression):
             name: getattr(self, name)
             for name in (
                 "fit_intercept", "tol", "max_iter", "class_weight", "random_state", "backend", "max_memory",
-                "n_threads", "verbose", "penalty_factor", "positive",
+                "n_threads", "verbose", "penalty_factor", "positive", "dual", "solver", "intercept_scaling",
+                "n_jobs",
             )
         }  # fmt: skip
-        parameters = {**LogisticRegression().get_params(), **own}
-        for ratio in _ratios(self.l1_ratios):
-            parameters["l1_ratio"] = float(ratio)
-            check_parameters(parameters)
+        if self.solver not in CV_SOLVERS:
+            raise InvalidParameterError(
+                f"solver={self.solver!r} is unknown; allowed: {', '.join(map(repr, CV_SOLVERS))}, "
+                "which all find the same optimum"
+            )
+        ratios = _ratios(ratios_of(self.penalty, self.l1_ratios))
+        for ratio in ratios:
+            own["l1_ratio"] = float(ratio)
+            parameters = check_parameters({**LogisticRegression().get_params(), **own})
+        parameters["solver"] = "liblinear" if self.solver == "liblinear" else "auto"
         if isinstance(self.cv, str) and has_kinks(parameters):
             raise ValueError(
                 "cv='loo' is for the L2 penalty alone, alike for all features; use cv=5, or LeaveOneOut()"
             )
-        return parameters
+        return parameters, ratios
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> float:
         """The ``scoring`` of predictions for X (m, d) against y (m,); accuracy where it is None."""
@@ -237,15 +260,17 @@ class _Search:
         model: LogisticRegressionCV,
         engine: Engine,
         parameters: dict[str, Any],
+        ratios: Float64,
         X: Any,
         y: Any,
         sample_weight: Any,
         params: dict[str, Any],
     ) -> None:
         self.model, self.engine, self.parameters = model, engine, parameters
-        self.X, self.y = X, to_host(y)
-        self.weights = None if sample_weight is None else np.asarray(to_host(sample_weight))
-        self.Cs, self.ratios = checked_grid(model.Cs), _ratios(model.l1_ratios)
+        self.X, self.y = X if on_gpu(X) else to_numpy(X), to_numpy(y)
+        self.weights = None if sample_weight is None else np.asarray(to_numpy(sample_weight))
+        self.Cs, self.ratios = checked_grid(model.Cs), ratios
+        self.constant: float | None = None  # of liblinear's, where its intercept is penalised
         self.report = reporter(model.verbose)
         if _routing_enabled():
             self.routed = process_routing(model, "fit", sample_weight=self.weights, **params)
@@ -257,10 +282,15 @@ class _Search:
         if _more_than_two(self.y):
             _ManyClasses(self).run()
             return
-        model, parameters = self.model, self.parameters
+        model = self.model
         data = check_training_data(model, self.engine, self.X, self.y, self.weights, model.class_weight)
         self.y = data.classes[data.y]
         self.X = self._given(data)
+        if self.parameters["solver"] == "liblinear":
+            if model.fit_intercept:
+                self.constant = float(model.intercept_scaling)
+            data, self.parameters = with_constant(data, self.parameters)
+        parameters = self.parameters
         self.scores = Scores(model.scoring, data.classes, self.routed.scorer.score, self.X, len(self.y))
         found = []
         with named_overflow(data), self.engine.threads(model.n_threads):
@@ -293,7 +323,12 @@ class _Search:
         parameters = {**self.parameters, "C": C, "l1_ratio": float(model.l1_ratio_)}
         fit = fit_of(2, parameters)(self.engine, data, parameters, start, self.report)
         solution, solver = fit.solve()
-        model.coef_, model.intercept_ = solution.W[np.newaxis, :-1].copy(), solution.W[-1:].copy()
+        W = (
+            solution.W
+            if self.constant is None
+            else outward(solution.W, self.model.n_features_in_, self.constant)
+        )
+        model.coef_, model.intercept_ = W[np.newaxis, :-1].copy(), W[-1:].copy()
         model.gap_, model.gap_kind_ = solution.gap, str(solution.gap_kind)
         model.solver_, model.history_ = solver, solution.history.arrays()
         warn_of([solution.trouble], [f"C={C:g}, all rows"])
@@ -370,9 +405,11 @@ class _Search:
         return _OfRatio(self._with_intercept(fits.W), scores, errors, fits, fits.W)
 
     def _with_intercept(self, W: Float64) -> Float64:
+        if self.constant is not None:
+            return outward(W.T, self.model.n_features_in_, self.constant).reshape(W.shape[1], -1).T
         return W if self.model.fit_intercept else W[:-1]
 
-    def finish(self, scores: Float64, errors: Float64, paths: Float64, n_iter: NDArray[np.int64]) -> None:
+    def finish(self, scores: Float64, errors: Float64, paths: Float64, n_iter: NDArray[np.integer]) -> None:
         """Choose from scores (F, n_l1_ratios, n_Cs), and set what has been found but for the fit to all rows.
 
         errors : (n_l1_ratios, n_Cs), of the scores' means over folds
@@ -392,7 +429,7 @@ class _Search:
         self.best = best
         model.Cs_, model.C_ = self.Cs, float(self.Cs[best])
         model.mean_scores_, model.standard_errors_ = mean, errors
-        model.scores_, model.coefs_paths_, model.n_iter_ = scores, paths, n_iter
+        model.scores_, model.coefs_paths_, model.n_iter_ = scores, paths, n_iter.astype(np.int32)
         model.l1_ratio_, model.l1_ratios_ = float(self.ratios[self.best_ratio]), self.ratios
         model.backend_ = self.engine.name
         if not model.refit:

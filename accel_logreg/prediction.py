@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Any, Self
+from importlib import import_module
+from os import PathLike
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +16,9 @@ from scipy.special import expit, log_expit
 from sklearn.utils.validation import check_is_fitted
 
 from accel_logreg.backends import BackendUnavailableError, load_backend
+from accel_logreg.inputs.namespaces import like, namespace_of, to_numpy
 from accel_logreg.inputs.training import check_device_prediction_data, check_finite, check_prediction_data
-from accel_logreg.interface.arrays import Csr, Float64, Matrix, on_gpu, to_host
+from accel_logreg.interface.arrays import Csr, Float64, Matrix, on_gpu
 from accel_logreg.interface.device_matrix import Scores
 from accel_logreg.interface.engine import Engine
 
@@ -60,15 +63,40 @@ class LinearPrediction:
         return self
 
     def dense_coef(self) -> Float64:
-        """``coef_`` as an array, (1, d) or (K, d) float64, whatever it is."""
+        """``coef_`` as an array, (1, d) or (K, d) float64, be it sparse, a list, or one row as (d,)."""
         coef = getattr(self.coef_, "toarray", lambda: self.coef_)()
-        return np.asarray(coef, dtype=np.float64)
+        return np.atleast_2d(np.asarray(to_numpy(coef), dtype=np.float64))
+
+    def weights(self) -> Float64:
+        """W (d + 1,), or (d + 1, K) for K ≥ 3 classes, the intercepts last.
+
+        ``coef_``, ``intercept_`` and ``classes_`` may have been set by hand: loaded, averaged, received.
+
+        Raises
+        ------
+        ValueError
+            Their shapes do not agree.
+        """
+        coef = self.dense_coef()
+        two = len(coef) == 1
+        intercept = np.ravel(to_numpy(self.intercept_))
+        K, n_classes = len(coef), len(self.classes_)
+        if coef.ndim != 2 or len(intercept) not in (1, K) or n_classes != (2 if two else K):
+            raise ValueError(
+                f"coef_ has shape {np.shape(self.coef_)}, intercept_ {np.shape(self.intercept_)} and "
+                f"classes_ ({n_classes},), which do not agree. They must be (1, d), (1,) and (2,), or "
+                "(K, d), (K,) and (K,) for K >= 3 classes"
+            )
+        if two:
+            return np.append(coef[0], intercept)
+        return np.vstack([coef.T, np.broadcast_to(intercept, K)])
 
     def decision_function(self, X: Any) -> Any:
         """z = X w + b for X (m, d): (m,) float64, positive for ``classes_[1]``; (m, K) for K ≥ 3 classes.
 
         The answer lives where X lives, here and below: an X on a GPU is read there, whichever engine
-        fitted, and is answered by a torch tensor if it is one, else by a CuPy array.
+        fitted, and is answered by a torch tensor if it is one, else by a CuPy array. Where scikit-learn's
+        ``array_api_dispatch`` is on, an X of another library on the host is answered in kind, in X's dtype.
         """
         return self._scores(X).decision()
 
@@ -90,11 +118,11 @@ class LinearPrediction:
         Numbers and booleans live where X lives; strings and other objects, which a GPU does not know, come
         as a NumPy array.
         """
-        return self._scores(X).labels(self.classes_)
+        return self._scores(X).labels(np.asarray(self.classes_))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy of ``predict(X)`` against y (m,), with weights (m,) or None; each may lie on a GPU."""
-        predicted, y, s = to_host(self.predict(X)), to_host(y), to_host(sample_weight)
+        predicted, y, s = to_numpy(self.predict(X)), to_numpy(y), to_numpy(sample_weight)
         plain = s is None and type(y) is np.ndarray and y.shape == predicted.shape and len(y) > 0
         if plain and y.dtype == predicted.dtype and y.dtype.kind in "iub":  # nothing that is to be looked at
             return float((y == predicted).mean())
@@ -102,12 +130,103 @@ class LinearPrediction:
 
         return float(accuracy_score(y, predicted, sample_weight=s))
 
+    def to_sklearn(self) -> Any:
+        """A fitted scikit-learn model of the same predictions, which knows nothing of this package.
+
+        A ``sklearn.linear_model.LogisticRegression``; where there is a sigmoid for each of three and more
+        classes, a ``sklearn.multiclass.OneVsRestClassifier`` of them. Its parameters say the same problem,
+        so that it can be cloned and fitted again: ``solver`` is lbfgs, saga with ``l1_ratio`` above 0, or
+        liblinear where it is; ``tol``, there of the gradient, is the root of ours, and ``max_iter`` 10,000. A
+        LogisticRegressionCV becomes a LogisticRegression with the C and the l1_ratio that were chosen.
+
+        Warns
+        -----
+        UserWarning
+            scikit-learn has no parameter for ``penalty_factor``, ``positive``, or weights of K classes in
+            problems of one against the rest: the predictions are the same, another fit would not be.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+        ValueError
+            ``coef_``, ``intercept_`` and ``classes_`` were set by hand, and their shapes do not agree.
+        """
+        return _export().to_sklearn(self)
+
+    @classmethod
+    def from_sklearn(cls, model: Any, **parameters: Any) -> Self:
+        """The model that a scikit-learn LogisticRegression or LogisticRegressionCV is, fitted or not.
+
+        What is fitted is copied, coefficients as float64. There is no ``gap_``, for which ``certified_gap(X,
+        y, model.coef_, model.intercept_, C=model.C)`` is the judge: of the problem without a penalty on the
+        intercept, which is not liblinear's. Of the parameters those that say the problem are taken;
+        ``solver`` is "auto" or "liblinear", and ``tol``, which there is of the gradient, is squared.
+
+        Parameters
+        ----------
+        model : sklearn.linear_model.LogisticRegression or LogisticRegressionCV
+            A fitted LogisticRegressionCV counts as a LogisticRegression with the C that it chose.
+            ``LogisticRegressionCV.from_sklearn`` takes a LogisticRegressionCV, and its parameters alone.
+        **parameters
+            In place of what ``model`` has, or of defaults: ``backend="numpy"``.
+
+        Raises
+        ------
+        TypeError
+            Another kind of model.
+        ValueError
+            A LogisticRegressionCV that has chosen no C, or one for each class; a softmax of two classes.
+        """
+        found: Self = _export().from_sklearn(cls, model, parameters)
+        return found
+
+    def to_onnx(
+        self,
+        path: str | PathLike[str] | None = None,
+        *,
+        dtype: Literal["float32", "float64"] = "float32",
+        zipmap: bool = False,
+        target_opset: int | None = None,
+    ) -> Any:
+        """The fitted model as an ONNX graph, by skl2onnx (``pip install "accel_logreg[export]"``).
+
+        Its input is ``X``, (m, d) of ``dtype``; its outputs are ``label``, (m,) int64 or strings, and
+        ``probabilities``, (m, K) of ``dtype``. In float32 it computes in float32.
+
+        Parameters
+        ----------
+        path : path or None
+            Where to write it as well, whole or not at all; an existing file is replaced.
+        dtype : {"float32", "float64"}
+        zipmap : bool
+            Whether ``output_probability`` takes the place of ``probabilities``: a dict {label: probability}
+            a row.
+        target_opset : int or None
+            The ONNX operator set to keep to, for older runtimes; None is the newest that skl2onnx knows.
+
+        Returns
+        -------
+        onnx.ModelProto
+
+        Raises
+        ------
+        ImportError
+            skl2onnx is not installed, or cannot be imported.
+        sklearn.exceptions.NotFittedError
+        ValueError
+            Another dtype, or labels that are neither strings nor whole numbers.
+        OSError
+            ``path`` cannot be written.
+        """
+        return _export().to_onnx(self, path, dtype=dtype, zipmap=zipmap, target_opset=target_opset)
+
     def _scores(self, X: Any) -> Scores:
+        xp = None if type(X) is np.ndarray else namespace_of(X)
+        if xp is not None:
+            return ScoresLike(self._scores(to_numpy(X)), X, xp)
         if not hasattr(self, "coef_"):
             check_is_fitted(self)
-        coef = self.dense_coef()
-        two = len(coef) == 1
-        W = np.append(coef[0], self.intercept_[0]) if two else np.vstack([coef.T, self.intercept_])
+        W = self.weights()
         if on_gpu(X):
             matrix = check_device_prediction_data(self, X)
             scores = matrix.scores(W, one_vs_rest=self.one_vs_rest_)
@@ -115,6 +234,11 @@ class LinearPrediction:
                 check_finite(matrix, type(self).__name__)
             return scores
         checked = check_prediction_data(self, X)
+        if checked.shape[1] != len(W) - 1:
+            raise ValueError(
+                f"X has {checked.shape[1]} features, but {type(self).__name__} is expecting {len(W) - 1} "
+                "features as input"
+            )
         if issparse(self.coef_) and isinstance(checked, np.ndarray):
             used = _used(self.coef_)
             narrow: Any = np.ascontiguousarray(checked[:, used])
@@ -126,7 +250,7 @@ class LinearPrediction:
             z = engine.logits(checked, W)
         if not np.isfinite(z).all():  # or of a class without rows, whose intercept is -inf
             check_finite(checked, type(self).__name__)
-        return HostScores(z, engine, bound) if two else ClassScores(z, one_vs_rest=self.one_vs_rest_)
+        return HostScores(z, engine, bound) if W.ndim == 1 else ClassScores(z, one_vs_rest=self.one_vs_rest_)
 
     def _prediction_engine(self, X: Matrix | Csr) -> Engine:
         """The engine that fitted, for X on the host; NumPy for one that is not here.
@@ -134,7 +258,7 @@ class LinearPrediction:
         A GPU only sees dense X of WORTH_THE_BUS bytes or more: less is answered by NumPy before a GPU, or
         its absence on the machine that serves, would have been found.
         """
-        engine = self.backend_
+        engine = getattr(self, "backend_", "numpy")  # of a model whose coefficients were set by hand
         if engine == "cupy" and not (isinstance(X, np.ndarray) and X.nbytes >= WORTH_THE_BUS):
             engine = "numpy"
         try:
@@ -143,9 +267,31 @@ class LinearPrediction:
             return load_backend("numpy")
 
 
+def _export() -> Any:
+    return import_module("accel_logreg.files.export")  # needed seldom, and its room imports this one
+
+
 def _used(coef: Any) -> NDArray[np.intp]:
     """Columns of coef (K, d), an array or sparse, that are not 0."""
     return np.unique(coef.nonzero()[1]).astype(np.intp)
+
+
+class ScoresLike(Scores):
+    """Answers to the host's copy of an X of another array library, as arrays of that library."""
+
+    finite = True
+
+    def __init__(self, scores: Scores, X: Any, xp: Any) -> None:
+        self._scores, self._as_X = scores, partial(like, X, xp)
+
+    def decision(self) -> Any:
+        return self._as_X(self._scores.decision())
+
+    def probabilities(self, *, logarithm: bool) -> Any:
+        return self._as_X(self._scores.probabilities(logarithm=logarithm))
+
+    def labels(self, classes: NDArray[Any]) -> Any:
+        return self._as_X(self._scores.labels(classes))
 
 
 class HostScores(Scores):

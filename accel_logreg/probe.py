@@ -14,7 +14,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing
 
 from accel_logreg.estimator import LogisticRegression
-from accel_logreg.interface.arrays import Float64, to_host
+from accel_logreg.inputs.namespaces import to_numpy
+from accel_logreg.interface.arrays import Float64, on_gpu, to_host
 
 _BLOCK = 1 << 22  # entries of X, or of its probabilities, that are held at a time
 
@@ -133,7 +134,8 @@ def linear_probe(
         A parameter or the data are not allowed.
     """
     grid = _grid(Cs)
-    labels: NDArray[Any] = np.asarray(to_host(y))
+    X, X_test = (rows if on_gpu(rows) else to_numpy(rows) for rows in (X, X_test))
+    labels: NDArray[Any] = np.asarray(to_numpy(y))
     if labels.ndim != 1 or len(labels) != X.shape[0]:
         raise ValueError(f"y has shape {labels.shape}; it must be ({X.shape[0]},), a label for each row of X")
     if (X_test is None) != (y_test is None):
@@ -145,7 +147,7 @@ def linear_probe(
         weights[held] = False
         truth = labels[held]
     else:
-        asked, truth = X_test, np.asarray(to_host(y_test))
+        asked, truth = X_test, np.asarray(to_numpy(y_test))
         if truth.shape != (asked.shape[0],) or asked.shape[1] != X.shape[1]:
             raise ValueError(
                 f"X_test has shape {tuple(asked.shape)} and y_test {truth.shape}; they must be (m, "

@@ -19,6 +19,7 @@ from accel_logreg.fitting import Fit
 from accel_logreg.fitting_classes import SoftmaxFit
 from accel_logreg.fitting_offset import OffsetFit, offset_fit
 from accel_logreg.inference import Inference, quantile
+from accel_logreg.inputs.parameters import check_parameters
 from accel_logreg.inputs.training import TrainingData, check_training_data
 from accel_logreg.interface.arrays import Csr, Float64, to_host
 from accel_logreg.interface.engine import Engine
@@ -32,6 +33,7 @@ _STEPS = 6  # of Newton's method from the model's coefficients, at most
 # is the rows' root mean square change of the logit. Of X of few entries another read costs nothing.
 _SETTLED, _SETTLED_OF_FEW, _FEW_ENTRIES = 3e-6, 1e-10, 1 << 20
 _OWN_DATA = 1e-4  # half the squared distance from the optimum, in standard errors, that rounding may leave
+_UNKNOWN_GAP = 5e-3  # of coefficients that were not fitted here
 _ANY_DATA = 0.25  # and beyond which data are not a model's, whatever its gap
 _NOTED, _WARNED, _REFUSED = 0.1, 0.2, 0.5  # parameters a row
 _FEW_GROUPS = 30
@@ -253,7 +255,8 @@ class _Estimation:
     def _maximum(self) -> tuple[Float64, Float64, float, float]:
         """u, the inverse of the mean information there, the mean loss, and the way from the model's u."""
         likelihood, model = self._likelihood, self._model
-        coef, b = model.dense_coef(), model.intercept_
+        coef = model.dense_coef()
+        b = np.broadcast_to(model.intercept_, len(coef))
         u = start = likelihood.inward(*((coef, b) if len(coef) == 1 else (coef[1:] - coef[0], b[1:] - b[0])))
         few = likelihood.rows.entries * len(u) <= _FEW_ENTRIES
         settled = (_SETTLED_OF_FEW if few else _SETTLED) * math.sqrt(self._n)
@@ -281,8 +284,9 @@ class _Estimation:
         return u, inverse, value, math.sqrt(float(moved @ H @ moved) * self._n)
 
     def _refuse_other_data(self, value: float, decrement: float) -> None:
-        gap = float(getattr(self._model, "gap_", 0.0))
-        if 0.5 * decrement <= min(_ANY_DATA, _OWN_DATA + 4.0 * gap * value * self._n):
+        gap = float(getattr(self._model, "gap_", math.nan))  # NaN of one that was not fitted here
+        limit = _UNKNOWN_GAP if math.isnan(gap) else min(_ANY_DATA, _OWN_DATA + 4.0 * gap * value * self._n)
+        if 0.5 * decrement <= limit:
             return
         raise ValueError(
             "these are not the data that the model is the maximum likelihood estimate of, or its fit ended "
@@ -402,7 +406,7 @@ def _require_maximum_likelihood(model: Any) -> None:
     separated = getattr(model, "_separated", "")
     if separated:
         raise ValueError(f"the likelihood has no maximum, so nothing has a standard error: {separated}")
-    if not math.isfinite(getattr(model, "gap_", 0.0)):
+    if math.isinf(getattr(model, "gap_", math.nan)):
         raise ValueError(
             "no maximum of the likelihood is known (gap_ is inf): max_iter=0, or separated classes"
         )
@@ -411,5 +415,7 @@ def _require_maximum_likelihood(model: Any) -> None:
 
 
 def _own_parameters(model: Any) -> dict[str, Any]:
-    """What its fit went by."""
-    return dict(vars(model))
+    """What its fit went by: scikit-learn's in our terms, of which the fit has warned."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return check_parameters(vars(model))

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
+from sklearn.linear_model import LogisticRegression as ScikitLearn
 
 from accel_logreg import Inference, LogisticRegression, LogisticRegressionCV, SeparationWarning
 from accel_logreg.interface.engine import Engine
@@ -525,3 +526,22 @@ def test_columns_that_hold_nothing_are_named() -> None:
     X[np.arange(400) % 8 > 0] = 0.0
     wide = csr_matrix(np.column_stack([np.zeros((400, 120)), X]))
     refused(LogisticRegression(C=NO_PENALTY).fit(wide, y), message=r"hold zeros alone: 'x0', .* and 110 more")
+
+
+@pytest.mark.filterwarnings("ignore:'penalty' was deprecated:FutureWarning")
+def test_scikit_learns_own_words_for_no_penalty() -> None:
+    X, y = made(90, 3)
+    expected = LogisticRegression(C=NO_PENALTY).fit(X, y).summary(X, y)
+    same(
+        LogisticRegression(penalty=None, n_jobs=1, tol=0).fit(X, y).summary().covariance, expected.covariance
+    )
+
+
+def test_a_model_of_scikit_learns_moves_to_the_maximum() -> None:
+    X, y = made(90, 3)
+    theirs = ScikitLearn(C=np.inf, tol=1e-6).fit(X, y)
+    model = LogisticRegression.from_sklearn(theirs)
+    expected = LogisticRegression(C=NO_PENALTY).fit(X, y).summary(X, y)
+    same(model.summary(X, y).coef, expected.coef)
+    refused(model, message="the data of the fit are gone")
+    refused(model, X[:80], y[:80], message="these are not the data")

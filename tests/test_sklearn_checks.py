@@ -1,6 +1,6 @@
-"""scikit-learn's own conformance suite, every check of it; nothing excused.
+"""scikit-learn's own conformance suite, every check of it, with every solver on every engine; nothing excused.
 
-On every engine with the solver that it chooses, and with every other solver on one engine.
+scikit-learn's names that stand for "auto" are seen on one engine.
 """
 
 from __future__ import annotations
@@ -15,16 +15,22 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from accel_logreg import LogisticRegression
 
-_CPU = [
-    *(LogisticRegression(backend=name) for name in ("python", "numpy", "numba")),
-    LogisticRegression(backend="numpy", solver="newton-cg"),
-    LogisticRegression(backend="numpy", solver="lbfgs"),
-    LogisticRegression(backend="numpy", solver="gradient-descent"),
+_SOLVERS: list[dict[str, Any]] = [
     *(
-        LogisticRegression(backend=name, l1_ratio=l1_ratio)
-        for name in ("numpy", "numba")
-        for l1_ratio in (1.0, 0.5)
+        {"solver": name}
+        for name in ("auto", "newton", "newton-cg", "newton-gram", "lbfgs", "gradient-descent")
     ),
+    {"solver": "liblinear"},
+    {"solver": "liblinear", "multi_class": "ovr"},
+    *({"l1_ratio": l1_ratio} for l1_ratio in (1.0, 0.5)),
+]
+_CPU = [
+    *(
+        LogisticRegression(backend=name, **solver)
+        for name in ("python", "numpy", "numba")
+        for solver in _SOLVERS
+    ),
+    *(LogisticRegression(backend="numba", solver=name) for name in ("newton-cholesky", "sag", "saga")),
 ]
 _GPU = [
     *(LogisticRegression(backend="cupy", solver=name) for name in ("auto", "lbfgs", "gradient-descent")),

@@ -24,12 +24,18 @@ from accel_logreg.files.checks import open_npz
 
 SUFFIXES = (".json", ".npz")
 FORMAT = "accel_logreg model"
-FORMAT_VERSION = 3  # 2: any number of classes; 3: penalties of each feature's own
+FORMAT_VERSION = 4  # 2: any number of classes; 3: penalties of each feature's own; 4: scikit-learn's names
 # What earlier versions lack, as what they hold was fitted: parameters, and scalars.
 _SINCE: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {
-    2: ({"multi_class": "auto"}, {"one_vs_rest_": False}),
+    2: ({"multi_class": "auto", "max_memory": None}, {"one_vs_rest_": False}),
     3: ({"penalty_factor": None, "positive": False}, {}),
+    4: ({"penalty": "deprecated", "dual": False, "intercept_scaling": 1.0, "n_jobs": None}, {}),
 }
+# What a model lacks whose coefficients were not fitted here: set by hand, or from scikit-learn.
+_BY_HAND: dict[str, Any] = {
+    "backend_": "numpy", "solver_": "unknown", "gap_": math.nan, "gap_kind_": "unknown", "history_": {},
+    "n_iter_": np.zeros(1, dtype=np.int32),
+}  # fmt: skip
 
 _SCALARS = ("n_features_in_", "one_vs_rest_", "backend_", "solver_", "gap_", "gap_kind_")
 _ARRAYS = ("coef_", "intercept_", "classes_", "n_iter_")
@@ -49,6 +55,7 @@ def save_model(
     Parameters
     ----------
     model : fitted LogisticRegression
+        One whose coefficients were set by hand, or came from scikit-learn, gets a ``gap_`` of NaN.
     path : path ending in .json or .npz
     metadata : dict of what JSON can hold, or None
         Kept beside the model and given back by ``read_model_file``.
@@ -58,7 +65,7 @@ def save_model(
     sklearn.exceptions.NotFittedError
         The model has not been fitted.
     ValueError
-        Another suffix; classes or a parameter that a file cannot hold.
+        Another suffix; classes or a parameter that a file cannot hold; shapes that do not agree.
     TypeError
         Not a LogisticRegression, as LogisticRegressionCV is not, or metadata that JSON cannot hold.
     OSError
@@ -79,16 +86,18 @@ def save_model(
     check_is_fitted(model)
     path = Path(path)
     suffix = _suffix(path)
+    W = model.weights()
+    state = {"n_features_in_": len(W) - 1, "one_vs_rest_": False} | _BY_HAND | vars(model)
     header = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "params": _params(model),
-        "fitted": {name: encode(getattr(model, name)) for name in _SCALARS},
+        "fitted": {name: encode(state[name]) for name in _SCALARS},
         "metadata": {} if metadata is None else metadata,
     }
-    arrays = {name: np.asarray(getattr(model, name)) for name in _ARRAYS if name != "coef_"}
-    arrays["coef_"] = model.dense_coef()
-    arrays |= {_HISTORY + key: np.asarray(values) for key, values in model.history_.items()}
+    arrays = {name: np.asarray(state[name]) for name in ("classes_", "n_iter_")}
+    arrays |= {"coef_": np.atleast_2d(W[:-1].T), "intercept_": np.atleast_1d(W[-1])}
+    arrays |= {_HISTORY + key: np.asarray(values) for key, values in state["history_"].items()}
     if hasattr(model, "feature_names_in_"):
         arrays["feature_names_in_"] = model.feature_names_in_
     header["object_arrays"] = [name for name, array in arrays.items() if array.dtype == object]
@@ -237,9 +246,9 @@ def _check_fitted(fitted: dict[str, Any]) -> None:
         if fitted[name].shape != shape:
             raise ValueError(f"{name} has shape {fitted[name].shape} instead of {shape}")
     b = fitted["intercept_"]
-    # Of three and more classes, one without weight has an intercept of minus infinity.
-    with_weight = b[b != -np.inf] if K > 2 and np.count_nonzero(b != -np.inf) > 1 else b
-    for name, numbers in (("coef_", fitted["coef_"]), ("intercept_", with_weight)):
+    # A class without weight has an intercept of minus infinity; of two, infinity speaks for the other one.
+    of_weight = b[b != -np.inf] if K > 2 and (b != -np.inf).any() else b[np.abs(b) != np.inf] if K == 2 else b
+    for name, numbers in (("coef_", fitted["coef_"]), ("intercept_", of_weight)):
         if numbers.dtype.kind != "f" or not np.isfinite(numbers).all():
             raise ValueError(f"{name} holds something else than finite floating-point numbers")
 

@@ -16,7 +16,8 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 from accel_logreg.backends import load_backend
 from accel_logreg.inputs.device import check_device_data, device_matrix
 from accel_logreg.inputs.labels import encode
-from accel_logreg.interface.arrays import Csr, Float64, Labels, Matrix, on_gpu, to_host
+from accel_logreg.inputs.namespaces import to_numpy
+from accel_logreg.interface.arrays import Csr, Float64, Labels, Matrix, on_gpu
 from accel_logreg.interface.device_matrix import DeviceMatrix
 from accel_logreg.interface.engine import Engine
 
@@ -28,11 +29,11 @@ _SMALL = 1_000_000  # entries of X up to which a look at all of them costs nothi
 class TrainingData:
     """X (n, d) float32 or float64, C-contiguous, CSR or on a GPU; y (n,) 0 or 1; weights (n,) or None.
 
-    Where some of three and more classes have no weight, ``present`` are the places of those that have, which
-    y then counts. The weights were divided by ``weight_unit``, a power of 2 by which the largest is of
-    moderate size. ``finite`` is False where X has not been looked at: NaN and infinity reach the first pass
-    over it, whose answer they turn into NaN or infinity, and ``check_finite`` then names them. Looking first
-    would cost as much as that pass.
+    Where some classes have no weight, ``present`` are the places of those that have, which y then counts
+    if there are three or more. The weights were divided by ``weight_unit``, a power of 2 by which the
+    largest is of moderate size. ``finite`` is False where X has not been looked at: NaN and infinity reach
+    the first pass over it, whose answer they turn into NaN or infinity, and ``check_finite`` then names them.
+    Looking first would cost as much as that pass.
     """
 
     X: Matrix | Csr | DeviceMatrix
@@ -64,9 +65,18 @@ def check_finite(X: Matrix | Csr | DeviceMatrix, estimator_name: str | None = No
 
 
 def check_training_data(
-    estimator: Any, backend: Engine, X: Any, y: Any, sample_weight: Any, class_weight: Any
+    estimator: Any,
+    backend: Engine,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    class_weight: Any,
+    *,
+    least_classes: int = 2,
 ) -> TrainingData:
     """Validate with scikit-learn's own checks and encode the labels.
+
+    ``least_classes`` have to have weight, 1 or 2; of labels y has two in any case.
 
     Sets ``n_features_in_`` and ``feature_names_in_`` on the estimator. X may lie on a GPU if ``backend``
     reads it there; y and the weights may lie on one in any case.
@@ -75,11 +85,12 @@ def check_training_data(
     ------
     ValueError
         NaN, infinity, empty, wrong shapes, one class, continuous labels,
-        negative, all-zero or non-finite weights, a class whose weights sum to zero.
+        negative, all-zero or non-finite weights, fewer classes with weight than ``least_classes``.
     TypeError
         X lies on a GPU and the engine reads host memory, or is of a dtype that is not read there.
     """
-    y, sample_weight = to_host(y), to_host(sample_weight)
+    y, sample_weight = to_numpy(y), to_numpy(sample_weight)
+    X = X if on_gpu(X) else to_numpy(X)
     shape: tuple[int, ...] = getattr(y, "shape", ())
     if len(shape) == 2 and shape[1] > 1:
         raise ValueError(
@@ -118,16 +129,31 @@ def check_training_data(
     unit = 1.0 if s is None else _unit_of(s)
     s = s if s is None or unit == 1.0 else s / unit
     present = None
-    if s is not None and len(classes) > 2:
-        codes, present = _of_weight(codes, s, len(classes))
+    if s is not None:
+        codes, present = _of_weight(codes, s, classes, least_classes)
     return TrainingData(X, codes, s, classes, finite, unit, present)
 
 
-def _of_weight(codes: Labels, s: Float64, K: int) -> tuple[Labels, NDArray[np.intp] | None]:
-    """Codes of the classes that have weight, and which these are; None where all have."""
-    present = np.flatnonzero(np.bincount(codes, weights=s, minlength=K) > 0.0)
+def _of_weight(
+    codes: Labels, s: Float64, classes: NDArray[Any], least: int
+) -> tuple[Labels, NDArray[np.intp] | None]:
+    """Codes of the classes that have weight, and which these are; None where all have.
+
+    The codes of two classes stay what they are.
+    """
+    K = len(classes)
+    with_weight = np.bincount(codes, weights=s, minlength=K) > 0.0
+    present = np.flatnonzero(with_weight)
+    if len(present) < least:
+        none = ", ".join(map(repr, classes[~with_weight].tolist()))
+        raise ValueError(
+            f"the rows of class {none} have a total weight of zero, so y has only one class left; "
+            "give them positive sample and class weights, or drop the class"
+        )
     if len(present) == K:
         return codes, None
+    if K == 2:
+        return codes, present
     renamed = np.zeros(K, dtype=codes.dtype)
     renamed[present] = np.arange(len(present))
     return renamed[codes], present
@@ -180,13 +206,6 @@ def _weights(
             "all sample weights are zero; at least one row of each class needs a positive weight"
         )
     s *= _class_weights(class_weight, classes, codes, s)[codes]
-    with_weight = np.bincount(codes, weights=s, minlength=len(classes)) > 0.0
-    if np.count_nonzero(with_weight) < 2:
-        none = ", ".join(map(repr, classes[~with_weight].tolist()))
-        raise ValueError(
-            f"the rows of class {none} have a total weight of zero, so y has only one class left; "
-            "give them positive sample and class weights, or drop the class"
-        )
     with np.errstate(over="ignore"):
         total = float(s.sum())
     if not np.isfinite(total):
@@ -211,9 +230,13 @@ def _class_weights(class_weight: Any, classes: NDArray[Any], codes: Labels, s: F
     if isinstance(class_weight, Mapping):
         labels = classes.tolist()
         unknown = [key for key in class_weight if key not in labels]
-        if unknown:
+        missing = [label for label in labels if label not in class_weight]
+        if (
+            unknown and missing
+        ):  # the names of classes that are absent, as from a part of the rows, do no harm
             raise ValueError(
-                f"class_weight names {unknown!r}, which y does not have; its classes are {labels!r}"
+                f"class_weight names {unknown!r}, which y does not have, and not {missing!r}, which it "
+                f"has; its classes are {labels!r}"
             )
         weights = np.array([float(class_weight.get(label, 1.0)) for label in labels])
         if not (np.isfinite(weights) & (weights >= 0)).all():

@@ -88,7 +88,7 @@ def test_without_a_refit(files: tuple[Path, Path]) -> None:
         (["--Cs", "0"], "Cs=0 must be a count of at least 1"),
         (["--held-out", "1.5"], "held_out=1.5 must be a share"),
         (["--test-X", "X.npy"], "--test-X and --test-y go together"),
-        (["--max-iter", "0"], "max_iter=0"),
+        (["--max-iter", "-1"], "max_iter=-1"),
         (["--output", "model.pkl"], "must end in one of .json, .npz"),
         (["--picture", "p.gif"], "must end in one of .png, .svg, .pdf"),
         (["--json", "nowhere/f.json"], "does not exist; make it first"),

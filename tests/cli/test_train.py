@@ -69,7 +69,7 @@ def test_train_on_parquet_and_npz(tmp_path: Path, labels: list[object]) -> None:
         ([], "--target COLUMN"),
         (["--target", "a"], "--drop"),
         (["--target", "label", "--C", "-1"], "C=-1.0 must be above 0"),
-        (["--target", "label", "--max-iter", "0"], "max_iter=0"),
+        (["--target", "label", "--max-iter", "-1"], "max_iter=-1"),
         (["--target", "label", "--learning-rate", "fast"], "'fast' is neither a number nor 'auto'"),
         (["--target", "label", "--test-fraction", "1.5"], "must lie between 0 and 1"),
         (["--target", "label", "--features", "z"], "no column 'z'"),

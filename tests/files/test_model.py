@@ -37,7 +37,7 @@ def fitted(labels: Any = (0, 1), **params: Any) -> LogisticRegression:
 
 def assert_same(loaded: LogisticRegression, model: LogisticRegression) -> None:
     assert loaded.get_params() == model.get_params()
-    assert vars(loaded).keys() == vars(model).keys()
+    assert vars(loaded).keys() == vars(model).keys() - {"_fitted_to"}  # weak references to the data
     for name in ("coef_", "intercept_", "classes_", "n_iter_"):
         stored, original = getattr(loaded, name), getattr(model, name)
         assert stored.dtype == original.dtype, name
@@ -102,14 +102,14 @@ def test_round_trip_of_three_classes(path: Path, labels: Any) -> None:
 
 
 def test_round_trip_of_a_class_without_weight(path: Path) -> None:
-    """Its intercept is minus infinity; where that leaves no two classes, the file is wrong."""
+    """Its intercept is minus infinity; where that leaves no class, the file is wrong."""
     X, _ = problem()
     y = (X[:, :3] + X[:, 1:]).argmax(axis=1)
     model = LogisticRegression(backend="numpy", C=0.1).fit(X, y, y != 1)
     assert model.intercept_[1] == -np.inf
     save_model(model, path)
     assert_same(load_model(path), model)
-    model.intercept_[0] = -np.inf
+    model.intercept_[:] = -np.inf
     save_model(model, path)
     with pytest.raises(ModelFileError, match="intercept_ holds something else than finite"):
         load_model(path)
@@ -201,16 +201,13 @@ def change_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     [
         pytest.param(lambda s: s.update(format="other"), "is not an accel_logreg model", id="foreign"),
         pytest.param(lambda s: s.clear(), "is not an accel_logreg model", id="empty"),
-        pytest.param(lambda s: s.update(format_version=4), "reads up to 3; upgrade", id="newer"),
+        pytest.param(lambda s: s.update(format_version=5), "reads up to 4; upgrade", id="newer"),
         pytest.param(lambda s: s.update(format_version="1"), "not a positive integer", id="version"),
         pytest.param(lambda s: s.pop("params"), "lacks 'params'", id="no params"),
         pytest.param(lambda s: s["params"].pop("C"), "lacks 'C'", id="no C"),
         pytest.param(lambda s: s["params"].pop("multi_class"), "lacks 'multi_class'", id="no multi_class"),
         pytest.param(
             lambda s: s["arrays"]["classes_"].update(shape=[1], values=[0]), "holds 1 classes", id="one class"
-        ),
-        pytest.param(
-            lambda s: s["arrays"]["intercept_"].update(values=[{"float": "-inf"}]), "than finite", id="-inf"
         ),
         pytest.param(lambda s: s["params"].update(D=1), "inconsistent: .*'D'", id="unknown parameter"),
         pytest.param(lambda s: s["params"].update(C={"eval": "1"}), "is not a value", id="unknown value"),
@@ -230,7 +227,7 @@ def change_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
             lambda s: s["arrays"]["coef_"]["values"].__setitem__(0, {"float": "nan"}), "than finite", id="nan"
         ),
         pytest.param(
-            lambda s: s["arrays"]["intercept_"].update(values=[{"float": "inf"}]), "than finite", id="inf"
+            lambda s: s["arrays"]["coef_"]["values"].__setitem__(0, {"float": "inf"}), "than finite", id="inf"
         ),
         pytest.param(lambda s: s["arrays"]["classes_"].update(dtype="O"), "'O' is not allowed", id="object"),
         pytest.param(lambda s: s["arrays"]["classes_"].update(values=[[], 1]), "inconsistent", id="nested"),

@@ -64,10 +64,12 @@ ALLOWED = {
         "interface", "inputs", "backends", "estimator", "fitting_columns", "fitting_sparse",
         "held_out_scores", "paths",
     },
+    "drop_in": {"interface", "inputs", "estimator", "model_selection"},
+    "patch": {"backends", "drop_in"},
     "certify": {"interface", "inputs", "backends", "estimator", "fitting_sparse"},
     "gradient_check": {"interface", "inputs", "backends", "estimator", "kernels.python_loop"},
-    "probe": {"interface", "estimator"},
-    "files": {"estimator"},
+    "probe": {"interface", "inputs", "estimator"},
+    "files": {"estimator", "inputs"},
     "measure": {"backends", "kernels.numba_jit"},
     "doctor": {"backends", "backends.cupy_fused", "measure", "kernels.numba_jit"},
     "lesson": {
@@ -78,7 +80,7 @@ ALLOWED = {
     "cli": {"public", "files", "measure", "doctor", "lesson", "profile"},
     "__init__": {
         "backends", "certify", "estimator", "gradient_check", "files", "inference", "interface",
-        "model_selection", "paths", "probe", "solvers",
+        "model_selection", "patch", "paths", "probe", "solvers",
     },
     "__main__": {"cli"},
 }  # fmt: skip
