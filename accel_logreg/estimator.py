@@ -6,6 +6,7 @@ import math
 import re
 import traceback
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, Literal, Self
@@ -19,6 +20,7 @@ from sklearn.utils import Tags
 from accel_logreg.backends import resolve
 from accel_logreg.fitting import Fit
 from accel_logreg.fitting_columns import OneVsRestFit
+from accel_logreg.fitting_offset import offset_fit
 from accel_logreg.fitting_sparse import fit_of, has_kinks
 from accel_logreg.fitting_sparse_columns import SparseOneVsRestFit
 from accel_logreg.inputs.liblinear import inward, outward, with_constant
@@ -29,6 +31,7 @@ from accel_logreg.interface.arrays import Float64
 from accel_logreg.interface.engine import Engine
 from accel_logreg.prediction import LinearPrediction
 from accel_logreg.solvers.problem import GapKind, History, Solution
+from accel_logreg.summary import Statistics, remember
 
 _NAMED = 10  # columns, in a warning
 _AT_LEAST = 1e-8  # where tol=0 asks for what rounding allows: a gap that is worth a warning
@@ -81,7 +84,7 @@ class SeparationWarning(ConvergenceWarning):
         super().__init__(what)
 
 
-class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
+class LogisticRegression(LinearPrediction, Statistics, ClassifierMixin, BaseEstimator):
     """Exact logistic regression, of two classes and of thousands, on one of four engines.
 
     Minimises J(w, b) = (1/S) Σ sᵢ ℓ(zᵢ, yᵢ) + λ/2 ‖w‖², with z = X w + b,
@@ -282,7 +285,7 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         self.n_threads = n_threads
         self.max_memory = max_memory
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, offset: Any = None) -> Self:
         """Fit to X (n, d), float32 or float64 (other numbers become float64), and labels y (n,).
 
         X is an array, a data frame or a scipy.sparse matrix; C-contiguous arrays and CSR matrices of
@@ -300,13 +303,17 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         these are the numbers that ``gap_`` is proven of; answers to such an X are in its library and dtype.
 
         sample_weight (n,) of 0 or above: weight 2 equals the row twice, weight 0 the row left out.
+
+        offset (n,) is added to the logits, z = X w + b + offset, as for exposures: of two classes, under the
+        L2 penalty or none, X on the host. X is copied for it, in its dtype. Predictions know none; the
+        logits of new rows with one are ``decision_function(X) + offset``.
         """
         before = vars(self).copy()
         backend: Engine | None = None
         try:
             parameters = check_parameters(vars(self))
             backend = resolve(self.backend, X)
-            solution, solver, data = self._solve(backend, parameters, X, y, sample_weight)
+            solution, solver, data = self._solve(backend, parameters, X, y, sample_weight, offset)
         except BaseException as error:  # Ctrl-C included: a fit that did not finish did not happen
             self.__dict__ = before
             _let_go(error)
@@ -325,17 +332,20 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         self.gap_ = solution.gap
         self.gap_kind_ = str(solution.gap_kind)
         self.history_ = solution.history.arrays()
+        self._fitted_to = remember(X, y, sample_weight, offset)  # for summary()
+        self.__dict__.pop("_separated", None)
         if solution.separation is not None:
             names = getattr(self, "feature_names_in_", None)
             unpenalised = not math.isinf(parameters["C"])
             warning = SeparationWarning(solution.separation, names, unpenalised=unpenalised)
+            self._separated = str(warning)
             warnings.warn(warning, stacklevel=2)
         elif solution.trouble and (self.tol > 0 or solution.gap > _AT_LEAST):
             warnings.warn(solution.trouble, ConvergenceWarning, stacklevel=2)
         return self
 
     def _solve(
-        self, backend: Engine, parameters: dict[str, Any], X: Any, y: Any, sample_weight: Any
+        self, backend: Engine, parameters: dict[str, Any], X: Any, y: Any, sample_weight: Any, offset: Any
     ) -> tuple[Solution, str, _Classes]:
         """The solution, the solver that found it, and the classes; nothing else of the fit outlives this."""
         data = check_training_data(self, backend, X, y, sample_weight, self.class_weight, least_classes=1)
@@ -343,6 +353,7 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         one_vs_rest = self.multi_class == "ovr" and data.n_classes > 2
         kinks = has_kinks(parameters)
         found = _Classes(data.classes, data.present, one_vs_rest, one_vs_rest or kinks)
+        with_offset = None if offset is None else offset_fit(data, parameters, offset)
         intercept = len(data.classes) > 2 or bool(parameters["fit_intercept"])
         if (data.n_classes == 1 and intercept) or parameters["max_iter"] == 0:
             data.check_finite()
@@ -352,9 +363,11 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         if parameters["solver"] == "liblinear":
             data, parameters = with_constant(data, parameters)
             start = inward(start, constant) if penalised and not one_vs_rest else None
-        kind: type[Fit | OneVsRestFit] = fit_of(len(data.classes), parameters)
+        kind: Callable[..., Fit | OneVsRestFit] = with_offset or fit_of(len(data.classes), parameters)
         if one_vs_rest:
             kind = SparseOneVsRestFit if kinks else OneVsRestFit
+        if offset is not None:
+            kind = offset_fit(data, vars(self), offset)
         try:
             # NaN and infinity in an X that nobody has looked at yet are named below.
             with np.errstate(over="ignore", invalid="ignore"):
@@ -397,7 +410,9 @@ class LogisticRegression(LinearPrediction, ClassifierMixin, BaseEstimator):
         return W.ravel()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), _VERSION: _version()}
+        state = {**super().__getstate__(), _VERSION: _version()}
+        state.pop("_fitted_to", None)  # the data are not the model's to keep
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Parameters that an older version lacked get their defaults; a newer version's pickle warns."""

@@ -44,9 +44,16 @@ ALLOWED = {
         "interface", "inputs", "problem", "solvers", "fitting", "fitting_columns", "fitting_sparse",
     },
     "prediction": {"interface", "inputs", "backends"},
+    "coefficient_table": set(),
+    "inference": {"interface", "inputs", "coefficient_table", "problem"},
+    "fitting_offset": {"interface", "inputs", "problem", "solvers", "fitting", "fitting_sparse"},
+    "summary": {
+        "interface", "inputs", "backends", "fitting", "fitting_classes", "fitting_offset", "inference",
+        "problem",
+    },
     "estimator": {
-        "interface", "inputs", "backends", "fitting", "fitting_columns", "fitting_sparse",
-        "fitting_sparse_columns", "prediction", "solvers",
+        "interface", "inputs", "backends", "fitting", "fitting_columns", "fitting_offset", "fitting_sparse",
+        "fitting_sparse_columns", "prediction", "solvers", "summary",
     },
     "held_out_scores": {"interface"},
     "paths": {
@@ -72,8 +79,8 @@ ALLOWED = {
     "profile": {"public", "backends", "backends.blas_threads", "interface", "measure"},
     "cli": {"public", "files", "measure", "doctor", "lesson", "profile"},
     "__init__": {
-        "backends", "certify", "estimator", "gradient_check", "files", "interface", "model_selection",
-        "patch", "paths", "probe", "solvers",
+        "backends", "certify", "estimator", "gradient_check", "files", "inference", "interface",
+        "model_selection", "patch", "paths", "probe", "solvers",
     },
     "__main__": {"cli"},
 }  # fmt: skip

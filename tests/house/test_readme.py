@@ -31,9 +31,11 @@ def test_example_on_a_cpu_engine(capsys: pytest.CaptureFixture[str]) -> None:
     run(example().replace('backend="cupy"', 'backend="numba"').replace("1_000_000", "2_000"), capsys)
 
 
-def test_sessions_print_what_they_show() -> None:
+@pytest.mark.parametrize("page", ["README.md", "docs/coming-from-statsmodels.md"])
+def test_sessions_print_what_they_show(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
     tests = doctest.DocTestParser().get_doctest(
-        "\n".join(re.findall(r"```pycon\n(.*?)```", TEXT, flags=re.DOTALL)), {}, "README.md", None, 0
+        "\n".join(re.findall(r"```pycon\n(.*?)```", text, flags=re.DOTALL)), {}, page, None, 0
     )
     assert len(tests.examples) >= 7
     assert doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(tests).failed == 0
