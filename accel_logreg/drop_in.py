@@ -20,6 +20,7 @@ from sklearn.utils._array_api import get_namespace, get_namespace_and_device
 from sklearn.utils.fixes import parse_version
 
 from accel_logreg.estimator import LogisticRegression as Ours
+from accel_logreg.inputs.callbacks import has_callbacks
 from accel_logreg.inputs.namespaces import to_numpy
 from accel_logreg.interface.arrays import on_gpu
 from accel_logreg.model_selection import LogisticRegressionCV as OursCV
@@ -174,7 +175,7 @@ def _why_there(model: Any, X: Any, sample_weight: Any) -> str | None:
     """Why a fit is scikit-learn's; None where it is ours."""
     if model.max_iter < FEW_STEPS:
         return f"max_iter below {FEW_STEPS}"
-    if getattr(model, "_skl_callbacks", None):
+    if has_callbacks(model):
         return "callbacks"
     if getattr(model, "l1_ratio", 0.0) is None and parse_version("1.8") <= _VERSION:
         return "l1_ratio=None is deprecated"

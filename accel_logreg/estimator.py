@@ -23,6 +23,7 @@ from accel_logreg.fitting_columns import OneVsRestFit
 from accel_logreg.fitting_offset import offset_fit
 from accel_logreg.fitting_sparse import fit_of, has_kinks
 from accel_logreg.fitting_sparse_columns import SparseOneVsRestFit
+from accel_logreg.inputs.callbacks import CallbackSupport, as_task, has_callbacks
 from accel_logreg.inputs.liblinear import inward, outward, with_constant
 from accel_logreg.inputs.parameters import check_parameters
 from accel_logreg.inputs.training import TrainingData, check_training_data
@@ -84,7 +85,7 @@ class SeparationWarning(ConvergenceWarning):
         super().__init__(what)
 
 
-class LogisticRegression(LinearPrediction, Statistics, ClassifierMixin, BaseEstimator):
+class LogisticRegression(LinearPrediction, Statistics, CallbackSupport, ClassifierMixin, BaseEstimator):
     """Exact logistic regression, of two classes and of thousands, on one of four engines.
 
     Minimises J(w, b) = (1/S) Σ sᵢ ℓ(zᵢ, yᵢ) + λ/2 ‖w‖², with z = X w + b,
@@ -308,6 +309,13 @@ class LogisticRegression(LinearPrediction, Statistics, ClassifierMixin, BaseEsti
         L2 penalty or none, X on the host. X is copied for it, in its dtype. Predictions know none; the
         logits of new rows with one are ``decision_function(X) + offset``.
         """
+        if has_callbacks(self):
+            as_task(self, lambda: self._fit(X, y, sample_weight, offset), X, y, sample_weight)
+        else:
+            self._fit(X, y, sample_weight, offset)
+        return self
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, offset: Any) -> None:
         before = vars(self).copy()
         backend: Engine | None = None
         try:
@@ -339,10 +347,9 @@ class LogisticRegression(LinearPrediction, Statistics, ClassifierMixin, BaseEsti
             unpenalised = not math.isinf(parameters["C"])
             warning = SeparationWarning(solution.separation, names, unpenalised=unpenalised)
             self._separated = str(warning)
-            warnings.warn(warning, stacklevel=2)
+            warnings.warn(warning, stacklevel=3)
         elif solution.trouble and (self.tol > 0 or solution.gap > _AT_LEAST):
-            warnings.warn(solution.trouble, ConvergenceWarning, stacklevel=2)
-        return self
+            warnings.warn(solution.trouble, ConvergenceWarning, stacklevel=3)
 
     def _solve(
         self, backend: Engine, parameters: dict[str, Any], X: Any, y: Any, sample_weight: Any, offset: Any

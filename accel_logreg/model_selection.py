@@ -28,6 +28,7 @@ from accel_logreg.estimator import LogisticRegression
 from accel_logreg.fitting_columns import ColumnFits, ColumnFitter, leave_one_out
 from accel_logreg.fitting_sparse import fit_of, has_kinks
 from accel_logreg.held_out_scores import Scores
+from accel_logreg.inputs.callbacks import as_task, has_callbacks
 from accel_logreg.inputs.liblinear import outward, with_constant
 from accel_logreg.inputs.namespaces import to_numpy
 from accel_logreg.inputs.parameters import check_parameters
@@ -159,6 +160,13 @@ class LogisticRegressionCV(LogisticRegression):
         the scorer, where scikit-learn's metadata routing is enabled.
         """
         _raise_for_params(params, self, "fit")
+        if has_callbacks(self):
+            as_task(self, lambda: self._search(X, y, sample_weight, params), X, y, sample_weight)
+        else:
+            self._search(X, y, sample_weight, params)
+        return self
+
+    def _search(self, X: Any, y: Any, sample_weight: Any, params: dict[str, Any]) -> None:
         before = vars(self).copy()
         engine: Engine | None = None
         try:
@@ -171,7 +179,6 @@ class LogisticRegressionCV(LogisticRegression):
         finally:
             if engine is not None:
                 engine.after_fit()
-        return self
 
     def _checked(self) -> tuple[dict[str, Any], Float64]:
         """LogisticRegression's parameters, all of them looked at, and the l1_ratios."""

@@ -43,7 +43,8 @@ def patch_sklearn(*, backend: str = "auto", verbose: bool = False) -> None:
         load_backend(backend)
     drop_in.set_up(backend, verbose=verbose)
     for module in list(sys.modules.values()):  # whatever the classes are called there; but for our own
-        if not hasattr(module, "__dict__") or module.__name__.partition(".")[0] == __package__:
+        called = getattr(module, "__name__", None)
+        if not isinstance(called, str) or called.partition(".")[0] == __package__:
             continue
         for name, value in list(vars(module).items()):
             if isinstance(value, type) and value in _OURS:

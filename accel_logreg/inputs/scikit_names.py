@@ -44,13 +44,13 @@ def own_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
                 f"Inconsistent values: penalty={penalty} with l1_ratio={ratio}. penalty is deprecated. "
                 "Please use l1_ratio only.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         if penalty != "elasticnet" and ratio is not None and 0.0 < ratio < 1.0:
             warnings.warn(
                 f"l1_ratio parameter is only used when penalty is 'elasticnet'. Got (penalty={penalty})",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         if penalty == "elasticnet" and ratio is None:
             raise InvalidParameterError("l1_ratio must be specified when penalty is elasticnet")
@@ -59,7 +59,7 @@ def own_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
                 warnings.warn(
                     "Setting penalty=None will ignore the C and l1_ratio parameters",
                     UserWarning,
-                    stacklevel=4,
+                    stacklevel=5,
                 )
             p["C"], ratio = math.inf, 0.0
         ratio = inconsistent.get(penalty, ratio)
@@ -144,5 +144,5 @@ def warn_of_penalty(ratio: str, strength: str) -> None:
         f"'penalty' was deprecated in version 1.8 of scikit-learn. Use {ratio} instead: 0 for penalty='l2', "
         f"1 for penalty='l1', between them for penalty='elasticnet', and {strength}=np.inf for penalty=None.",
         FutureWarning,
-        stacklevel=5,
+        stacklevel=6,
     )

@@ -31,7 +31,9 @@ def test_example_on_a_cpu_engine(capsys: pytest.CaptureFixture[str]) -> None:
     run(example().replace('backend="cupy"', 'backend="numba"').replace("1_000_000", "2_000"), capsys)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/coming-from-statsmodels.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/coming-from-scikit-learn.md", "docs/coming-from-statsmodels.md"]
+)
 def test_sessions_print_what_they_show(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     tests = doctest.DocTestParser().get_doctest(
