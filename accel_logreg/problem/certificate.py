@@ -44,7 +44,7 @@ class Certificate:
     noise : float
         By how much rounding may have moved an eigenvalue of H.
     floor : float
-        What the penalty alone makes of the smallest eigenvalue of J's Hessian; 0 without one.
+        What the penalty makes of the smallest eigenvalue of J's Hessian at least; 0 without one.
     last : bool
         Whether no better H can be had: then one that rounding hides in part is taken apart.
     """
@@ -155,6 +155,24 @@ def _norm_of_inverse(H: Float64, L: Float64, trace: float) -> float:
         return 1.0 / least if least > 0.0 else math.inf
     inverse, _ = dtrtri(L, lower=1)
     return float(np.vdot(inverse, inverse))
+
+
+def least_curvature(H: Float64, penalty: float, p: int) -> float:
+    """A bound below H's eigenvalues, of a penalty whose own are at least ``penalty``, but for intercepts.
+
+    H (K p, K p) has an intercept last in every class. It is at least P + [C G]ᵀ G⁻¹ [C G], where P is the
+    penalty, G (K, K) H's block of the intercepts and C (K, K d) their rows beside it: by its Schur complement
+    the inverse of that has a norm of at most (1 + ‖G⁻¹C‖²)/penalty + ‖G⁻¹‖.
+    """
+    if penalty == 0.0:
+        return 0.0
+    last = np.arange(p - 1, len(H), p)
+    try:
+        inverse = np.linalg.inv(H[np.ix_(last, last)])
+    except np.linalg.LinAlgError:
+        return float(np.finfo(np.float64).tiny)
+    beside = inverse @ np.delete(H[last], last, axis=1)
+    return 1.0 / ((1.0 + float(np.square(beside).sum())) / penalty + float(np.linalg.norm(inverse, 2)))
 
 
 def self_concordant_bound(length: float, rho: float) -> float:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from accel_logreg.interface.answers import LowPrecisionHessian, RowSample, Separation
 from accel_logreg.interface.arrays import Float64
 from accel_logreg.interface.rows import Precision
-from accel_logreg.problem.certificate import NOISE, Certificate, rounding_of
+from accel_logreg.problem.certificate import NOISE, Certificate, least_curvature, rounding_of
 from accel_logreg.problem.objective import Objective
 from accel_logreg.problem.penalty import ElasticNet
 from accel_logreg.problem.quantised import QuantisedObjective
@@ -240,7 +240,7 @@ class Coordinates:
 
     def _certificate(self, U: Float64, spread: float) -> Certificate:
         """``spread``: what a row's logits may move by together, in lengths of the row."""
-        floor = self._objective.l2 / float(self._scale.max()) / float(self._scale.max())
+        penalty = self._objective.l2 / float(self._scale.max()) / float(self._scale.max())
         precisions: tuple[Precision, ...] = ("float32", "float64")
         for precision in precisions:
             H = np.asarray(self.hessian(U, precision=precision), dtype=np.float64)
@@ -248,6 +248,7 @@ class Coordinates:
             if self.sparse:
                 noise *= 1.0 + float(np.square(self._mean / self._scale).max(initial=0.0))
             radius = spread * self._objective.rows.longest_row(self._mean, self._scale)
+            floor = least_curvature(H, penalty, len(self._mean) + 1)
             found = Certificate(H, U, radius, noise, floor, last=precision == "float64")
             if found.certain:
                 break

@@ -18,7 +18,7 @@ from sklearn.preprocessing import scale
 from accel_logreg import LogisticRegression, SeparationWarning, certified_gap
 from accel_logreg.interface.arrays import Csr
 from accel_logreg.interface.engine import Engine
-from accel_logreg.problem.certificate import Certificate, self_concordant_bound
+from accel_logreg.problem.certificate import Certificate, least_curvature, self_concordant_bound
 from accel_logreg.problem.coordinates import standardised
 from accel_logreg.problem.objective import Objective
 from accel_logreg.problem.separation import separating_direction
@@ -252,3 +252,21 @@ def test_digits_are_separated_by_pixels_that_newton_cannot_tell() -> None:
     X, y = load_digits(return_X_y=True)
     with pytest.warns(SeparationWarning, match=r"in part .* columns"):
         LogisticRegression(C=math.inf).fit(X, y == 8)
+
+
+@pytest.mark.parametrize("K", [1, 3])
+@pytest.mark.parametrize("seed", range(5))
+def test_least_curvature_is_below_every_eigenvalue(K: int, seed: int) -> None:
+    """Of Hessians with a penalty on all but the intercepts, whose own curvature may be next to nothing."""
+    rng = np.random.default_rng(seed)
+    p, penalty = 5, 10.0 ** rng.uniform(-6, 0)
+    X = np.kron(np.eye(K), np.column_stack([rng.standard_normal((30, p - 1)) + 3.0, np.ones(30)]))
+    h = 10.0 ** rng.uniform(-8, 0, size=len(X))
+    H = (X.T * h) @ X
+    H.flat[:: len(H) + 1] += np.where(np.arange(len(H)) % p == p - 1, 0.0, penalty)
+    found = least_curvature(H, penalty, p)
+    least = float(np.linalg.eigvalsh(H)[0])
+    assert 0.0 < found <= least * (1.0 + 1e-6)
+    assert least_curvature(H, 0.0, p) == 0.0
+    tight = np.diag(np.tile(np.append(np.full(p - 1, 2.0), 5.0), K))  # nothing beside the intercepts
+    assert least_curvature(tight, 2.0, p) == pytest.approx(1.0 / (1.0 / 2.0 + 1.0 / 5.0))
