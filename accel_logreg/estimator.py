@@ -18,11 +18,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 
 from accel_logreg.backends import resolve
-from accel_logreg.fitting import Fit
-from accel_logreg.fitting_columns import OneVsRestFit
-from accel_logreg.fitting_offset import offset_fit
-from accel_logreg.fitting_sparse import fit_of, has_kinks
-from accel_logreg.fitting_sparse_columns import SparseOneVsRestFit
+from accel_logreg.fitting.binary import Fit
+from accel_logreg.fitting.columns import OneVsRestFit
+from accel_logreg.fitting.offset import offset_fit
+from accel_logreg.fitting.sparse import fit_of, has_kinks
+from accel_logreg.fitting.sparse_columns import SparseOneVsRestFit
+from accel_logreg.inference.summary import Statistics, remember
 from accel_logreg.inputs.callbacks import CallbackSupport, as_task, has_callbacks
 from accel_logreg.inputs.liblinear import inward, outward, with_constant
 from accel_logreg.inputs.parameters import check_parameters
@@ -32,7 +33,6 @@ from accel_logreg.interface.arrays import Float64
 from accel_logreg.interface.engine import Engine
 from accel_logreg.prediction import LinearPrediction
 from accel_logreg.solvers.problem import GapKind, History, Solution
-from accel_logreg.summary import Statistics, remember
 
 _NAMED = 10  # columns, in a warning
 _AT_LEAST = 1e-8  # where tol=0 asks for what rounding allows: a gap that is worth a warning

@@ -25,8 +25,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from accel_logreg.backends import resolve
 from accel_logreg.estimator import LogisticRegression
-from accel_logreg.fitting_columns import ColumnFits, ColumnFitter, leave_one_out
-from accel_logreg.fitting_sparse import fit_of, has_kinks
+from accel_logreg.fitting.columns import ColumnFits, ColumnFitter, leave_one_out
+from accel_logreg.fitting.sparse import fit_of, has_kinks
 from accel_logreg.held_out_scores import Scores
 from accel_logreg.inputs.callbacks import as_task, has_callbacks
 from accel_logreg.inputs.liblinear import outward, with_constant

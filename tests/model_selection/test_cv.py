@@ -30,7 +30,7 @@ CS = [1e-3, 0.1, 10.0]
 @pytest.fixture(autouse=True, params=[0, 30_000], ids=["columns", "compiled"])
 def _small_fits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways, where an engine would fit such small problems one by one."""
-    monkeypatch.setattr("accel_logreg.fitting_columns._COMPILED", request.param)
+    monkeypatch.setattr("accel_logreg.fitting.columns._COMPILED", request.param)
 
 
 def problem(rng: np.random.Generator, n: int = 120, d: int = 4) -> tuple[np.ndarray, np.ndarray]:
