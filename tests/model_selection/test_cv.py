@@ -198,7 +198,7 @@ def test_one_standard_error_takes_the_smallest_c_that_is_good_enough(rng: np.ran
 
 @cache
 def left_out(weights: bool, fit_intercept: bool) -> tuple[Any, ...]:
-    """X, y, weights; the mean score of rows that were left out, for every C, and that of rows that were not."""
+    """X, y, weights; the mean score of rows left out, for every C, and that of rows that were not."""
     rng, n = np.random.default_rng(20260), 150
     X, y = problem(rng, n, 3)
     s = rng.random(n) + 0.5 if weights else None
