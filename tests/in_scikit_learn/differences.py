@@ -11,10 +11,12 @@ _MORE = "expects a refusal of what is solved here"
 DIFFERENCES = {
     "linear_model/tests/test_logistic.py": {
         "test_liblinear_dual_random_state": "expects another answer from another seed; the optimum has none",
+        "test_consistency_path": "liblinear ends 6e-4 from the optimum with an intercept_scaling of 10,000",
         "test_logistic_cv_multinomial_score[neg_log_loss": _INEXACT,
         "test_LogisticRegression_elastic_net_objective[0.1-100.0]": (
             "compares by the mean of the losses where both models were fitted to their sum"
         ),
+        "test_logreg_l1[": "two equal columns share a weight in any way under L1: there is no one optimum",
         "test_large_sparse_matrix": f"{_MORE}: indices of 64 bits",
         "test_liblinear_with_large_values": f"{_MORE}: values above 1e30",
         "test_logistic_regression_callback_fitted_estimator[True": _STEPS,
