@@ -138,7 +138,14 @@ def learned_in_words(results: Results) -> list[str]:
 
 
 def cautions(results: Results) -> list[str]:
-    rounds = {f"the rounds of {run.engine}": run.samples for run in results.trained.runs}
+    dot = results.dot
+    calls = [
+        points[dot.headline_size()] for name, points in dot.versions().items() if name in (ARRAY_LOOP, NUMPY)
+    ]
+    timed = {run.engine: run.samples for run in results.trained.runs} | {
+        one.version: one.samples for one in calls
+    }
+    rounds = {f"the rounds of {name}": samples for name, samples in timed.items()}
     return noise_cautions(results.machine, results.load_average, rounds, UNSTEADY)
 
 

@@ -32,11 +32,16 @@ PICTURES = {
 }  # fmt: skip
 
 
-def study(output: Path, **options: Any) -> tuple[Path, str]:
-    """The page of a tiny study, and what it said on a terminal of 80 columns."""
+def study(output: Path, lesson: int = 2000, **options: Any) -> tuple[Path, str]:
+    """The page of a tiny study, and what it said on a terminal of 80 columns.
+
+    lesson : in place of the lesson's million numbers
+    """
     console = Console(file=io.StringIO(), width=80)
     usual: dict[str, Any] = {"engines": None, "dtype": "float64", "n_threads": 1, "clock": QUIET}
-    page = run_study(TINY, output=output, console=console, **(usual | options))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("accel_logreg.lesson.study.LESSON_SIZE", lesson)
+        page = run_study(TINY, output=output, console=console, **(usual | options))
     return page, console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -45,7 +50,7 @@ class Finished:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.page, self.text = study(folder)
+        self.page, self.text = study(folder, lesson=LESSON_SIZE)
         self.results: dict[str, Any] = json.loads((folder / "results.json").read_text(encoding="utf-8"))
 
 
