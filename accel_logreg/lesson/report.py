@@ -293,8 +293,11 @@ def _plain(value: Any) -> Any:
     return {name: item for name, item in vars(value).items() if name != "W"}
 
 
-def to_html(results: Results, pictures: Mapping[str, bytes]) -> str:
-    """The page, with its style and its pictures inside."""
+def to_html(results: Results, pictures: Mapping[str, bytes], tutorial: str = "") -> str:
+    """The page, with its style and its pictures inside.
+
+    tutorial : where the formulas are derived, as the page links to it; nothing where there is no checkout
+    """
     trained, machine, claim = results.trained, results.machine, results.dot.claim()
     cores = f"{machine['usable_cores']} usable"
     return render(
@@ -318,5 +321,5 @@ def to_html(results: Results, pictures: Mapping[str, bytes]) -> str:
         ],
         tables=tables(results),
         absent=absent(results),
-        exact=bool(results.exact),
+        tutorial=tutorial,
     )

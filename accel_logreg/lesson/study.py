@@ -163,12 +163,19 @@ def run_study(
     images = pictures.draw(results, train_crops, test_crops)
     contents = {f"{name}.svg": svg for name, svg in images.items()}
     contents[report.RESULTS] = report.to_json(results).encode()
-    contents[report.PAGE] = report.to_html(results, images).encode()
+    contents[report.PAGE] = report.to_html(results, images, _tutorial(output)).encode()
     publish(output, contents, report.PAGE)
     page = output / report.PAGE
     say(console, f"Report: {page}")
     say(console, f"Figures: {output / report.RESULTS} and {len(images)} pictures beside it")
     return page
+
+
+def _tutorial(output: Path) -> str:
+    """From the report to the page that derives the formulas: of the site, or else of docs/; "" in a wheel."""
+    root = Path(__file__).parents[2]
+    pages = (root / "site" / "from_loop_to_gpu.html", root / "docs" / "from_loop_to_gpu.md")
+    return next((os.path.relpath(page, output) for page in pages if page.is_file()), "")
 
 
 def _check(output: Path, n_threads: int | None) -> None:

@@ -84,6 +84,13 @@ def test_photographs_crops_and_weights_stay_raster_inside(finished: Finished) ->
                 assert len(image.convert("L").getcolors(256) or []) > 10 or name == "weights"
 
 
+def test_the_page_links_to_the_tutorial(finished: Finished) -> None:
+    (link,) = re.findall(
+        r'<a href="([^"]*from_loop_to_gpu[^"]*)">', finished.page.read_text(encoding="utf-8")
+    )
+    assert (finished.folder / link).is_file()
+
+
 def test_every_engine_takes_the_same_steps_to_the_same_costs(finished: Finished) -> None:
     like, full = finished.results["like"], finished.results["full"]
     available = available_backends()
