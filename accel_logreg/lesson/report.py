@@ -257,26 +257,51 @@ def learned_table(results: Results) -> Table:
 
 
 def formula_table() -> Table:
-    """The lesson's formulas and where they stand."""
+    """The lesson's formulas, and the code of each on one number and on whole arrays."""
     rows = (
-        ("z = wᵀx + b", "linear"),
-        ("ŷ = a = σ(z) = 1 / (1 + e⁻ᶻ)", "sigmoid"),
-        ("L(ŷ, y) = −(y log ŷ + (1 − y) log(1 − ŷ))", "loss"),
-        ("J(w, b) = (1/m) Σᵢ L(ŷᵢ, yᵢ)", "cost"),
-        ("da = −y/a + (1 − y)/(1 − a)", "backward_da"),
-        ("dz = a − y", "backward_dz"),
-        ("dw = (1/m) Σᵢ xᵢ dzᵢ", "backward_dw"),
-        ("db = (1/m) Σᵢ dzᵢ", "backward_db"),
-        ("w := w − α dw, b := b − α db", "gradient_descent_step"),
-    )
+        (
+            "z = wᵀx + b", "linear", "z += row[j] * w[j]",
+            "X @ w + b",
+        ),
+        (
+            "ŷ = a = σ(z) = 1/(1 + e⁻ᶻ)", "sigmoid", "(1.0 if z >= 0 else e) / (1.0 + e)",
+            "np.where(z >= 0, 1.0, e) / (1.0 + e)",
+        ),
+        (
+            "L(ŷ, y) = −(y log ŷ + (1 − y) log(1 − ŷ))", "loss", "max(z, 0.0) - y * z + log1p(exp(-fabs(z)))",
+            "np.maximum(z, 0.0) - y * z + np.log1p(np.exp(-np.abs(z)))",
+        ),
+        (
+            "J(w, b) = (1/m) Σᵢ L(ŷᵢ, yᵢ)", "cost", "total += s[i] * losses[i]",
+            "float(s @ losses) / weight_sum",
+        ),
+        (
+            "da = −y/a + (1 − y)/(1 − a)", "backward_da", "-y / a + (1.0 - y) / (1.0 - a)",
+            "-y / a + (1.0 - y) / (1.0 - a)",
+        ),
+        (
+            "dz = a − y", "backward_dz", "a - y",
+            "a - y",
+        ),
+        (
+            "dw = (1/m) Σᵢ xᵢ dzᵢ", "backward_dw", "add_scaled_row(dw, s[i] * dz[i], X[i])",
+            "((s * dz) @ X) / weight_sum",
+        ),
+        (
+            "db = (1/m) Σᵢ dzᵢ", "backward_db", "total += s[i] * dz[i]",
+            "float(s @ dz) / weight_sum",
+        ),
+        (
+            "w := w − α dw, b := b − α db", "gradient_descent_step", "w[j] - alpha * dw[j]",
+            "w - alpha * dw",
+        ),
+    )  # fmt: skip
     notes = (
-        "The lesson: Andrew Ng's deep-learning course, weeks 1 and 2.",
-        "Functions of these names: kernels/python_loop/dense.py, a number at a time.",
-        "The same names: kernels/numpy_vectorised/dense.py, on whole arrays.",
+        "The lesson: Andrew Ng's deep-learning course, weeks 1 and 2. Code: kernels/python_loop/dense.py",
+        "and kernels/numpy_vectorised/dense.py, under these names. docs/from_loop_to_gpu.md derives each.",
         "The lesson's n, the numbers a picture has, is our d. A picture is a row of X here, a column there.",
-        "docs/from_loop_to_gpu.md derives each and runs it.",
     )
-    return Table("Formula and function", ("formula", "function"), rows, notes)
+    return Table("Formula and code", ("formula", "function", "loop", "NumPy"), rows, notes)
 
 
 def to_json(results: Results) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support.cuda_host.play_engine import PlayedCupyBackend
 
+from accel_logreg.lesson.report import formula_table
 from accel_logreg.lesson.tutorial import in_turns, running, show, size
 from accel_logreg.measure import machine
 from accel_logreg.measure.clock import Clock
@@ -77,6 +78,23 @@ def test_quotations_stand_in_their_files() -> None:
         "kernels/numba_jit/dense.py",
         "kernels/cupy_fused/dense/passes.cu",
     }
+
+
+@pytest.mark.parametrize("name", ["from_loop_to_gpu.md", "from_loop_to_gpu.zh.md"])
+def test_formulas_stand_beside_code_that_stands_in_its_file(name: str) -> None:
+    """The page's table is the report's, and what it quotes is in the function that it names."""
+    cells = [line.strip("| ").split(" | ") for line in TEXTS[name].splitlines() if line.count(" | ") == 4]
+    files, rows = (
+        [cell.strip("`") for cell in cells[0][3:]],
+        [[c.strip("`") for c in row[1:]] for row in cells[1:]],
+    )
+    assert rows == [list(row) for row in formula_table().rows]
+    for _, function, *codes in rows:
+        for file, code in zip(files, codes, strict=True):
+            text = (ROOT / file).read_text(encoding="utf-8")
+            body = re.search(rf"^def {function}\(.*?(?=^def |\Z)", text, re.MULTILINE | re.DOTALL)
+            assert body, f"{file} has no {function}"
+            assert code in body[0], f"{function} of {file} has no {code}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
