@@ -297,8 +297,8 @@ def formula_table() -> Table:
         ),
     )  # fmt: skip
     notes = (
-        "The lesson: Andrew Ng's deep-learning course, weeks 1 and 2. Code: kernels/python_loop/dense.py",
-        "and kernels/numpy_vectorised/dense.py, under these names. docs/from_loop_to_gpu.md derives each.",
+        "The lesson: Andrew Ng's deep-learning course, weeks 1 and 2.",
+        "The loop: kernels/python_loop/dense.py. NumPy: kernels/numpy_vectorised/dense.py, the same names.",
         "The lesson's n, the numbers a picture has, is our d. A picture is a row of X here, a column there.",
     )
     return Table("Formula and code", ("formula", "function", "loop", "NumPy"), rows, notes)
