@@ -28,7 +28,7 @@ def speedup(
     """Time the lesson's loop against one call, np.dot, on this machine, and write a page.
 
     Then gradient descent on pictures, the same steps on every engine. All answers are compared before
-    anything is timed. It takes about two minutes, and with --quick half of that.
+    anything is timed. It takes about two minutes, less with --quick.
     """
     try:
         from accel_logreg.lesson.study import FULL, QUICK, run_study
