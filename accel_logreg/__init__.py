@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from accel_logreg.estimator import LogisticRegression, SeparationWarning
     from accel_logreg.files.model import ModelFileError, load_model, save_model
     from accel_logreg.gradient_check import check_gradient
-    from accel_logreg.inference import Inference
+    from accel_logreg.inference.result import Inference
     from accel_logreg.interface.engine import BackendUnavailableError
     from accel_logreg.model_selection import LogisticRegressionCV
     from accel_logreg.patch import patch_report, patch_sklearn, unpatch_sklearn
@@ -48,7 +48,7 @@ __version__ = "0.1.0"
 _HOME = {
     "BackendUnavailableError": "interface.engine",
     "DivergenceError": "solvers.problem",
-    "Inference": "inference",
+    "Inference": "inference.result",
     "LogisticRegression": "estimator",
     "LogisticRegressionCV": "model_selection",
     "ModelFileError": "files.model",

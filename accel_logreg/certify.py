@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from accel_logreg.backends import resolve
 from accel_logreg.estimator import LogisticRegression
-from accel_logreg.fitting_sparse import fit_of
+from accel_logreg.fitting.sparse import fit_of
 from accel_logreg.inputs.namespaces import to_numpy
 from accel_logreg.inputs.parameters import check_parameters
 from accel_logreg.inputs.training import check_training_data

@@ -179,6 +179,8 @@ def _why_there(model: Any, X: Any, sample_weight: Any) -> str | None:
         return "callbacks"
     if getattr(model, "l1_ratio", 0.0) is None and parse_version("1.8") <= _VERSION:
         return "l1_ratio=None is deprecated"
+    if getattr(model, "multi_class", None) == "ovr":  # before 1.8
+        return "multi_class='ovr'"
     if on_gpu(X) and not get_config()["array_api_dispatch"]:
         return "X on a GPU without array API dispatch"
     try:

@@ -18,11 +18,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 
 from accel_logreg.backends import resolve
-from accel_logreg.fitting import Fit
-from accel_logreg.fitting_columns import OneVsRestFit
-from accel_logreg.fitting_offset import offset_fit
-from accel_logreg.fitting_sparse import fit_of, has_kinks
-from accel_logreg.fitting_sparse_columns import SparseOneVsRestFit
+from accel_logreg.backends.first_use import Work, compiled, note
+from accel_logreg.fitting.binary import Fit
+from accel_logreg.fitting.columns import OneVsRestFit
+from accel_logreg.fitting.offset import offset_fit
+from accel_logreg.fitting.sparse import fit_of, has_kinks
+from accel_logreg.fitting.sparse_columns import SparseOneVsRestFit
+from accel_logreg.inference.summary import Statistics, remember
 from accel_logreg.inputs.callbacks import CallbackSupport, as_task, has_callbacks
 from accel_logreg.inputs.liblinear import inward, outward, with_constant
 from accel_logreg.inputs.parameters import check_parameters
@@ -32,7 +34,6 @@ from accel_logreg.interface.arrays import Float64
 from accel_logreg.interface.engine import Engine
 from accel_logreg.prediction import LinearPrediction
 from accel_logreg.solvers.problem import GapKind, History, Solution
-from accel_logreg.summary import Statistics, remember
 
 _NAMED = 10  # columns, in a warning
 _AT_LEAST = 1e-8  # where tol=0 asks for what rounding allows: a gap that is worth a warning
@@ -103,7 +104,8 @@ class LogisticRegression(LinearPrediction, Statistics, CallbackSupport, Classifi
     penalty : {"l1", "l2", "elasticnet", None}, default "deprecated"
         As in scikit-learn, which has deprecated it: ``l1_ratio`` and ``C`` say it all.
     backend : {"auto", "python", "numpy", "numba", "cupy"}, default "auto"
-        The engine. "auto" takes cupy for an X on a GPU, else numba, or numpy where numba cannot load. A
+        The engine. "auto" takes cupy for an X on a GPU, else numba, or numpy where numba cannot load, and as
+        long as numba's kernels for such a fit are not compiled and numpy makes it before they would be. A
         named engine that cannot run raises; it never falls back.
     solver : {"auto", "newton", "newton-cg", "newton-gram", "lbfgs", "gradient-descent"}, default "auto"
         "auto" takes what is predicted to be quickest of the first three; ``verbose=1`` says which and
@@ -320,7 +322,7 @@ class LogisticRegression(LinearPrediction, Statistics, CallbackSupport, Classifi
         backend: Engine | None = None
         try:
             parameters = check_parameters(vars(self))
-            backend = resolve(self.backend, X)
+            backend, work = self._engine(parameters, X, y)
             solution, solver, data = self._solve(backend, parameters, X, y, sample_weight, offset)
         except BaseException as error:  # Ctrl-C included: a fit that did not finish did not happen
             self.__dict__ = before
@@ -329,6 +331,8 @@ class LogisticRegression(LinearPrediction, Statistics, CallbackSupport, Classifi
         finally:
             if backend is not None:
                 backend.after_fit()
+        if work is not None:
+            note(work.kind)
         W = _by_class(solution.W, data)
         self.coef_ = W[:, :-1].copy()
         self.intercept_: Float64 = W[:, -1].copy()
@@ -350,6 +354,18 @@ class LogisticRegression(LinearPrediction, Statistics, CallbackSupport, Classifi
             warnings.warn(warning, stacklevel=3)
         elif solution.trouble and (self.tol > 0 or solution.gap > _AT_LEAST):
             warnings.warn(solution.trouble, ConvergenceWarning, stacklevel=3)
+
+    def _engine(self, parameters: dict[str, Any], X: Any, y: Any) -> tuple[Engine, Work | None]:
+        """The engine, and the kind of fit whose kernels it then has compiled, if it is numba."""
+        if self.backend not in ("auto", "numba"):
+            return resolve(self.backend, X), None
+        work = Work.of(X, y, kinks=has_kinks(parameters))
+        engine = resolve(self.backend, X, work)
+        if engine.name != "numba":
+            return engine, None
+        if self.verbose and work is not None and not compiled(work.kind):
+            print("compiling the kernels of such fits, once: some seconds")
+        return engine, work
 
     def _solve(
         self, backend: Engine, parameters: dict[str, Any], X: Any, y: Any, sample_weight: Any, offset: Any

@@ -24,9 +24,10 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from accel_logreg.backends import resolve
+from accel_logreg.backends.first_use import Work, note
 from accel_logreg.estimator import LogisticRegression
-from accel_logreg.fitting_columns import ColumnFits, ColumnFitter, leave_one_out
-from accel_logreg.fitting_sparse import fit_of, has_kinks
+from accel_logreg.fitting.columns import ColumnFits, ColumnFitter, leave_one_out
+from accel_logreg.fitting.sparse import fit_of, has_kinks
 from accel_logreg.held_out_scores import Scores
 from accel_logreg.inputs.callbacks import as_task, has_callbacks
 from accel_logreg.inputs.liblinear import outward, with_constant
@@ -39,6 +40,7 @@ from accel_logreg.interface.engine import Engine
 from accel_logreg.interface.parts import Parts
 from accel_logreg.paths import axes_or_new, checked_grid, fitter_type, named_overflow, reporter, warn_of
 
+_FOLDS = 5  # about, where it is asked what a search will take
 _MOST_BYTES = 1 << 29  # of weights and logits at a time: more folds go one block after the other
 _ENOUGH_TO_START = 0.05  # of p/n nats, by which folds differ: how near the fits to all rows need to be
 
@@ -171,8 +173,13 @@ class LogisticRegressionCV(LogisticRegression):
         engine: Engine | None = None
         try:
             parameters, ratios = self._checked()
-            engine = resolve(self.backend, X)
+            Cs = self.Cs if isinstance(self.Cs, int) else np.size(self.Cs)
+            columns = max(2, len(ratios) * int(Cs) * _FOLDS)
+            work = Work.of(X, y, kinks=has_kinks(parameters), columns=columns)
+            engine = resolve(self.backend, X, work)
             _Search(self, engine, parameters, ratios, X, y, sample_weight, params).run()
+            if work is not None and engine.name == "numba":
+                note(work.kind)
         except BaseException:  # a fit that did not finish did not happen
             self.__dict__ = before
             raise

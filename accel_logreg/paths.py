@@ -16,9 +16,9 @@ from sklearn.exceptions import ConvergenceWarning
 
 from accel_logreg.backends import resolve
 from accel_logreg.estimator import LogisticRegression
-from accel_logreg.fitting_columns import ColumnFitter
-from accel_logreg.fitting_sparse import SparseSoftmaxFit, has_kinks
-from accel_logreg.fitting_sparse_columns import SparseColumnFitter
+from accel_logreg.fitting.columns import ColumnFitter
+from accel_logreg.fitting.sparse import SparseSoftmaxFit, has_kinks
+from accel_logreg.fitting.sparse_columns import SparseColumnFitter
 from accel_logreg.inputs.parameters import check_parameters
 from accel_logreg.inputs.training import TrainingData, check_training_data
 from accel_logreg.interface.arrays import Float64

@@ -12,6 +12,8 @@ from accel_logreg.backends import BACKENDS, BackendUnavailableError, load_backen
 from accel_logreg.interface.engine import Engine
 from bench.harness.gpu_place import Place, cuda_place
 from bench.harness.laboratory import Kept, Laboratory, Replay
+from bench.harness.measuring import FULL, ONCE, QUICK
+from bench.harness.options import budget_of
 from bench.harness.work import Work
 from bench.judge.score import loss_grad
 from bench.problems.dense import correlated_on
@@ -28,7 +30,10 @@ def pytest_configure(config: pytest.Config) -> None:
     # One that failed says so itself.
     config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used at all")
     config.addinivalue_line("markers", "full: only with --full, because it takes long")
-    laboratory = Laboratory(full=config.getoption("--full"), once=config.getoption("--benchmark-disable"))
+    full = config.getoption("--full")
+    budget = ONCE if config.getoption("--benchmark-disable") else FULL if full else QUICK
+    budget = budget_of(config.invocation_params.args, config.getoption, budget)
+    laboratory = Laboratory(full=full, budget=budget)
     config.pluginmanager.register(laboratory, "laboratory")
 
 

@@ -257,7 +257,7 @@ def test_threads_and_seeds_change_nothing_that_matters() -> None:
 
 
 def test_more_classes_than_memory_names_the_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("accel_logreg.fitting_classes._memory", lambda: 20_000.0)
+    monkeypatch.setattr("accel_logreg.fitting.classes._memory", lambda: 20_000.0)
     X, y, _ = drawn(100, 20, 5, seed=19)
     with pytest.raises(MemoryError, match=r"5 classes and 20 features takes about 7.12e-05 GB for 100 rows"):
         LogisticRegression().fit(X, y)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from accel_logreg.backends.first_use import Work, compiled, sooner_on_numpy
 from accel_logreg.interface.arrays import on_gpu
 from accel_logreg.interface.engine import BackendUnavailableError, Engine
 
@@ -105,15 +106,18 @@ def available_backends() -> list[str]:
     return [name for name, error in backend_status().items() if error is None]
 
 
-def resolve(name: str, X: Any) -> Engine:
+def resolve(name: str, X: Any, work: Work | None = None) -> Engine:
     """The engine for ``backend=name`` and this X; "auto" follows the data.
 
-    Arrays on a GPU → cupy; arrays on the host → numba, or numpy where numba cannot load.
+    Arrays on a GPU → cupy; arrays on the host → numba, or numpy where numba cannot load, or where its kernels
+    for this ``work`` are not compiled and NumPy makes it sooner.
     """
     if name != "auto":
         return load_backend(name)
     if on_gpu(X):
         return load_backend("cupy")
+    if work is not None and not compiled(work.kind) and sooner_on_numpy(work):
+        return load_backend("numpy")
     try:
         return load_backend("numba")
     except BackendUnavailableError:

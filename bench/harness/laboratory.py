@@ -50,12 +50,13 @@ class Kept:
 class Laboratory:
     """Registered with pytest as a plugin: it hears of every test, and adds to the JSON what it knows.
 
-    full : the larger budget
-    once : every call is made and checked, for no figures: ``pytest bench --benchmark-disable``
+    full : the larger budget, and longer rests between samples
+    budget : another one
     """
 
-    def __init__(self, *, full: bool, once: bool = False) -> None:
-        self.full, self.once = full, once
+    def __init__(self, *, full: bool, budget: measuring.Budget | None = None) -> None:
+        self.full = full
+        self.budget = budget or (measuring.FULL if full else measuring.QUICK)
         self.contests: dict[Any, dict[str, Kept | BaseException]] = {}
         self.skipped: dict[str, str] = {}
         self._suite: Any = None
@@ -67,10 +68,8 @@ class Laboratory:
 
     @cached_property
     def tools(self) -> measuring.Tools:
-        budget = measuring.FULL if self.full else measuring.QUICK
-        budget = measuring.ONCE if self.once else budget
         clock = measuring.real_clock(full=self.full)
-        return measuring.Tools(clock, budget, _device, self._eviction, _events)
+        return measuring.Tools(clock, self.budget, _device, self._eviction, _events)
 
     @cached_property
     def cache_bytes(self) -> dict[str, int]:
@@ -124,8 +123,10 @@ class Laboratory:
             raise result
         benchmark.group = result.group
         benchmark.extra_info.update(result.info)
-        node.get_closest_marker("benchmark").kwargs["timer"].load(result.seconds)
-        benchmark.pedantic(lambda: None, rounds=len(result.seconds), iterations=1)
+        calls = int(result.info.get("calls_a_sample", 1))
+        samples = [seconds * calls for seconds in result.seconds]  # of a call, what pytest-benchmark divides
+        node.get_closest_marker("benchmark").kwargs["timer"].load(samples)
+        benchmark.pedantic(lambda: None, rounds=len(samples), iterations=calls)
 
     @staticmethod
     def key(node: Any, names: Sequence[str]) -> tuple[Any, ...]:

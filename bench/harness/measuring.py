@@ -29,7 +29,8 @@ SETTLED = 0.05  # seconds a call, from which threads and caches need no settling
 class Budget:
     """How long the rounds of one group may take.
 
-    seconds : for all rounds together; a round that takes long is still repeated ``fewest`` times.
+    seconds : for all rounds together, or of ``each`` member; a round that takes long is still repeated
+        ``fewest`` times.
     longest : seconds that those may take; beyond it ``rarely`` has to do, which gives no interval.
     fewest, most : rounds. Five say something of their spread; an even thinning to 60 is what is kept.
     sample : seconds; a shorter call is repeated within a sample.
@@ -44,6 +45,7 @@ class Budget:
     slow: float = 1.5
     rarely: int = 3
     longest: float = 5.0
+    each: bool = False
 
 
 QUICK = Budget(seconds=1.2, fewest=5)
@@ -195,7 +197,7 @@ def _timed(members: Mapping[str, _Member], tools: Tools) -> dict[str, Result]:
             subjects = [member.subject for member in together.values()] + sum_of_X
             fixed = tools.clock.rest + tools.clock.settling
             a_round = sum(fixed + member.wall for member in together.values()) + fixed * len(sum_of_X)
-            rounds = _rounds(budget, a_round)
+            rounds = _rounds(budget, a_round / len(together) if budget.each else a_round)
             seconds |= tools.clock.interleaved(subjects, rounds, alternate=True)
         for name in apart:
             if members[name].work.told is not None:

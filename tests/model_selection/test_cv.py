@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ CS = [1e-3, 0.1, 10.0]
 @pytest.fixture(autouse=True, params=[0, 30_000], ids=["columns", "compiled"])
 def _small_fits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways, where an engine would fit such small problems one by one."""
-    monkeypatch.setattr("accel_logreg.fitting_columns._COMPILED", request.param)
+    monkeypatch.setattr("accel_logreg.fitting.columns._COMPILED", request.param)
 
 
 def problem(rng: np.random.Generator, n: int = 120, d: int = 4) -> tuple[np.ndarray, np.ndarray]:
@@ -195,40 +196,39 @@ def test_one_standard_error_takes_the_smallest_c_that_is_good_enough(rng: np.ran
     assert found.C_ < ours(Cs=10, scoring="neg_log_loss").fit(X, y).C_
 
 
+@cache
+def left_out(weights: bool, fit_intercept: bool) -> tuple[Any, ...]:
+    """X, y, weights; the mean score of rows left out, for every C, and that of rows that were not."""
+    rng, n = np.random.default_rng(20260), 150
+    X, y = problem(rng, n, 3)
+    s = rng.random(n) + 0.5 if weights else None
+    said, exact, within = (np.arange(n), (y == "yes").astype(int)), [], []
+    for C in CS:
+        model = LogisticRegression(backend="numba", C=C, fit_intercept=fit_intercept)
+        within.append(np.average(model.fit(X, y, s).predict_log_proba(X)[said], weights=s))
+        losses = []
+        for i in range(n):
+            rest = np.arange(n) != i
+            model.fit(X[rest], y[rest], None if s is None else s[rest])
+            losses.append(model.predict_log_proba(X[[i]])[0, said[1][i]])
+        exact.append(np.average(losses, weights=s))
+    return X, y, s, np.array(exact), np.array(within)
+
+
 @pytest.mark.parametrize("layout", ["dense", "csr"])
 @pytest.mark.parametrize("weights", [False, True])
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_loo_is_near_leaving_every_row_out(
-    backend: Engine, rng: np.random.Generator, layout: str, weights: bool, fit_intercept: bool
+    backend: Engine, layout: str, weights: bool, fit_intercept: bool
 ) -> None:
-    n = 150
-    X, y = problem(rng, n, 3)
-    s = rng.random(n) + 0.5 if weights else None
+    X, y, s, exact, within = left_out(weights, fit_intercept)
     given: Any = csr_matrix(X) if layout == "csr" else X
     found = ours(
         backend=backend.name, cv="loo", scoring="neg_log_loss", fit_intercept=fit_intercept
     ).fit(given, y, s)  # fmt: skip
-    exact = []
-    for C in CS:
-        losses = []
-        for i in range(n):
-            rest = np.arange(n) != i
-            model = LogisticRegression(backend="numba", C=C, fit_intercept=fit_intercept)
-            model.fit(X[rest], y[rest], None if s is None else s[rest])
-            losses.append(model.predict_log_proba(X[[i]])[0, int(y[i] == "yes")])
-        exact.append(np.average(losses, weights=s))
     assert found.scores_.shape == (1, 1, 3)
     # What leaving rows out changes is reproduced to a tenth of it.
-    fitted = [
-        LogisticRegression(backend="numba", C=C, fit_intercept=fit_intercept)
-        .fit(X, y, s)
-        .predict_log_proba(X)
-        for C in CS
-    ]
-    within = [np.average(p[np.arange(n), (y == "yes").astype(int)], weights=s) for p in fitted]
-    np.testing.assert_allclose(
-        found.scores_[0, 0], exact, atol=0.1 * np.abs(np.subtract(within, exact)).max()
-    )
+    np.testing.assert_allclose(found.scores_[0, 0], exact, atol=0.1 * np.abs(within - exact).max())
     assert (found.standard_errors_ > 0.0).all()
 
 

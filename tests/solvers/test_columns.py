@@ -13,7 +13,7 @@ from support.csr_problems import sparse
 
 from accel_logreg import LogisticRegression
 from accel_logreg.backends import load_backend
-from accel_logreg.fitting_columns import ColumnFits, ColumnFitter, OneVsRestFit
+from accel_logreg.fitting.columns import ColumnFits, ColumnFitter, OneVsRestFit
 from accel_logreg.inputs.training import TrainingData
 from accel_logreg.interface.arrays import Float64
 from accel_logreg.interface.engine import Engine
@@ -23,7 +23,7 @@ from accel_logreg.interface.parts import Parts
 @pytest.fixture(autouse=True)
 def _no_fit_inside_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """These problems are so small that an engine would fit them one by one."""
-    monkeypatch.setattr("accel_logreg.fitting_columns._COMPILED", 0)
+    monkeypatch.setattr("accel_logreg.fitting.columns._COMPILED", 0)
 
 
 def problem(
@@ -160,7 +160,7 @@ def test_a_weak_penalty_starts_where_the_stronger_one_ended(rng: np.random.Gener
 def test_what_sparse_columns_leave_short_is_fitted_again(
     monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
 ) -> None:
-    monkeypatch.setattr("accel_logreg.fitting_columns._MOST_ITERATIONS", 1)
+    monkeypatch.setattr("accel_logreg.fitting.columns._MOST_ITERATIONS", 1)
     X, y = sparse_problem(rng, 90, 4)
     parts = Parts(np.arange(90) % 2, np.eye(2))
     rows = fitter(load_backend("numpy"), sparse(X), y, tol=1e-10)
@@ -260,7 +260,7 @@ def test_many_columns_go_in_blocks(monkeypatch: pytest.MonkeyPatch, rng: np.rand
     n, d, K = 200, 3, 7
     X, codes = rng.standard_normal((n, d)), np.arange(n) % K
     whole = one_vs_rest(load_backend("numba"), X, codes, tol=1e-8)
-    monkeypatch.setattr("accel_logreg.fitting_columns._MOST_BYTES", 3_000)
+    monkeypatch.setattr("accel_logreg.fitting.columns._MOST_BYTES", 3_000)
     blocks = one_vs_rest(load_backend("numba"), X, codes, tol=1e-8)
     np.testing.assert_allclose(blocks.W, whole.W, rtol=1e-3, atol=1e-4)
     assert len(blocks.trouble) == K
@@ -284,7 +284,7 @@ def test_a_column_left_short_is_fitted_by_itself(
     monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
 ) -> None:
     X, y = problem(rng, 300, 4)
-    monkeypatch.setattr("accel_logreg.fitting_columns._MOST_ITERATIONS", 1)
+    monkeypatch.setattr("accel_logreg.fitting.columns._MOST_ITERATIONS", 1)
     rows = fitter(load_backend("numba"), X, y)
     Cs = np.array([1e-2, 1e2])
     assert (rows.solve(Cs, exact=False).gap > 1e-12).any()
@@ -315,8 +315,8 @@ def test_small_problems_are_fitted_inside_the_engine(
     of_row, Cs = np.arange(90) % 3, np.array([0.1, 10.0, 10.0])
     parts = Parts(of_row, 1.0 - np.eye(3))
     columns = fitter(load_backend("numba"), X, y).solve(Cs, parts=parts)
-    monkeypatch.setattr("accel_logreg.fitting_columns._COMPILED", 1_000)
-    monkeypatch.setattr("accel_logreg.fitting_columns.solve_columns", None)
+    monkeypatch.setattr("accel_logreg.fitting.columns._COMPILED", 1_000)
+    monkeypatch.setattr("accel_logreg.fitting.columns.solve_columns", None)
     inside = fitter(load_backend("numba"), X, y).solve(Cs, parts=parts)
     np.testing.assert_allclose(inside.W, columns.W, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(inside.cost, columns.cost, rtol=1e-10)
@@ -333,7 +333,7 @@ def test_a_matrix_that_says_nothing_has_the_labels_share(backend: Engine) -> Non
 
 def test_steps_lower_every_columns_cost(rng: np.random.Generator) -> None:
     """With few iterations allowed, more of them never end higher."""
-    from accel_logreg import fitting_columns
+    from accel_logreg.fitting import columns as fitting_columns
 
     X, y = problem(rng, 500, 4)
     rows, Cs = fitter(load_backend("numpy"), X, y), np.logspace(-3, 3, 4)
@@ -366,7 +366,7 @@ def test_rare_categories_of_folds_are_not_taken_for_optimal(rng: np.random.Gener
 def test_more_features_than_rows_are_solved_among_the_rows(
     backend: Engine, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
 ) -> None:
-    monkeypatch.setattr("accel_logreg.fitting_columns.solve_columns", None)
+    monkeypatch.setattr("accel_logreg.fitting.columns.solve_columns", None)
     X, y = rng.standard_normal((30, 40)), rng.integers(0, 2, 30).astype(np.int8)
     Cs, of_row = np.array([0.1, 1.0]), np.arange(30) % 2
     rows = fitter(backend, X, y)

@@ -11,7 +11,7 @@ from support.composite_problems import composite, largest_C
 from support.l1_reference import SparseProblem
 
 from accel_logreg.backends import load_backend
-from accel_logreg.fitting import costs_of
+from accel_logreg.fitting.binary import costs_of
 from accel_logreg.interface.engine import Engine
 from accel_logreg.problem.composite import Composite
 from accel_logreg.solvers import proximal, working_sets

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 from support.l1_reference import SparseProblem
 
-from accel_logreg.fitting_sparse import elastic_net
+from accel_logreg.fitting.sparse import elastic_net
 from accel_logreg.interface.arrays import Csr
 from accel_logreg.interface.classes import ClassRows
 from accel_logreg.interface.engine import Engine

@@ -10,7 +10,7 @@ import numpy as np
 from support import reference
 
 from accel_logreg.backends import load_backend
-from accel_logreg.fitting import costs_of
+from accel_logreg.fitting.binary import costs_of
 from accel_logreg.problem.objective import Objective
 from accel_logreg.solvers.gradient_descent import gradient_descent
 from accel_logreg.solvers.gram.descent import gram_descent

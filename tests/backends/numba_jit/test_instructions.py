@@ -1,4 +1,7 @@
-"""On a processor without wide vectors everything runs, finds the same, and the doctor says so."""
+"""On a processor without wide vectors everything runs, finds the same, and the doctor says so.
+
+Nothing is compiled before, so that what the kernels bring along shows as well.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,19 @@ import pytest
 
 _FITS = """
 import numpy as np
+from numba.core import event
 from scipy import sparse
+
+compiled = []
+
+class Listener(event.Listener):
+    def on_start(self, e):
+        compiled.append(e.data["dispatcher"].py_func.__qualname__)
+
+    def on_end(self, e):
+        pass
+
+event.register("numba:compile", Listener())
 from accel_logreg import LogisticRegression
 from accel_logreg.doctor.findings import instruction_findings
 from accel_logreg.kernels.numba_jit.blocks import int8_products
@@ -25,6 +40,7 @@ for some, solver in ((X[:, :9], "auto"), (X, "newton"), (X, "newton-cg"), (thin,
     models = [LogisticRegression(backend=name, **settings).fit(some, y) for name in ("numba", "numpy")]
     z = [model.decision_function(some) for model in models]
     print(solver, models[0].gap_ <= 1e-10, bool(np.abs(z[0] - z[1]).max() < 1e-3))
+print(*compiled)
 print(int8_products.available(), *(finding.text for finding in instruction_findings()))
 """
 
@@ -41,8 +57,12 @@ def test_without_wide_vectors(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    *fits, doctor = run.stdout.splitlines()
+    *fits, compiled, doctor = run.stdout.splitlines()
     assert fits == [f"{name} True True" for name in ("auto", "newton", "newton-cg", "newton-cg")]
+    assert "gradient_part" in compiled
+    assert "newton_cg" in compiled
+    # An array assigned to a slice brings Numba's message about shapes: strings, and 3.4 s of a first fit.
+    assert "shape_context" not in compiled
     assert doctor == (
         "False numba compiles for AVX2, because of NUMBA_CPU_NAME and NUMBA_CPU_FEATURES: "
         "Hessians in float32, as products of 8 bits need AVX-512 VNNI"

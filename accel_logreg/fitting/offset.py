@@ -1,4 +1,4 @@
-"""A fit with an offset: what differs from one without (fitting.py)."""
+"""A fit with an offset: what differs from one without (binary.py)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from accel_logreg.fitting import Fit
-from accel_logreg.fitting_sparse import has_kinks
+from accel_logreg.fitting.binary import Fit
+from accel_logreg.fitting.sparse import has_kinks
 from accel_logreg.inputs.memory_size import memory_bytes
 from accel_logreg.inputs.training import TrainingData
 from accel_logreg.interface.arrays import Float64, to_host

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_matrix
 from scipy.special import chdtrc, expit, ndtr, ndtri
 
-from accel_logreg.coefficient_table import CoefficientTable, Section
+from accel_logreg.inference.table import CoefficientTable, Section
 from accel_logreg.inputs.training import check_finite, check_prediction_data
 from accel_logreg.interface.arrays import Csr, Float64, to_host
 from accel_logreg.interface.classes import rest, softmax

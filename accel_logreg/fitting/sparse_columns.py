@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_logreg.fitting import costs_of, l2_of
-from accel_logreg.fitting_columns import ColumnFits, ColumnFitter, OneVsRestFit, with_weight
-from accel_logreg.fitting_sparse import (
+from accel_logreg.fitting.binary import costs_of, l2_of
+from accel_logreg.fitting.columns import ColumnFits, ColumnFitter, OneVsRestFit, with_weight
+from accel_logreg.fitting.sparse import (
     NAME,
     check_factor,
     elastic_net,

@@ -10,8 +10,8 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 
 from accel_logreg import LogisticRegression, LogisticRegressionCV, SeparationWarning
-from accel_logreg.fitting import Fit
-from accel_logreg.fitting_offset import offset_fit
+from accel_logreg.fitting.binary import Fit
+from accel_logreg.fitting.offset import offset_fit
 from accel_logreg.inputs.training import check_training_data
 from accel_logreg.interface.engine import Engine
 

@@ -15,10 +15,10 @@ from scipy.sparse import csr_matrix
 from sklearn.utils.validation import _check_feature_names, _check_n_features, check_is_fitted
 
 from accel_logreg.backends import resolve
-from accel_logreg.fitting import Fit
-from accel_logreg.fitting_classes import SoftmaxFit
-from accel_logreg.fitting_offset import OffsetFit, offset_fit
-from accel_logreg.inference import Inference, quantile
+from accel_logreg.fitting.binary import Fit
+from accel_logreg.fitting.classes import SoftmaxFit
+from accel_logreg.fitting.offset import OffsetFit, offset_fit
+from accel_logreg.inference.result import Inference, quantile
 from accel_logreg.inputs.parameters import check_parameters
 from accel_logreg.inputs.training import TrainingData, check_training_data
 from accel_logreg.interface.arrays import Csr, Float64, to_host

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from accel_logreg import LogisticRegression, fitting
+from accel_logreg import LogisticRegression
+from accel_logreg.fitting import binary
 from accel_logreg.solvers.choose import Choice
 
 
@@ -19,7 +20,7 @@ def test_a_solver_that_runs_away_hands_over(monkeypatch: pytest.MonkeyPatch) -> 
     )
     y = (random.random(400) < 1 / (1 + np.exp(-X[:, 0]))).astype(int)
     predicted = Choice("newton-cg", "as predicted", 1e-3, 2.0, ("newton",))
-    monkeypatch.setattr(fitting, "choose", lambda *_, **__: predicted)
+    monkeypatch.setattr(binary, "choose", lambda *_, **__: predicted)
     model = LogisticRegression(backend="numpy", C=1e6).fit(X, y)
     assert model.solver_ in ("newton", "newton-cg")
     assert model.gap_ <= 1e-8

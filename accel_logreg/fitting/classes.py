@@ -1,4 +1,4 @@
-"""One fit of K classes by a softmax: what differs from a fit of two (fitting.py)."""
+"""One fit of K classes by a softmax: what differs from a fit of two (binary.py)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.linalg.lapack import dpstrf
 
-from accel_logreg.fitting import Fit, Solver, costs_of
+from accel_logreg.fitting.binary import Fit, Solver, costs_of
 from accel_logreg.inputs.training import TrainingData
 from accel_logreg.interface.arrays import Float64
 from accel_logreg.interface.classes import ClassRows

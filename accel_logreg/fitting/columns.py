@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_logreg.fitting import Fit, costs_of, l2_of
+from accel_logreg.fitting.binary import Fit, costs_of, l2_of
 from accel_logreg.inputs.memory_size import memory_bytes
 from accel_logreg.inputs.training import TrainingData
 from accel_logreg.interface.answers import Separation

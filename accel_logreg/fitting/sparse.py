@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from accel_logreg.fitting import Fit
-from accel_logreg.fitting_classes import SoftmaxFit
+from accel_logreg.fitting.binary import Fit
+from accel_logreg.fitting.classes import SoftmaxFit
 from accel_logreg.inputs.training import TrainingData
 from accel_logreg.interface.arrays import Csr, Float64
 from accel_logreg.interface.device_matrix import DeviceMatrix
