@@ -1,4 +1,4 @@
-# demo · test · quick · lint · bench · peers · gpu: the only commands a person must know.
+# demo · test · quick · lint · bench · docs · peers · gpu: the only commands a person must know.
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,14 +8,15 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest \
 	--numprocesses auto --maxprocesses 4 --dist worksteal --durations 10
 
-.PHONY: help demo test quick style lint bench peers sklearn-tests gpu clean
+.PHONY: help demo test quick style lint bench docs peers sklearn-tests gpu clean
 
 help:
-	@echo "make demo    the lesson's task on every engine here, an HTML report in report/ (about 3 minutes)"
+	@echo "make demo    the lesson's task on every engine here, an HTML report in report/ (about 2 minutes)"
 	@echo "make test    everything that must pass: pytest, ruff, mypy (installs the pinned development set; 5 minutes)"
 	@echo "make quick   ruff, and the tests of the interface, the problem and the solvers: after every edit (1 minute)"
 	@echo "make lint    ruff and mypy alone"
 	@echo "make bench   pytest-benchmark suites, JSON under bench/results/, a page in report/ (5 minutes; FULL=1: all)"
+	@echo "make docs    a site of docs/ and of the docstrings, in site/, to be read from the disk (1 minute at first)"
 	@echo "make peers   our fits beside other libraries', in .venv-peers (about 32 minutes; QUICK=1: about 8)"
 	@echo "make sklearn-tests  scikit-learn's own tests with our classes in place: what passes, what differs, why (4 minutes)"
 	@echo "make gpu     GPU tests and GPU benchmarks, with the python that is active (needs a CUDA device)"
@@ -54,6 +55,17 @@ quick: style
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench.run $(if $(FULL),--full)
 
+# In an environment of its own, so that the development set stays as small as it is.
+.venv-docs/.installed: pyproject.toml constraints.txt constraints-docs.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip --disable-pip-version-check install --quiet \
+		--constraint constraints.txt --constraint constraints-docs.txt --editable '.[docs]'
+	@touch $@
+
+docs: .venv-docs/.installed
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+	@echo "site/index.html"
+
 # The peers need each other's versions, not ours: an environment of their own.
 .venv-peers/.installed: pyproject.toml constraints.txt bench/peers/requirements.txt
 	$(PYTHON) -m venv .venv-peers
@@ -79,5 +91,5 @@ gpu:
 	PYTHONPATH=. $(PYTHON) -m bench.run --gpu
 
 clean:
-	rm -rf $(VENV) .venv-peers .venv-adelie report .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-peers .venv-adelie .venv-docs report site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -111,6 +111,7 @@ def logistic_path(
 
     With the L2 penalty and two classes all of them in the same reads of X; else one after the other, from the
     strongest penalty to the weakest, each from the last: with exact zeros about one read of X for each.
+    Parameters that are not named below are those of ``LogisticRegression``.
 
     Parameters
     ----------
@@ -121,7 +122,6 @@ def logistic_path(
         paths have it, with α = 1/(C Σs).
     eps : float, default 1e-2
         Between 0 and 1: see Cs.
-    others : as ``LogisticRegression`` takes them
 
     Raises
     ------

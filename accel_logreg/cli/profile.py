@@ -73,9 +73,10 @@ def profile(
         bool, typer.Option("--ncu", help="Run under Nsight Compute, or print the command that does.")
     ] = False,
 ) -> None:
-    """Show where the time of a fit goes: stages, questions to the engine, kernels, reads of X.
+    """Show where the time of a fit goes: stages, calls of the engine, kernels, passes over X.
 
-    The machine's own ceilings are measured in the same run, and every time is set against them.
+    A question is one thing that the solver asks the engine, such as a gradient. A read of X is one pass over
+    all of it. The machine's own ceilings are measured in the same run, and every time is set against them.
     """
     settings = Settings(backend, solver, C, tol, max_iter, seed=seed, n_threads=n_threads, repeats=repeats)
     if data is not None and (rows or features) is not None:

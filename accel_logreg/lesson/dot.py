@@ -55,6 +55,20 @@ class DotPoint:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """The lesson's comparison, seconds of a call each; ``lists`` is the quickest plain loop, if it ran."""
+
+    size: int
+    loop: float
+    call: float
+    lists: float | None
+
+    @property
+    def factor(self) -> float:
+        return self.loop / self.call
+
+
+@dataclass(frozen=True)
 class DotStudy:
     """points, in order of size; stopped: version → the sentence that says where it stopped and why."""
 
@@ -99,15 +113,15 @@ class DotStudy:
         return next(iter(self.versions()))
 
     def headline_size(self) -> int:
-        """1,000,000 if the baseline ran there, or else the largest size at which it ran."""
+        """1,000,000, the lesson's, if the baseline ran there, or else the largest size at which it ran."""
         ran = self.seconds(self.baseline())
         return LESSON_SIZE if LESSON_SIZE in ran else max(ran)
 
-    def speed_up(self, version: str) -> float | None:
-        """Over the baseline at the headline's size; None where the version did not run there."""
+    def claim(self) -> Claim | None:
+        """The loop over arrays beside NumPy's one call; None where either was not asked for."""
         size = self.headline_size()
-        seconds = self.seconds(version).get(size)
-        return None if seconds is None else self.seconds(self.baseline())[size] / seconds
+        loop, lists, call = (self.seconds(name).get(size) for name in (ARRAY_LOOP, LIST_LOOP, NUMPY))
+        return None if loop is None or call is None else Claim(size, loop, call, lists)
 
 
 RELATIVE = 1e-9  # how far an answer may be from the correctly rounded sum
@@ -140,8 +154,9 @@ def measure_dot(
     Parameters
     ----------
     call_limit : float
-        Seconds. A version stops before the first size at which one call would take longer, judged by its
-        last measured size; that estimate only decides where to stop and is never reported as a time.
+        Seconds. A version stops before the first size above the lesson's at which one call would take longer,
+        judged by the fastest call at its last size, so that a single noisy call stops nothing. That
+        estimate only decides where to stop and is never reported as a time.
 
     Raises
     ------
@@ -157,7 +172,9 @@ def measure_dot(
         # Uniform in [0, 1) as in the lesson, so that the sum does not cancel.
         vectors = rng.random(size), rng.random(size)
         for name, point in last.items():
-            if name not in stopped and point.seconds * size / point.size > call_limit:
+            if size <= LESSON_SIZE or name in stopped:
+                continue
+            if min(point.samples) * size / point.size > call_limit:
                 stopped[name] = (
                     f"stops at {point.size:,} numbers: one call on {size:,} would take more than "
                     f"{call_limit:g} s"

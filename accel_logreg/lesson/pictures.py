@@ -2,48 +2,75 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import MaxNLocator
 
 from accel_logreg.backends import load_backend
 from accel_logreg.interface.arrays import Float64
 from accel_logreg.kernels.numpy_vectorised.dense import sigmoid
 from accel_logreg.lesson.crops import CAT, PHOTOGRAPHS, SIDE, Crops, photograph, tiles
 from accel_logreg.lesson.descent import DescentStudy
-from accel_logreg.lesson.dot import LESSON_SECONDS, LESSON_SIZE, NUMPY, DotStudy
+from accel_logreg.lesson.dot import LESSON_SECONDS, LESSON_SIZE, Claim, DotStudy
 from accel_logreg.lesson.report import Results, absent
 from accel_logreg.measure import pictures as shared
 from accel_logreg.measure.intervals import Interval, median_interval
-from accel_logreg.measure.pictures import BLUE, ENGINE_COLOURS, VERMILION, Step
+from accel_logreg.measure.pictures import BLACK, BLUE, ENGINE_COLOURS, VERMILION, Step
 from accel_logreg.measure.words import in_words, significant
 
 
 def draw(results: Results, train_crops: Crops, test_crops: Crops) -> dict[str, bytes]:
     """Every picture of the report by the name it has there."""
-    studies = [(f"{results.like.n_rows:,} rows, all engines", results.like)]
-    if results.full is not None:
-        studies.append((f"{results.full.n_rows:,} rows, fast engines", results.full))
     run = results.trained.runs[-1]
     probabilities = sigmoid(load_backend(run.engine).logits(test_crops.X, run.W))
-    return {
+    claimed = results.dot.claim()
+    return ({} if claimed is None else {"claim": claim(claimed)}) | {
         "dot_time": dot_time(results.dot),
-        "dot_speed_up": dot_speed_up(results.dot),
         "dot_staircase": dot_staircase(results.dot, absent(results)),
-        "step_time": step_time(studies),
-        "cost_curves": cost_curves(studies),
+        "cost_seconds": cost_seconds(results.like),
         "regions": regions(),
         "train_crops": train_samples(train_crops),
         "predictions": predictions(test_crops, probabilities),
         "weights": weights(run.W, results.trained.steps),
     }
+
+
+@shared.drawn
+def claim(found: Claim) -> Figure:
+    """Four bars to one scale: the loop and the call here, and the two of the lesson."""
+    factor = significant(found.factor)
+    bars = [
+        ("loop, here", found.loop, in_words(found.loop), VERMILION),
+        (
+            "np.dot, here",
+            found.call,
+            f"{in_words(found.call)}: {factor} times faster",
+            BLUE,
+        ),
+        *(
+            (f"{name}, in the lesson", seconds, in_words(seconds), colour)
+            for (name, seconds), colour in zip(LESSON_SECONDS.items(), (VERMILION, BLUE), strict=True)
+        ),
+    ]
+    figure, axes = shared.new_axes(2.3, title=f"Dot product of {found.size:,} numbers: bars to scale")
+    longest = max(seconds for _, seconds, _, _ in bars)
+    for level, (_, seconds, words, colour) in enumerate(bars):
+        # An edge, so that a bar of a thousandth of the width is still a line.
+        axes.barh(level, seconds, 0.6, color=colour, ec=colour, lw=1.0, alpha=1.0 if level < 2 else 0.55)
+        axes.annotate(
+            words, (seconds, level), (6, 0), textcoords="offset points", va="center", color=BLACK,
+            fontweight="bold", fontsize=12,
+        )  # fmt: skip
+    axes.set(ylim=(3.5, -0.5), xlim=(0, 1.2 * longest))
+    axes.set_yticks(range(4), [name for name, *_ in bars], fontsize=12)
+    axes.tick_params(axis="y", length=0)
+    axes.set_xticks([])
+    axes.grid(visible=False)
+    axes.spines[["bottom", "left"]].set_visible(False)
+    return figure
 
 
 _LENGTH = "length of the vectors (float64 numbers)"
@@ -52,11 +79,8 @@ _LENGTH = "length of the vectors (float64 numbers)"
 @shared.drawn
 def dot_time(study: DotStudy) -> Figure:
     """Seconds per call against the length of the vectors, with the lesson's two figures."""
-    size = study.headline_size()
     medians = {way.name: study.seconds(way.name) for way in study.timed()}
-    named = [name for name in dict.fromkeys((study.baseline(), NUMPY)) if size in medians.get(name, {})]
-    words = ", ".join(f"{in_words(medians[name][size])} by {name}" for name in named)
-    title = f"Dot product: time of one call\n{size:,} numbers: {words}"
+    title = "Dot product: time of one call by length"
     figure, axes = shared.new_axes(
         4.8, log=True, title=title, xlabel=_LENGTH, ylabel="median time of one call"
     )
@@ -68,24 +92,12 @@ def dot_time(study: DotStudy) -> Figure:
     for name, value in LESSON_SECONDS.items():
         axes.plot(LESSON_SIZE, value, marker="*", ms=12, mfc="none", mec="0.25", ls="none")
         axes.annotate(
-            f"lesson: {name}", (LESSON_SIZE, value), (-9, 5), textcoords="offset points", ha="right",
+            f"lesson: {name}", (LESSON_SIZE, value), (0, 8), textcoords="offset points", ha="center",
             color="0.25", fontsize=9.5,
         )  # fmt: skip
     shared.log_axes(axes, x="counts", y="seconds")
     shared.legend_below(figure, axes)
     return figure
-
-
-def dot_speed_up(study: DotStudy) -> bytes:
-    """How many times faster than the lesson's loop, at the sizes where that ran, and how sure that is."""
-    ways, size = study.timed(), study.headline_size()
-    base = ways[0]
-    best = max(ways, key=lambda way: study.speed_up(way.name) or 0.0)
-    title = f"At {size:,} numbers nothing measured is faster\nthan the {base.name}"
-    if best is not base:
-        factor = significant(study.speed_up(best.name) or 0.0)
-        title = f"At {size:,} numbers {best.name} is\n{factor} times faster than the {base.name}"
-    return shared.speed_up(title, _LENGTH, base, ways, study.crossings())
 
 
 def dot_staircase(study: DotStudy, absent: dict[str, str]) -> bytes:
@@ -101,68 +113,24 @@ def dot_staircase(study: DotStudy, absent: dict[str, str]) -> bytes:
         for way in study.timed()
     ]
     steps += [Step(engine, engine, None, reason) for engine, reason in absent.items()]
-    return shared.staircase(f"One dot product of {size:,} numbers, from the loop on", steps)
-
-
-# For curves that lie on top of each other: wide and solid below, narrow and broken above.
-_LAYERS = ((6.0, "-"), (3.5, (0, (6, 2))), (2.2, (0, (2, 2))), (1.2, (0, (1, 3))))
-Studies = Sequence[tuple[str, DescentStudy]]
+    return shared.staircase(f"One dot product of {size:,} numbers", steps)
 
 
 @shared.drawn
-def step_time(studies: Studies) -> Figure:
-    """A staircase of times per step, one panel a table: small dots are rounds, the large one their median."""
-    lines = [len(study.runs) for _, study in studies]
-    figure, panels = _panels(1.15 * len(studies) + 0.46 * sum(lines), [n + 0.6 for n in lines])
-    for axes, (title, study) in zip(panels, studies, strict=True):
-        _steps(axes, title, study)
-    return figure
-
-
-def _steps(axes: Axes, title: str, study: DescentStudy) -> None:
-    fastest = min(min(run.samples) for run in study.runs)
-    slowest = max(max(run.samples) for run in study.runs)
-    for level, run in enumerate(study.runs):
-        colour = ENGINE_COLOURS[run.engine]
-        axes.plot(run.samples, [level] * len(run.samples), "o", ms=4, color=colour, alpha=0.45)
-        axes.plot(run.step_seconds, level, "o", ms=9, color=colour)
-        text = in_words(run.step_seconds)
-        if run is not study.runs[0]:
-            text += f": {significant(study.speed_up(run))} times faster than {study.runs[0].engine}"
-        # Words grow towards the middle of the panel, so that they never leave it.
-        side, shift = ("left", -6) if run.step_seconds < math.sqrt(fastest * slowest) else ("right", 6)
-        axes.annotate(
-            text, (run.step_seconds, level), (shift, 9), textcoords="offset points", ha=side, fontsize=9.5
-        )
-    margin = max(4.0, (slowest / fastest) ** 0.2)
-    shared.levels(axes, [run.engine for run in study.runs], (fastest / margin, slowest * margin), -0.6)
-    axes.set(title=title, xlabel="time of one step of gradient descent, log scale")
+def cost_seconds(study: DescentStudy) -> Figure:
+    """Every engine's cost against the seconds it had taken until then: the same steps, at another pace."""
+    title = f"The same {study.steps:,} steps on {study.n_rows:,} pictures, against time"
+    figure, axes = shared.new_axes(3.8, title=title, xlabel="seconds of training, log scale", ylabel="cost J")
+    axes.set_xscale("log")
+    for run in study.runs:
+        each = np.repeat(run.samples, study.steps // len(run.samples))
+        axes.plot(
+            np.cumsum(each), run.costs[1:], "o-", ms=4, color=ENGINE_COLOURS[run.engine],
+            label=f"{run.engine}: {in_words(run.step_seconds)} a step",
+        )  # fmt: skip
     shared.log_axes(axes, x="seconds")
-
-
-@shared.drawn
-def cost_curves(studies: Studies) -> Figure:
-    """Every engine's cost before every step: curves on top of each other, so the lower ones are wider."""
-    figure, panels = _panels(3.1 * len(studies), [1.0] * len(studies))
-    for axes, (title, study) in zip(panels, studies, strict=True):
-        for run, (width, dash) in zip(study.runs, _LAYERS, strict=False):
-            axes.plot(run.costs, color=ENGINE_COLOURS[run.engine], lw=width, ls=dash, label=run.engine)
-        axes.set(xlabel="step", ylabel="cost J (nats per crop)")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if len(study.runs) > 1:
-            title += f": costs agree to {study.largest_difference:.0e} relative"
-        axes.set_title(title, fontsize=10.5)
-        axes.legend(loc="upper right")
+    shared.legend_below(figure, axes)
     return figure
-
-
-def _panels(height: float, ratios: Sequence[float]) -> tuple[Figure, list[Axes]]:
-    """One below the other, with room between one's words below and the next one's above."""
-    figure = shared.new_figure(height)
-    engine = figure.get_layout_engine()
-    assert isinstance(engine, ConstrainedLayoutEngine)
-    engine.set(hspace=0.09)
-    return figure, list(figure.subplots(len(ratios), squeeze=False, height_ratios=ratios)[:, 0])
 
 
 # ---- photographs ----------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,13 @@ import numpy as np
 
 from accel_logreg.backends import BackendUnavailableError
 from accel_logreg.lesson.crops import CAT, OTHERS
-from accel_logreg.lesson.descent import DescentStudy
-from accel_logreg.lesson.dot import (
-    ARRAY_LOOP,
-    LESSON_SECONDS,
-    LESSON_SIZE,
-    LIST_INDEX_LOOP,
-    LIST_LOOP,
-    NUMPY,
-    DotStudy,
-)
+from accel_logreg.lesson.descent import DescentStudy, EngineRun
+from accel_logreg.lesson.dot import ARRAY_LOOP, LIST_INDEX_LOOP, LIST_LOOP, NUMPY, Claim, DotStudy
+from accel_logreg.lesson.exact import ExactFit
 from accel_logreg.measure.machine import cache_notes, noise_cautions
 from accel_logreg.measure.page import render
 from accel_logreg.measure.table import Table
-from accel_logreg.measure.words import in_bytes, in_words, significant
+from accel_logreg.measure.words import in_words, significant
 
 PAGE = "report.html"
 RESULTS = "results.json"
@@ -47,6 +41,7 @@ class Results:
     dot: DotStudy
     like: DescentStudy  # all engines on the loop's few rows
     full: DescentStudy | None  # the fast engines on all rows; None where only the loop was asked for
+    exact: tuple[ExactFit, ...] = ()  # of the same rows as ``full``; none without it
 
     @property
     def trained(self) -> DescentStudy:
@@ -57,10 +52,11 @@ class Results:
 def task_in_words(n_train: int, n_test: int, features: int, dtype: str) -> str:
     others = ", ".join(name.split(".")[0] for name in OTHERS)
     return (
-        "A crop task, not a cat detector: tell crops of one cat photograph "
-        f"({CAT.split('.')[0]}, label 1) from crops of seven other photographs ({others}; label 0). "
-        f"{n_train:,} training and {n_test:,} test crops, half of each label 1, "
-        f"{features:,} numbers each in [0, 1], {dtype}. "
+        "The lesson tells cat pictures from others. Here a picture is a crop: a square cut out of a "
+        f"photograph. Label 1 is a crop of one cat photograph ({CAT.split('.')[0]}), label 0 a crop of "
+        f"another ({others}). It is not a cat detector. "
+        f"{n_train:,} crops to train on and {n_test:,} to test with, half of each label 1. "
+        f"A crop is {features:,} numbers in [0, 1], {dtype}. "
         "No pixel of a test crop is in a training crop."
     )
 
@@ -75,34 +71,82 @@ def absent(results: Results) -> dict[str, str]:
 
 
 def headlines(results: Results) -> list[str]:
-    """The study in a few sentences."""
-    sentences = []
-    dot, size = results.dot, results.dot.headline_size()
-    times = [found[size] for name in (ARRAY_LOOP, LIST_LOOP, NUMPY) if size in (found := dot.seconds(name))]
-    if len(times) == 3:
-        slow, quick, call = times
-        sentences.append(
-            f"{NUMPY} of {size:,} numbers takes {in_words(call)}: {significant(slow / call)} times faster "
-            f"than the lesson's loop over arrays ({in_words(slow)}), {significant(quick / call)} times "
-            f"faster than a loop over lists ({in_words(quick)})."
-        )
+    """The study in a few sentences: what a terminal shows, and in its sections the page."""
+    claim = results.dot.claim()
+    said = [] if claim is None else [claim_in_words(claim)]
+    return [*said, *catch(results), *step_in_words(results), *learned_in_words(results), *cautions(results)]
+
+
+def claim_in_words(claim: Claim) -> str:
+    text = (
+        f"{significant(claim.factor)} times faster: np.dot(a, b) of {claim.size:,} numbers takes "
+        f"{in_words(claim.call)}, the loop c += a[i] * b[i] {in_words(claim.loop)}."
+    )
+    if claim.lists is not None:
+        text += f" A loop over lists takes {in_words(claim.lists)}."
+    return text
+
+
+def catch(results: Results) -> list[str]:
+    """What compiled kernels cost at their first use, and after how many steps that has paid."""
+    seconds = results.compile_seconds.get("numba")
+    if seconds is None:
+        return []
+    sentence = (
+        f"The catch: numba's kernels took {in_words(seconds)} at their first use here, to compile them "
+        "or to load them from the disk."
+    )
+    paid = [
+        f"{ceil(seconds / (slow.step_seconds - fast.step_seconds)):,} steps over {slow.engine} "
+        f"({study.n_rows:,} pictures)"
+        for slow, fast, study in _pairs(results)
+        if fast.step_seconds < slow.step_seconds
+    ]
+    return [sentence + (f" That has paid after {' and after '.join(paid)}." if paid else "")]
+
+
+def _pairs(results: Results) -> list[tuple[EngineRun, EngineRun, DescentStudy]]:
+    """Numba's run beside the loop's on the loop's rows, and beside NumPy's on all rows."""
+    found = []
+    for study, other in ((results.like, "python"), (results.full, "numpy")):
+        runs = {} if study is None else {run.engine: run for run in study.runs}
+        if study is not None and {other, "numba"} <= runs.keys():
+            found.append((runs[other], runs["numba"], study))
+    return found
+
+
+def step_in_words(results: Results) -> list[str]:
     like = results.like
     fastest = min(like.runs, key=lambda run: run.step_seconds)
-    if fastest is not like.runs[0]:
-        sentences.append(
-            f"One step of gradient descent on {like.n_rows:,} pictures takes "
-            f"{in_words(like.runs[0].step_seconds)} on {like.runs[0].engine} and "
-            f"{in_words(fastest.step_seconds)} on {fastest.engine}: "
-            f"{significant(like.speed_up(fastest))} times faster, with the same costs."
-        )
-    trained, run = results.trained, results.trained.runs[-1]
-    sentences.append(
-        f"After {trained.steps:,} steps on {trained.n_rows:,} crops the model is right on "
-        f"{run.train_accuracy:.1%} of the training crops and {run.test_accuracy:.1%} of {results.n_test:,} "
-        "test crops; guessing gives 50%."
+    if fastest is like.runs[0]:
+        return []
+    slow = like.runs[0]
+    sentence = (
+        f"One step of gradient descent on {like.n_rows:,} pictures takes {in_words(slow.step_seconds)} on "
+        f"{slow.engine} and {in_words(fastest.step_seconds)} on {fastest.engine}: "
+        f"{significant(like.speed_up(fastest))} times faster, with the same costs."
     )
-    rounds = {f"the rounds of {run.engine}": run.samples for run in trained.runs}
-    return sentences + noise_cautions(results.machine, results.load_average, rounds, UNSTEADY)
+    return [sentence]
+
+
+def learned_in_words(results: Results) -> list[str]:
+    trained, run = results.trained, results.trained.runs[-1]
+    exact = [f"an exact fit with C={fit.C:g} on {fit.test_accuracy:.1%}" for fit in results.exact]
+    how = f"{trained.steps:,} steps on {trained.n_rows:,} pictures"
+    shares = [f"{run.test_accuracy:.1%} of {results.n_test:,} new pictures", *exact]
+    return [f"After {how} the model is right on {', '.join(shares)}; guessing gives 50%."]
+
+
+def cautions(results: Results) -> list[str]:
+    dot = results.dot
+    calls = [
+        points[dot.headline_size()] for name, points in dot.versions().items() if name in (ARRAY_LOOP, NUMPY)
+    ]
+    timed = {run.engine: run.samples for run in results.trained.runs} | {
+        one.version: one.samples for one in calls
+    }
+    rounds = {f"the rounds of {name}": samples for name, samples in timed.items()}
+    return noise_cautions(results.machine, results.load_average, rounds, UNSTEADY)
 
 
 def engine_table(status: Mapping[str, BackendUnavailableError | None], measured: Sequence[str]) -> Table:
@@ -116,127 +160,148 @@ def engine_table(status: Mapping[str, BackendUnavailableError | None], measured:
 
 
 def tables(results: Results) -> dict[str, Table]:
-    """Every table of measurements by its name in the template; "full" only where it was measured."""
-    named = {
-        "dot": dot_table(results.dot),
-        "dot_order": dot_order_table(results.dot),
-        "like": descent_table(results, results.like, "Like with like, every engine"),
-    }
-    if results.full is not None:
-        # The loop would need minutes here; its time is left out, not computed from fewer rows.
-        named["full"] = descent_table(results, results.full, "All rows, without the loop")
-    return named | {"phases": phase_table(results)}
+    """Every table of measurements by its name in the template."""
+    return {"dot": dot_table(results.dot), "steps": step_table(results), "learned": learned_table(results)}
 
 
 def dot_table(study: DotStudy) -> Table:
-    loop, call = in_words(LESSON_SECONDS["loop"]), in_words(LESSON_SECONDS[NUMPY])
+    """Median time of one call by length; what stopped, and who overtakes whom."""
+    headline = study.headline_size()
+    copies = {
+        name: points[headline].transfer_seconds
+        for name, points in study.versions().items()
+        if headline in points
+    }
     notes = [
         "Median time of one call by length of the vectors, float64.",
-        f"{ARRAY_LOOP}: the lesson's total += a[i] * b[i] over NumPy arrays. {LIST_INDEX_LOOP}: over lists.",
+        f"{ARRAY_LOOP}: the lesson's c += a[i] * b[i] over NumPy arrays. {LIST_INDEX_LOOP}: over lists.",
         f"{LIST_LOOP}: for x, y in zip(a, b), over lists. {NUMPY}: BLAS, with the threads it is allowed.",
         "Every answer agreed with the correctly rounded sum to 1e-9 relative before it was timed.",
-        f"The lesson's own figures for {LESSON_SIZE:,} numbers: {loop} for the loop, {call} for {NUMPY}.",
         *(f"{version} {reason}." for version, reason in study.stopped.items()),
-    ]
-    times = {
-        version: {size: in_words(point.seconds) for size, point in points.items()}
-        for version, points in study.versions().items()
-    }
-    return _by_size("Dot product", study.sizes(), times, notes)
-
-
-def dot_speed_up_table(study: DotStudy) -> Table:
-    """Times faster than the baseline at every length where both ran, with the interval."""
-    base, *others = study.timed()
-    factors = {way.name: {size: ratio.factor() for size, ratio in way.over(base).items()} for way in others}
-    note = (
-        f"Times faster than the {base.name}, by length of the vectors; in brackets the 95 % bootstrap "
-        "interval of the ratio of medians, over rounds drawn for both alike."
-    )
-    return _by_size(f"Dot product: speed-up over the {base.name}", sorted(base.samples), factors, [note])
-
-
-def _by_size(
-    title: str, sizes: Sequence[int], cells: Mapping[str, Mapping[int, str]], notes: Sequence[str]
-) -> Table:
-    rows = [(version, *(found.get(size, "not run") for size in sizes)) for version, found in cells.items()]
-    return Table(title, ("version", *map("{:,}".format, sizes)), rows, notes)
-
-
-def dot_order_table(study: DotStudy) -> Table:
-    """Speed-up, first call and transfer; who overtakes whom, and where."""
-    smallest, headline = study.sizes()[0], study.headline_size()
-    rows = []
-    for version, points in study.versions().items():
-        speed_up = study.speed_up(version)
-        transfer = points[headline].transfer_seconds if headline in points else None
-        rows.append(
-            (
-                version,
-                "not run" if speed_up is None else f"{significant(speed_up)}×",
-                in_words(points[smallest].first_seconds),
-                "none" if transfer is None else in_words(transfer),
-            )
-        )
-    columns = ("version", f"speed-up, {headline:,}", f"first call, {smallest:,}", f"transfer, {headline:,}")
-    notes = (
-        f"Speed-up is over the {study.baseline()}. A first call also compiles or loads what it needs.",
+        *(
+            f"{name}: {in_words(seconds)} more to copy {headline:,} numbers twice to the device."
+            for name, seconds in copies.items()
+            if seconds is not None
+        ),
         *(one.in_words("numbers") for one in study.crossings()),
-    )
-    return Table("Dot product: who wins where", columns, rows, notes)
+    ]
+    sizes = [headline, *(size for size in study.sizes() if size != headline)]  # a phone shows the first
+    rows = [
+        (version, *(in_words(points[size].seconds) if size in points else "not run" for size in sizes))
+        for version, points in study.versions().items()
+    ]
+    return Table("Dot product", ("version", *map("{:,}".format, sizes)), rows, notes)
 
 
-def descent_table(results: Results, study: DescentStudy, title: str) -> Table:
-    first = study.runs[0].engine
+def step_table(results: Results) -> Table:
+    """One step of gradient descent on every engine: few rows for all, all rows for the fast ones."""
+    studies = [study for study in (results.like, results.full) if study is not None]
+    columns = ["engine"]
+    for study in studies:
+        columns += [f"{study.n_rows:,} pictures", f"over {study.runs[0].engine}", "GB/s"]
+    rows = []
+    for engine, first_use in results.compile_seconds.items():
+        row, threads = [engine], ""
+        for study in studies:
+            run = next((run for run in study.runs if run.engine == engine), None)
+            if run is None:
+                row += ["not run", "", ""]
+                continue
+            threads = str(run.threads or "GPU")
+            rate = significant(study.bytes_per_second(run) / 1e9)
+            row += [in_words(run.step_seconds), f"{significant(study.speed_up(run))}×", rate]
+        rows.append([*row, in_words(first_use), threads])
+    memory = f"{results.read_bandwidth / 1e9:.1f} GB/s"
+    notes = [
+        f"One step: the median of {len(results.trained.runs[0].samples)} rounds, taken in turns.",
+        f"GB/s: the bytes of X by the time of one step. The memory here was read at {memory}.",
+        *cache_notes(results.machine, results.like.matrix_bytes),
+        "First use compiles the kernels or loads them from the disk. It is part of no step.",
+        *(
+            f"{study.n_rows:,} pictures: the costs of all {study.steps:,} steps are those of "
+            f"{study.runs[0].engine}, to {study.largest_difference:.1e} relative."
+            for study in studies
+            if len(study.runs) > 1
+        ),
+    ]
+    return Table("One step of gradient descent", [*columns, "first use", "threads"], rows, notes)
+
+
+def learned_table(results: Results) -> Table:
+    """What the training found, beside the exact fit of the same rows."""
+    study, run = results.trained, results.trained.runs[-1]
     rows = [
         (
-            run.engine,
-            study.dtype,
-            str(run.threads) if run.threads else "GPU",
-            in_words(run.step_seconds),
-            f"{significant(study.speed_up(run))}×",
-            significant(study.bytes_per_second(run) / 1e9),
-            f"{run.costs[-1]:.5f}",
-            f"{run.train_accuracy:.1%}",
-            f"{run.test_accuracy:.1%}",
-        )
-        for run in study.runs
-    ]
+            f"{study.steps:,} steps of gradient descent", f"{run.test_accuracy:.1%}",
+            f"{run.train_accuracy:.1%}", in_words(study.steps * run.step_seconds), f"{study.steps:,}",
+        ),
+        *(
+            (
+                f"exact fit, C={fit.C:g}", f"{fit.test_accuracy:.1%}", f"{fit.train_accuracy:.1%}",
+                in_words(fit.seconds), f"{fit.reads:.1f}",
+            )
+            for fit in results.exact
+        ),
+    ]  # fmt: skip
     notes = [
-        f"Cost and accuracies are those after {study.steps:,} steps from zeros.",
+        f"{run.engine}, {study.n_rows:,} pictures. Cost after the last step: {run.costs[-1]:.5f}.",
         f"Learning rate: 1/L = {study.learning_rate:.3g}, L the largest curvature of the cost.",
-        f"One step: the median of {len(study.runs[0].samples)} interleaved rounds.",
-        f"X GB/s: the {in_bytes(study.matrix_bytes)} of X divided by the time of one step.",
-        f"Read bandwidth of the memory, measured here: {results.read_bandwidth / 1e9:.1f} GB/s.",
-        *cache_notes(results.machine, study.matrix_bytes),
+        "Passes over X: how often all of X was gone through. A step of gradient descent is one.",
     ]
-    if len(study.runs) > 1:
-        notes.append(f"Costs of all steps: within {study.largest_difference:.1e} of {first}'s, relative.")
-    columns = (
-        "engine", "dtype", "threads", "one step", "speed-up", "X GB/s", "cost", "train acc.", "test acc.",
+    if results.exact:
+        notes += [
+            "An exact fit ends at the optimum, to 1e-8 of the cost. C is 1/(strength of the penalty).",
+            "Gradient descent has no penalty. Stopping early keeps the weights small, which acts like one.",
+        ]
+    return Table("What was learned", ("how", "test", "training", "time", "passes over X"), rows, notes)
+
+
+def formula_table() -> Table:
+    """The lesson's formulas, and the code of each on one number and on whole arrays."""
+    rows = (
+        (
+            "z = wᵀx + b", "linear", "z += row[j] * w[j]",
+            "X @ w + b",
+        ),
+        (
+            "ŷ = a = σ(z) = 1/(1 + e⁻ᶻ)", "sigmoid", "(1.0 if z >= 0 else e) / (1.0 + e)",
+            "np.where(z >= 0, 1.0, e) / (1.0 + e)",
+        ),
+        (
+            "L(ŷ, y) = −(y log ŷ + (1 − y) log(1 − ŷ))", "loss", "max(z, 0.0) - y * z + log1p(exp(-fabs(z)))",
+            "np.maximum(z, 0.0) - y * z + np.log1p(np.exp(-np.abs(z)))",
+        ),
+        (
+            "J(w, b) = (1/m) Σᵢ L(ŷᵢ, yᵢ)", "cost", "total += s[i] * losses[i]",
+            "float(s @ losses) / weight_sum",
+        ),
+        (
+            "da = −y/a + (1 − y)/(1 − a)", "backward_da", "-y / a + (1.0 - y) / (1.0 - a)",
+            "-y / a + (1.0 - y) / (1.0 - a)",
+        ),
+        (
+            "dz = a − y", "backward_dz", "a - y",
+            "a - y",
+        ),
+        (
+            "dw = (1/m) Σᵢ xᵢ dzᵢ", "backward_dw", "add_scaled_row(dw, s[i] * dz[i], X[i])",
+            "((s * dz) @ X) / weight_sum",
+        ),
+        (
+            "db = (1/m) Σᵢ dzᵢ", "backward_db", "total += s[i] * dz[i]",
+            "float(s @ dz) / weight_sum",
+        ),
+        (
+            "w := w − α dw, b := b − α db", "gradient_descent_step", "w[j] - alpha * dw[j]",
+            "w - alpha * dw",
+        ),
     )  # fmt: skip
-    return Table(f"{title}: {study.n_rows:,} rows, speed-up over {first}", columns, rows, notes)
-
-
-def phase_table(results: Results) -> Table:
-    """What happens once, and the spread of what happens every step."""
-    studies = [study for study in (results.like, results.full) if study is not None]
-    columns = ["engine", "first use of all kernels"]
-    rows = [[engine, in_words(seconds)] for engine, seconds in results.compile_seconds.items()]
-    for study in studies:
-        columns += [f"taking in {study.n_rows:,} rows", f"one step, {study.n_rows:,} rows, all rounds"]
-        ran = {run.engine: run for run in study.runs}
-        for row in rows:
-            run = ran.get(row[0])
-            row += ["not run", "not run"] if run is None else [
-                in_words(run.transfer_seconds),
-                f"{in_words(min(run.samples))} to {in_words(max(run.samples))}",
-            ]  # fmt: skip
-    note = (
-        "First use compiles the kernels or loads them from a disk cache; taking in moves X and y to the "
-        "engine's memory, or does nothing where the engine reads them in place. Neither is part of a step."
+    notes = (
+        "The lesson: Andrew Ng's deep-learning course, weeks 1 and 2.",
+        "The loop: kernels/python_loop/dense.py. NumPy: kernels/numpy_vectorised/dense.py, the same names.",
+        "The lesson's n, the numbers a picture has, is our d. A picture is a row of X here, a column there.",
     )
-    return Table("What happens once, and how steps vary", columns, rows, (note,))
+    return Table("Formula and code", ("formula", "function", "loop", "NumPy"), rows, notes)
 
 
 def to_json(results: Results) -> str:
@@ -253,18 +318,33 @@ def _plain(value: Any) -> Any:
     return {name: item for name, item in vars(value).items() if name != "W"}
 
 
-def to_html(results: Results, pictures: Mapping[str, bytes]) -> str:
-    """The page, with its style and its pictures inside."""
-    trained = results.trained
+def to_html(results: Results, pictures: Mapping[str, bytes], tutorial: str = "") -> str:
+    """The page, with its style and its pictures inside.
+
+    tutorial : where the formulas are derived, as the page links to it; nothing where there is no checkout
+    """
+    trained, machine, claim = results.trained, results.machine, results.dot.claim()
+    cores = f"{machine['usable_cores']} usable"
     return render(
         Path(__file__).with_name(PAGE),
         pictures,
-        results=results,
-        machine=results.machine,
-        headlines=headlines(results),
+        claim=claim,
+        factor="" if claim is None else significant(claim.factor),
+        times={} if claim is None else {"loop": in_words(claim.loop), "call": in_words(claim.call)},
+        catch=catch(results),
+        cautions=cautions(results),
+        step=step_in_words(results),
         task=task_in_words(trained.n_rows, results.n_test, trained.n_features, trained.dtype),
+        formulas=formula_table(),
         engines=engine_table(results.status, list(results.compile_seconds)),
-        tables=tables(results) | {"dot_speed_up": dot_speed_up_table(results.dot)},
+        machine=[
+            ("processor", machine["cpu"]),
+            ("cores", cores),
+            ("memory", f"read at {results.read_bandwidth / 1e9:.1f} GB/s"),
+            ("Python", machine["python"]),
+            ("measured", f"{machine['date']}, {results.study} study"),
+        ],
+        tables=tables(results),
         absent=absent(results),
-        crossings=bool(results.dot.crossings()),
+        tutorial=tutorial,
     )

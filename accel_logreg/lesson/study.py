@@ -16,7 +16,8 @@ from accel_logreg.files.atomic import publish
 from accel_logreg.lesson import pictures, report
 from accel_logreg.lesson.crops import make_crops
 from accel_logreg.lesson.descent import DescentStudy, compile_engines, train
-from accel_logreg.lesson.dot import measure_dot
+from accel_logreg.lesson.dot import LESSON_SIZE, measure_dot
+from accel_logreg.lesson.exact import fit_exactly
 from accel_logreg.lesson.report import Results
 from accel_logreg.measure import machine
 from accel_logreg.measure.clock import Clock
@@ -35,10 +36,11 @@ class StudySize:
     steps_per_round: int
     loop_rounds: int  # the same on the loop's rows
     loop_steps: int
-    dot_sizes: tuple[int, ...]  # lengths of the vectors of the dot product
+    dot_sizes: tuple[int, ...]  # lengths of the vectors of the dot product; the lesson's comes with them
     dot_rounds: int
     call_limit: float  # seconds; a version of the dot product stops before one call would take longer
     bandwidth_megabytes: int  # how much is read to find the memory's bandwidth
+    exact_penalties: tuple[float, ...] = (0.001, 1.0)  # C of each exact fit
 
     def __post_init__(self) -> None:
         if not self.dot_sizes or min(self.dot_sizes) < 1:
@@ -118,20 +120,28 @@ def run_study(
                 steps_per_round=steps,
                 n_threads=n_threads,
                 clock=clock,
-                advance=bar(f"gradient descent, {rows:,} rows", rounds * len(engines)),
+                advance=bar(f"gradient descent, {rows:,} pictures", rounds * len(engines)),
             )
 
+        sizes = sorted({*size.dot_sizes, LESSON_SIZE})
         dot = measure_dot(
             names,
-            size.dot_sizes,
+            sizes,
             n_threads=n_threads,
             repeats=size.dot_rounds,
             call_limit=size.call_limit,
             clock=clock,
-            advance=bar("dot product, lengths", len(set(size.dot_sizes))),
+            advance=bar("dot product, lengths", len(sizes)),
         )
         like = descend(names, size.loop_rows, size.loop_rounds, size.loop_steps)
         full = descend(fast, size.n_train, size.rounds, size.steps_per_round) if fast else None
+        fitted = bar("exact fits", len(size.exact_penalties)) if fast else lambda: None
+        exact = []
+        for C in size.exact_penalties if fast else ():
+            exact.append(
+                fit_exactly(fast[-1], train_crops, test_crops, C=C, n_threads=n_threads, clock=clock)
+            )
+            fitted()
     results = Results(
         study=size.name,
         n_threads=n_threads,
@@ -144,6 +154,7 @@ def run_study(
         dot=dot,
         like=like,
         full=full,
+        exact=tuple(exact),
     )
     for table in report.tables(results).values():
         show(console, table)
@@ -152,12 +163,19 @@ def run_study(
     images = pictures.draw(results, train_crops, test_crops)
     contents = {f"{name}.svg": svg for name, svg in images.items()}
     contents[report.RESULTS] = report.to_json(results).encode()
-    contents[report.PAGE] = report.to_html(results, images).encode()
+    contents[report.PAGE] = report.to_html(results, images, _tutorial(output)).encode()
     publish(output, contents, report.PAGE)
     page = output / report.PAGE
     say(console, f"Report: {page}")
     say(console, f"Figures: {output / report.RESULTS} and {len(images)} pictures beside it")
     return page
+
+
+def _tutorial(output: Path) -> str:
+    """From the report to the page that derives the formulas: of the site, or else of docs/; "" in a wheel."""
+    root = Path(__file__).parents[2]
+    pages = (root / "site" / "from_loop_to_gpu.html", root / "docs" / "from_loop_to_gpu.md")
+    return next((os.path.relpath(page, output) for page in pages if page.is_file()), "")
 
 
 def _check(output: Path, n_threads: int | None) -> None:

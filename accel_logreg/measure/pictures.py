@@ -207,7 +207,7 @@ def staircase(title: str, steps: Sequence[Step]) -> Figure:
     ]
     levels(axes, names, (low / room, high * room), -0.35)
     axes.tick_params(axis="y", length=0)
-    write_at_the_right(axes, -0.62, "in all", "0.4")
+    write_at_the_right(axes, -0.62, "in total", "0.4")
     above: tuple[int, float] | None = None
     for level, step in enumerate(steps):
         colour = ENGINE_COLOURS.get(step.engine, BLACK)
@@ -260,8 +260,11 @@ def _tread(axes: Axes, above: tuple[int, float], here: tuple[int, float]) -> Non
 # ---- as a file, and inside a page ------------------------------------------------------------------------
 
 
+_GROUND = "svg.plot { background: var(--paper); }"  # a browser shows a file on white, in the dark as well
+
+
 def to_svg(figure: Figure, titles: Mapping[str, str] | None = None) -> bytes:
-    """The figure as a file of its own, on transparent ground; the same figure gives the same bytes.
+    """The figure as a file of its own, on paper of its own; the same figure gives the same bytes.
 
     titles : gid of an artist → what a browser shows when the pointer rests on it.
     """
@@ -275,7 +278,11 @@ def to_svg(figure: Figure, titles: Mapping[str, str] | None = None) -> bytes:
     for gid, words in (titles or {}).items():
         svg = svg.replace(f'<g id="{gid}">', f'<g id="{gid}"><title>{escape(words)}</title>', 1)
     svg = re.sub(r"\n\s*", "\n", svg[svg.index("<svg") :])
-    return svg.replace("<svg", '<svg class="plot"', 1).replace(">", f"><style>{theme()}</style>", 1).encode()
+    return (
+        svg.replace("<svg", '<svg class="plot"', 1)
+        .replace(">", f"><style>{theme()}{_GROUND}</style>", 1)
+        .encode()
+    )
 
 
 def inline(svg: bytes, name: str, title: str) -> str:

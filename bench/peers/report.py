@@ -203,7 +203,7 @@ def text(results: Sequence[ShapeResult]) -> str:
 
 
 def markdown(results: Sequence[ShapeResult]) -> str:
-    """The same for the README."""
+    """The same in Markdown: the README's table, and the targets beside it."""
     lines = [
         "| shape | ours | gap | reads of X | extra memory | best peer within 1e-6 | ratio | target |",
         "|---|---|---|---|---|---|---|---|",

@@ -116,7 +116,7 @@ def _stairs(document: BenchDocument) -> Section:
     )
     picture = Picture(
         "staircase",
-        staircase(f"One dot product of {size:,} numbers, from the loop on", steps),
+        staircase(f"One dot product of {size:,} numbers", steps),
         f"A staircase of the times of one dot product of {size:,} numbers: "
         + ", ".join(step.name for step in measured),
         "Each step names how many times faster it is than the step above it; at the right, the whole way "

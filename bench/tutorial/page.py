@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from accel_logreg.lesson.tutorial import running
 from accel_logreg.measure.machine import Machine
 from accel_logreg.measure.words import in_memory
-from bench.tutorial.measure import running
 
 ROOT = Path(__file__).parents[2]
 PAGES = tuple(ROOT / "docs" / name for name in ("from_loop_to_gpu.md", "why_vectorising_wins.md"))
+TRANSLATIONS = {page: page.with_suffix(".zh.md") for page in PAGES}  # the same blocks, the same tables
 MACHINE = "machine"  # the marker that the runner fills, not a block
 
 _FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)

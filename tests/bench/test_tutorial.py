@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -9,15 +10,17 @@ from pathlib import Path
 import pytest
 from support.cuda_host.play_engine import PlayedCupyBackend
 
+from accel_logreg.lesson.report import formula_table
+from accel_logreg.lesson.tutorial import in_turns, running, show, size
 from accel_logreg.measure import machine
 from accel_logreg.measure.clock import Clock
-from bench.tutorial import in_turns, show, size
 from bench.tutorial.__main__ import main
-from bench.tutorial.measure import running
+from bench.tutorial.notebook import to_notebook
 from bench.tutorial.page import (
     MACHINE,
     PAGES,
     ROOT,
+    TRANSLATIONS,
     PageError,
     execute,
     fences,
@@ -28,12 +31,12 @@ from bench.tutorial.page import (
 
 pytest_plugins = ["support.cuda_host.fixtures"]
 
-TEXTS = {page.name: page.read_text(encoding="utf-8") for page in PAGES}
+TEXTS = {page.name: page.read_text(encoding="utf-8") for page in (*PAGES, *TRANSLATIONS.values())}
 LOOP_TO_GPU = TEXTS["from_loop_to_gpu.md"]
 every_page = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 SMALL = """# A page
 ```python
-from bench.tutorial import in_turns, show, size
+from accel_logreg.lesson.tutorial import in_turns, show, size
 show("sum", in_turns({"a": lambda: sum(range(size(1000, 10)))}))
 ```
 <!-- measured:begin sum -->
@@ -57,10 +60,11 @@ def test_every_block_runs_and_every_table_has_its_place(text: str) -> None:
 def test_block_of_the_gpu_where_there_is_one(played_engine: PlayedCupyBackend) -> None:
     """With the kernels on the host in a GPU's place, and a problem that it plays in a moment."""
     assert played_engine.name == "cupy"
-    text = LOOP_TO_GPU.replace('pixels(size(209, 5), "float64")', 'correlated(20, 6, "float64")')
-    text = text.replace("import breast_cancer, pixels", "import breast_cancer, correlated")
-    text = text.replace("assert d == 64 * 64 * 3\n", "").replace(
-        'breast_cancer("float64")', 'correlated(20, 3, "float64")'
+    text = LOOP_TO_GPU.replace("assert d == 64 * 64 * 3\n", "").replace(
+        "X, y = pictures.X, pictures.y", "X, y = pictures.X[:, :6].copy(), pictures.y"
+    )
+    text = text.replace("tumours.data", "tumours.data[::25, :3]").replace(
+        "tumours.target", "tumours.target[::25]"
     )
     shown = execute(text, quick=True)
     assert "cupy engine, X on the device" in shown["step-cuda"]
@@ -74,6 +78,51 @@ def test_quotations_stand_in_their_files() -> None:
         "kernels/numba_jit/dense.py",
         "kernels/cupy_fused/dense/passes.cu",
     }
+
+
+@pytest.mark.parametrize("name", ["from_loop_to_gpu.md", "from_loop_to_gpu.zh.md"])
+def test_formulas_stand_beside_code_that_stands_in_its_file(name: str) -> None:
+    """The page's table is the report's, and what it quotes is in the function that it names."""
+    cells = [line.strip("| ").split(" | ") for line in TEXTS[name].splitlines() if line.count(" | ") == 4]
+    files, rows = (
+        [cell.strip("`") for cell in cells[0][3:]],
+        [[c.strip("`") for c in row[1:]] for row in cells[1:]],
+    )
+    assert rows == [list(row) for row in formula_table().rows]
+    for _, function, *codes in rows:
+        for file, code in zip(files, codes, strict=True):
+            text = (ROOT / file).read_text(encoding="utf-8")
+            body = re.search(rf"^def {function}\(.*?(?=^def |\Z)", text, re.MULTILINE | re.DOTALL)
+            assert body, f"{file} has no {function}"
+            assert code in body[0], f"{function} of {file} has no {code}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_translation_has_the_same_blocks_tables_and_sections(page: Path) -> None:
+    one, other = TEXTS[page.name], TEXTS[TRANSLATIONS[page].name]
+    assert [fence.code for fence in fences(one)] == [fence.code for fence in fences(other)]
+    tables = re.compile(r"<!-- measured:begin .*?<!-- measured:end \S+ -->", re.DOTALL)
+    assert tables.findall(one) == tables.findall(other)
+    numbers = re.compile(r"^## (\d*)", re.MULTILINE)
+    assert numbers.findall(one) == numbers.findall(other)
+
+
+@every_page
+def test_the_notebook_is_the_page_and_needs_nothing_of_the_checkout(
+    text: str, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = request.node.callspec.id
+    path = (ROOT / "docs" / name).with_suffix(".ipynb")
+    assert path.read_text(encoding="utf-8") == to_notebook(text), "run python -m bench.tutorial --notebooks"
+    cells = json.loads(to_notebook(text))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    assert len(code) == sum(fence.language == "python" for fence in fences(text))
+    assert not re.search(r"^(?:from|import) (?:bench|tests)", "\n".join(code), re.MULTILINE)
+    namespace: dict[str, object] = {"__name__": "notebook"}
+    with running(quick=True):
+        for source in code:
+            exec(compile(source, path.name, "exec"), namespace)
+    assert "| --- |" in capsys.readouterr().out
 
 
 def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
@@ -113,7 +162,7 @@ def test_page_holds_the_figures_of_a_real_run(text: str) -> None:
 def test_command_writes_the_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("bench.tutorial.measure.Clock", lambda **_: Clock(rest=0.0, settling=0.0))
+    monkeypatch.setattr("accel_logreg.lesson.tutorial.Clock", lambda **_: Clock(rest=0.0, settling=0.0))
     page = tmp_path / "page.md"
     page.write_text(SMALL)
     assert main([str(page), "--quick"]) == 0

@@ -59,7 +59,7 @@ ALLOWED = {
     "measure": {"backends", "kernels.numba_jit"},
     "doctor": {"backends", "backends.cupy_fused", "measure", "kernels.numba_jit"},
     "lesson": {
-        "backends", "interface", "problem", "files", "measure",
+        "public", "backends", "interface", "problem", "files", "measure",
         "kernels.python_loop", "kernels.numpy_vectorised", "kernels.numba_jit",
     },
     "profile": {"public", "backends", "backends.blas_threads", "interface", "measure"},

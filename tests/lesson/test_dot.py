@@ -11,7 +11,7 @@ import pytest
 
 from accel_logreg import backends
 from accel_logreg.backends import available_backends, load_backend
-from accel_logreg.lesson.dot import ARRAY_LOOP, LIST_LOOP, NUMPY, DotPoint, DotStudy, measure_dot
+from accel_logreg.lesson.dot import ARRAY_LOOP, LESSON_SIZE, LIST_LOOP, NUMPY, DotPoint, DotStudy, measure_dot
 from accel_logreg.measure.clock import Clock, UnequalResultsError
 
 QUIET = Clock(rest=0.0, settling=0.0)
@@ -65,9 +65,28 @@ def test_a_wrong_dot_product_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_slow_version_stops_and_says_so() -> None:
     ticks = itertools.count()
     clock = Clock(now=lambda: float(next(ticks)), sleep=lambda _: None)  # every sample takes 1 s
-    study = measure_dot(["numpy"], [10, 20, 1000], n_threads=1, repeats=2, call_limit=5.0, clock=clock)
-    assert [point.size for point in study.points] == [10, 20]
-    assert study.stopped == {NUMPY: "stops at 20 numbers: one call on 1,000 would take more than 5 s"}
+    options = {"n_threads": 1, "repeats": 2, "call_limit": 5.0}
+    study = measure_dot(["numpy"], [10, LESSON_SIZE, 6 * LESSON_SIZE], **options, clock=clock)
+    assert [point.size for point in study.points] == [10, LESSON_SIZE]
+    assert study.stopped == {
+        NUMPY: "stops at 1,000,000 numbers: one call on 6,000,000 would take more than 5 s"
+    }
+
+
+def test_one_noisy_call_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three rounds two are slow: what a call can do is what counts."""
+    from accel_logreg.lesson import dot as module
+
+    def measured(
+        versions: list[module._Version], vectors: tuple[np.ndarray, ...], *_: object
+    ) -> list[DotPoint]:
+        return [DotPoint(NUMPY, len(vectors[0]), 1.0, None, (9.0, 9.0, 1.0), "numpy") for _ in versions]
+
+    monkeypatch.setattr(module, "_measure", measured)
+    options = {"n_threads": 1, "repeats": 3, "call_limit": 5.0, "clock": QUIET}
+    study = measure_dot(["numpy"], [LESSON_SIZE, 2 * LESSON_SIZE], **options)
+    assert study.sizes() == [LESSON_SIZE, 2 * LESSON_SIZE]
+    assert not study.stopped
 
 
 def _dot_study(*curves: tuple[str, dict[int, float]]) -> DotStudy:

@@ -37,7 +37,7 @@ def test_the_staircase_names_the_engine_that_is_absent(results: Results) -> None
 def test_the_page_says_what_the_task_is_and_what_is_absent_and_escapes_it(html: str) -> None:
     assert "cupy: not measured here: &lt;no&gt; device &amp; driver." in html
     assert "a &lt;cpu&gt;" in html
-    assert "A crop task, not a cat detector" in html
+    assert "It is not a cat detector" in html
     assert "No pixel of a test crop is in a training crop." in html
 
 

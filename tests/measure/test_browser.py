@@ -117,6 +117,23 @@ def test_fits_a_phone(tab: Page, page: Path) -> None:
         assert found["scrolling"], "a table of fifteen columns cannot fit, so something is hidden"
 
 
+@pytest.mark.parametrize(("width", "height"), [(375, 667), (1280, 720)])
+def test_the_lesson_opens_with_its_claim_and_a_picture(
+    tab: Page, pages: dict[str, Path], width: int, height: int
+) -> None:
+    """Above the fold of a phone and of a desk: the factor in large type, the bars, both pieces of code."""
+    tab.open(pages["study"].as_uri(), width=width)
+    assert re.fullmatch(r"[\d,.]+ times faster", tab.run("document.querySelector('h1').textContent"))
+    assert tab.run("parseFloat(getComputedStyle(document.querySelector('h1')).fontSize)") >= 32
+    bottom = "Math.max(...[...document.querySelectorAll('figure:first-of-type svg, .snippet')].slice(0, 3)"
+    assert tab.run(f"{bottom}.map((one) => one.getBoundingClientRect().bottom))") < height
+
+
+def test_no_table_of_the_lesson_is_cut_on_a_desk(tab: Page, pages: dict[str, Path]) -> None:
+    tab.open(pages["study"].as_uri(), width=1280)
+    assert ask(tab, "overflow()")["scrolling"] == []
+
+
 @pytest.mark.parametrize("width", [PHONE, 1280])
 def test_pictures_have_a_size_and_a_title(tab: Page, page: Path, width: int) -> None:
     tab.open(page.as_uri(), width=width)
@@ -190,4 +207,7 @@ def test_a_picture_alone_follows_the_theme(tab: Page, tmp_path: Path) -> None:
         tab.open(picture.as_uri(), dark=dark)
         assert tab.complaints == []
         colours.append(tab.run("getComputedStyle(document.querySelector('text')).fill"))
+        # A browser shows a file on white, in the dark as well: it brings its own ground.
+        paper = tab.run("getComputedStyle(document.documentElement).backgroundColor")
+        assert ask(tab, f"luminance(parsed('{paper}').rgb) < 0.2") is dark
     assert colours[0] != colours[1]

@@ -40,13 +40,13 @@ def tiny_results(*, sizes: tuple[int, ...] = (10, 100), rounds: int = 1) -> Resu
 
 def curves(results: Results) -> dict[str, bytes]:
     """The pictures that show figures."""
-    studies = [("few rows", results.like)]
+    claim = results.dot.claim()
+    assert claim is not None
     return {
+        "claim": pictures.claim(claim),
         "dot_time": pictures.dot_time(results.dot),
-        "dot_speed_up": pictures.dot_speed_up(results.dot),
         "dot_staircase": pictures.dot_staircase(results.dot, absent(results)),
-        "step_time": pictures.step_time(studies),
-        "cost_curves": pictures.cost_curves(studies),
+        "cost_seconds": pictures.cost_seconds(results.like),
     }
 
 
@@ -54,7 +54,7 @@ def stand_ins(results: Results) -> dict[str, bytes]:
     """The same, and one of them in the place of every photograph, which takes longer to draw."""
     drawn = curves(results)
     others = ("regions", "train_crops", "predictions", "weights")
-    return drawn | dict.fromkeys(others, drawn["step_time"])
+    return drawn | dict.fromkeys(others, drawn["cost_seconds"])
 
 
 def photographs(results: Results) -> dict[str, bytes]:

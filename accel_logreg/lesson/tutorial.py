@@ -1,4 +1,4 @@
-"""What the page's blocks call: sizes, times taken in turns, and tables of them.
+"""What the blocks of the tutorial call: sizes, times taken in turns, and tables of them.
 
 In a notebook a block works at full size and prints its table. In a run of the whole page
 the tables are kept as well, under the names that the page's markers have.
