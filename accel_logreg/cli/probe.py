@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.progress import Progress
+from scipy.sparse import issparse
 
 from accel_logreg import ProbeResult, linear_probe, save_model
 from accel_logreg.cli.common import (
@@ -26,6 +27,8 @@ from accel_logreg.cli.common import (
     optional,
     out,
     reports_errors,
+    split,
+    waiting,
 )  # fmt: skip
 from accel_logreg.files.arrays import read_labels
 from accel_logreg.files.atomic import atomic_write
@@ -54,9 +57,9 @@ def probe(
         ),
     ] = None,
     Cs: Annotated[
-        str,
-        typer.Option("--Cs", help="Numbers by commas, 1e-3,0.1,10, or how many from 1e-4 to 1e4."),
-    ] = "9",
+        list[str] | None,
+        optional("Numbers by commas, 1e-3,0.1,10, or how many from 1e-4 to 1e4; 9 if not given.", "--Cs"),
+    ] = None,
     held_out: Annotated[
         float, typer.Option(help="The share of the rows to score on, every class alike.")
     ] = 0.2,
@@ -77,7 +80,9 @@ def probe(
     n_threads: Threads = None,
     seed: Annotated[int, typer.Option(help="Of the split and of the model's random_state.")] = 0,
 ) -> None:
-    """Fit linear probes on embeddings over a range of C, and score them on rows held out.
+    """accel-logreg probe X.npy y.npy --output probe.json
+
+    Fit linear probes on embeddings over a range of C, and score them on rows held out.
 
     The features are read as they are. NPY files of float32 and float64 are not copied. The best C is that of
     the highest accuracy; of equal ones, that of the strongest penalty.
@@ -91,8 +96,9 @@ def probe(
         raise ImportError('--picture needs matplotlib, which is missing: pip install "accel_logreg[lab]"')
     if (test_X is None) != (test_y is None):
         raise ValueError("--test-X and --test-y go together: give both, or neither and --held-out")
-    grid = _numbers(Cs)
-    features, labels = _read(X, y)
+    grid = _numbers(",".join(split(Cs) or ["9"]))
+    with waiting(f"reading {X}"):
+        features, labels = _read(X, y)
     test: dict[str, Any] = {"held_out": held_out}
     if test_X is not None:
         test = dict(zip(("X_test", "y_test"), _read(test_X, test_y), strict=True))
@@ -145,7 +151,9 @@ def _read(X: Path, y: Path | None) -> tuple[Matrix, Any]:
     if y is None and X.suffix.lower() != ".npz":
         raise ValueError(f"{X} holds no labels: name the file of labels after it")
     labels = read_labels(X if y is None else y)
-    found = read_features(X, None, dtype=None)
+    found = read_features(X, None, dtype=None, tell=note)
+    if issparse(found.X):
+        raise ValueError(f"{X} is sparse, and probes are of dense embeddings; accel-logreg train takes it")
     if found.converted:
         note(f"{X} holds {found.converted}: copied into memory as {found.X.dtype}")
     if len(labels) != len(found.X):

@@ -15,19 +15,29 @@ import typer
 from accel_logreg.cli.common import (
     Backend,
     BackendName,
+    Decimal,
+    Drop,
+    Encoding,
     HowToSolve,
     MaxIter,
+    Missing,
+    NoHeader,
     Precision,
+    Sep,
     Threads,
     check_output,
+    dialect,
     facts,
     note,
     optional,
     out,
     reports_errors,
+    split,
+    waiting,
     whole_number,
 )  # fmt: skip
 from accel_logreg.files.atomic import atomic_write, publish
+from accel_logreg.files.formats import Dialect
 from accel_logreg.files.tables import read_training_data
 from accel_logreg.measure.table import say, show
 from accel_logreg.profile import nsight, report
@@ -50,10 +60,18 @@ def profile(
     ] = None,
     features: Annotated[str | None, optional("Features of the made problem; 28 if not given.")] = None,
     dtype: Annotated[Precision, typer.Option(help="How X is stored; sums are float64.")] = Precision.FLOAT32,
-    data: Annotated[Path | None, optional("Profile a fit to this CSV, Parquet or NPZ file instead.")] = None,
+    data: Annotated[
+        Path | None, optional("Profile a fit to this table or these arrays, as train reads them.")
+    ] = None,
     target: Annotated[
         str | None, optional("With --data: the column of the classes (NPZ: the array).")
     ] = None,
+    drop: Drop = None,
+    sep: Sep = None,
+    encoding: Encoding = None,
+    decimal: Decimal = None,
+    no_header: NoHeader = False,
+    missing: Missing = None,
     solver: HowToSolve = "auto",
     C: Annotated[float, typer.Option("--C", help="Inverse of the penalty's strength; 'inf' is none.")] = 1.0,
     tol: Annotated[float, typer.Option(help="Stop at this relative gap to the optimum.")] = 1e-8,
@@ -73,15 +91,22 @@ def profile(
         bool, typer.Option("--ncu", help="Run under Nsight Compute, or print the command that does.")
     ] = False,
 ) -> None:
-    """Show where the time of a fit goes: stages, questions to the engine, kernels, reads of X.
+    """accel-logreg profile --rows 1e6 --features 50
+
+    Show where the time of a fit goes: stages, questions to the engine, kernels, reads of X.
 
     The machine's own ceilings are measured in the same run, and every time is set against them.
     """
     settings = Settings(backend, solver, C, tol, max_iter, seed=seed, n_threads=n_threads, repeats=repeats)
     if data is not None and (rows or features) is not None:
         raise ValueError("--data has its own rows and features: leave out --rows and --features")
-    if data is None and target is not None:
-        raise ValueError(f"--target {target!r} names a column of a file: give the file with --data")
+    of_a_file = {
+        "--target": target, "--drop": drop, "--sep": sep, "--encoding": encoding, "--decimal": decimal,
+        "--no-header": no_header, "--missing": missing,
+    }  # fmt: skip
+    given = [f"{option} {value!r}" for option, value in of_a_file.items() if value]
+    if data is None and given:
+        raise ValueError(f"{', '.join(given)} is about a file: give the file with --data")
     n, d = ROWS.get(backend, MOST_ROWS), FEATURES
     n = n if rows is None else whole_number("--rows", rows)
     d = d if features is None else whole_number("--features", features)
@@ -93,11 +118,13 @@ def profile(
             check_output(path, option=option)
     tools = [tool for tool, asked in ((nsight.SYSTEMS, nsys), (nsight.COMPUTE, ncu)) if asked]
     if tools:
-        source = {"--rows": n, "--features": d} if data is None else {"--data": data, "--target": target}
+        source = {"--rows": n, "--features": d} if data is None else {"--data": data, **of_a_file}
         written = {"--output": output, "--json": json_file, "--trace": trace}
         arguments = _arguments(settings, {**source, "--dtype": dtype.value, **written})
         raise typer.Exit(max(_run_tool(tool, arguments, output, backend) for tool in tools))
-    problem = _made(n, d, dtype, settings) if data is None else _read(data, target, dtype)
+    problem = _made(n, d, dtype, settings) if data is None else _read(
+        data, target, split(drop) or [], dtype, dialect(sep, encoding, decimal, no_header, missing)
+    )  # fmt: skip
     result = run_profile(problem, settings, report=note)
     facts(report.facts(result))
     out.print()
@@ -114,8 +141,9 @@ def profile(
         _publish(result, output)
 
 
-def _read(data: Path, target: str | None, dtype: Precision) -> Problem:
-    found = read_training_data(data, target=target, dtype=dtype.dtype)
+def _read(data: Path, target: str | None, drop: list[str], dtype: Precision, how: Dialect) -> Problem:
+    with waiting(f"reading {data}"):
+        found = read_training_data(data, target=target, drop=drop, dtype=dtype.dtype, dialect=how, tell=note)
     assert found.y is not None
     X: Any = found.X  # one dtype, which only the reader's type does not say
     return Problem(X, found.y, str(data))
@@ -132,7 +160,14 @@ def _arguments(settings: Settings, others: Mapping[str, object]) -> list[str]:
     # Under a profiler the times mean little; one fit is what it shows.
     own = {f"--{name.replace('_', '-')}": value for name, value in asdict(settings).items()}
     options = {**own, "--repeats": 1, **others}
-    return [text for name, value in options.items() if value is not None for text in (name, str(value))]
+    return [text for name, value in options.items() for text in _spelt(name, value)]
+
+
+def _spelt(name: str, value: object) -> list[str]:
+    if value is None or isinstance(value, bool):
+        return [name] if value else []
+    values = value if isinstance(value, list) else [value]
+    return [text for one in values for text in (name, str(one))]
 
 
 def _run_tool(tool: nsight.Tool, arguments: list[str], output: Path | None, backend: BackendName) -> int:

@@ -8,23 +8,25 @@ from typing import Annotated
 
 import typer
 
-from accel_logreg.cli.common import Precision, Threads, optional, reports_errors, whole_number
+from accel_logreg.cli.common import Precision, Threads, optional, reports_errors, split, whole_number
 
 
 @reports_errors
 def speedup(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the report.")] = Path("report"),
     engines: Annotated[
-        str | None, optional("Engines, separated by commas; all that run if not given.")
+        list[str] | None, optional("Engines, by commas or the option again; all that run if not given.")
     ] = None,
     sizes: Annotated[
-        str | None, optional("Lengths of vectors for the dot product, by commas: 1000,1e6.")
+        list[str] | None, optional("Lengths of vectors for the dot product, by commas or again: 1000,1e6.")
     ] = None,
     dtype: Annotated[Precision, typer.Option(help="How X is stored.")] = Precision.FLOAT64,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer sizes and repeats.")] = False,
     n_threads: Threads = None,
 ) -> None:
-    """Measure loop against vectorised code on this machine and write a report.
+    """accel-logreg speedup --quick --output report
+
+    Measure loop against vectorised code on this machine and write a report.
 
     The engines get equal work, and their results are compared before they are timed.
     """
@@ -36,11 +38,7 @@ def speedup(
             f'speedup needs {package}, which is missing: pip install "accel_logreg[lab]"', name=package
         ) from error
     size = QUICK if quick else FULL
-    if sizes is not None:
-        size = replace(size, dot_sizes=tuple(whole_number("--sizes", text) for text in _split(sizes)))
-    names = None if engines is None else _split(engines)
-    run_study(size, output=output, engines=names, dtype=dtype.value, n_threads=n_threads)
-
-
-def _split(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
+    lengths = split(sizes)
+    if lengths is not None:
+        size = replace(size, dot_sizes=tuple(whole_number("--sizes", text) for text in lengths))
+    run_study(size, output=output, engines=split(engines), dtype=dtype.value, n_threads=n_threads)

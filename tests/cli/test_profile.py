@@ -62,7 +62,7 @@ def test_data_from_a_file(table: Path) -> None:
         (("--repeats", "0"), "repeats=0 must be at least 1"),
         (("--n-threads", "0"), "n_threads=0 must be at least 1"),
         (("--data", "x.csv", "--rows", "5"), "--data has its own rows and features"),
-        (("--target", "y"), "--target 'y' names a column of a file"),
+        (("--target", "y"), "--target 'y' is about a file"),
         (("--json", "no/such/folder/f.json"), "--json no/such/folder/f.json: the folder"),
         (("--trace", "."), "--trace . is a folder; name a file in it"),
         (("--backend", "fortran"), "'fortran' is not one of"),
