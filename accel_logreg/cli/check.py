@@ -26,6 +26,7 @@ from accel_logreg.cli.common import (
     out,
     reports_errors,
     split,
+    told,
     waiting,
 )
 from accel_logreg.files.checks import Matrix
@@ -73,7 +74,9 @@ def check(
     rows = []
     failures = 0
     for y, dtype in product(labels, Precision):
-        for engine in check_gradient(X.astype(dtype.dtype), y, backend=name, verbose=False).engines:
+        with told(backend):
+            found = check_gradient(X.astype(dtype.dtype), y, backend=name, verbose=False)
+        for engine in found.engines:
             graph, differences = engine.error_backward_graph, engine.error_central_differences
             good = graph <= GRAPH_LIMIT and differences <= DIFFERENCES_LIMIT  # NaN is not good
             failures += not good

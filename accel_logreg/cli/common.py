@@ -8,7 +8,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar
@@ -22,6 +22,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from accel_logreg import BackendUnavailableError
 from accel_logreg.files.atomic import is_standard_output, is_stream
 from accel_logreg.files.formats import Dialect
+from accel_logreg.measure.compiling import told_of_compiling
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
@@ -46,9 +47,14 @@ class Precision(StrEnum):
         return np.float32 if self is Precision.FLOAT32 else np.float64
 
 
-def optional(help_text: str, *names: str) -> Any:
+def optional(help_text: str, *names: str, metavar: str | None = None) -> Any:
     """An option whose default says nothing and is not shown."""
-    return typer.Option(*names, help=help_text, show_default=False)
+    return typer.Option(*names, help=help_text, show_default=False, metavar=metavar)
+
+
+def several(help_text: str, *names: str, metavar: str = "<column,…>") -> Any:
+    """One that takes several values: by commas, or the option again."""
+    return optional(help_text, *names, metavar=metavar)
 
 
 # Options that several commands have.
@@ -62,9 +68,7 @@ SkipBroken = Annotated[
 
 
 # Options of the commands that read tables.
-Drop = Annotated[
-    list[str] | None, optional("Leave these columns out. Several: by commas, or the option again.")
-]
+Drop = Annotated[list[str] | None, several("Leave these columns out: by commas, or the option again.")]
 Sep = Annotated[
     str | None, optional("Of a text file, what separates its fields; found out if not given. A tab is 'tab'.")
 ]
@@ -155,6 +159,11 @@ def waiting(text: str) -> Iterator[None]:
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         progress.add_task(text, total=None)
         yield
+
+
+def told(backend: str) -> AbstractContextManager[Any]:
+    """A note at once where the engine begins to compile its kernels, which takes seconds the first time."""
+    return told_of_compiling(note) if backend in ("auto", "numba") else nullcontext()
 
 
 def standard_output(path: Path) -> Path:

@@ -26,8 +26,10 @@ from accel_logreg.cli.common import (
     optional,
     report_pictures,
     reports_errors,
+    several,
     split,
     standard_output,
+    told,
     waiting,
 )
 from accel_logreg.evaluation import report
@@ -62,7 +64,7 @@ def predict(
     ],
     ids: Annotated[
         list[str] | None,
-        optional("Columns to be carried through; those of the training if not given.", "--id"),
+        several("Columns to be carried through; those of the training if not given.", "--id"),
     ] = None,
     target: Annotated[
         str | None,
@@ -107,8 +109,9 @@ def predict(
         raise ValueError(
             f"{data} has {X.shape[1]} features and {model} was trained on {fitted.n_features_in_}"
         )
-    probabilities = fitted.predict_proba(X)
-    predicted = fitted.predict(X)
+    with waiting("predicting"), told(fitted.backend):
+        probabilities = fitted.predict_proba(X)
+        predicted = fitted.predict(X)
     named = {"predicted": predicted}
     named |= {f"probability_{label}": probabilities[:, k] for k, label in enumerate(fitted.classes_.tolist())}
     if twice := sorted(columns.keys() & named.keys()):

@@ -17,22 +17,31 @@ from scipy.sparse import issparse
 from accel_logreg import ProbeResult, linear_probe, save_model
 from accel_logreg.cli.common import (
     Backend,
+    Decimal,
+    Encoding,
     HowToSolve,
     MaxIter,
+    Missing,
+    NoHeader,
+    Sep,
     Threads,
     check_output,
+    dialect,
     err,
     facts,
     note,
     optional,
     out,
     reports_errors,
+    several,
     split,
+    told,
     waiting,
 )  # fmt: skip
 from accel_logreg.files.arrays import read_labels
 from accel_logreg.files.atomic import atomic_write
 from accel_logreg.files.checks import Matrix
+from accel_logreg.files.formats import Dialect
 from accel_logreg.files.model import SUFFIXES
 from accel_logreg.files.tables import read_features
 from accel_logreg.measure.table import Table, show
@@ -45,7 +54,8 @@ def probe(
     X: Annotated[
         Path,
         typer.Argument(
-            help="Embeddings, a row each: NPY, NPZ (the array X), CSV or Parquet.", show_default=False
+            help="Embeddings, a row each: NPY, NPZ (the array X), or a table as train reads it.",
+            show_default=False,
         ),
     ],
     y: Annotated[
@@ -58,7 +68,11 @@ def probe(
     ] = None,
     Cs: Annotated[
         list[str] | None,
-        optional("Numbers by commas, 1e-3,0.1,10, or how many from 1e-4 to 1e4; 9 if not given.", "--Cs"),
+        several(
+            "Numbers by commas, 1e-3,0.1,10, or how many from 1e-4 to 1e4; 9 if not given.",
+            "--Cs",
+            metavar="<float,…>",
+        ),
     ] = None,
     held_out: Annotated[
         float, typer.Option(help="The share of the rows to score on, every class alike.")
@@ -73,6 +87,11 @@ def probe(
     refit: Annotated[
         bool, typer.Option(help="Fit the best model to all rows, those held out as well.")
     ] = True,
+    sep: Sep = None,
+    encoding: Encoding = None,
+    decimal: Decimal = None,
+    no_header: NoHeader = False,
+    missing: Missing = None,
     backend: Backend = "auto",
     solver: HowToSolve = "auto",
     tol: Annotated[float, typer.Option(help="Stop each fit at this relative gap to its optimum.")] = 1e-8,
@@ -97,13 +116,14 @@ def probe(
     if (test_X is None) != (test_y is None):
         raise ValueError("--test-X and --test-y go together: give both, or neither and --held-out")
     grid = _numbers(",".join(split(Cs) or ["9"]))
+    how = dialect(sep, encoding, decimal, no_header, missing)
     with waiting(f"reading {X}"):
-        features, labels = _read(X, y)
+        features, labels = _read(X, y, how)
     test: dict[str, Any] = {"held_out": held_out}
     if test_X is not None:
-        test = dict(zip(("X_test", "y_test"), _read(test_X, test_y), strict=True))
+        test = dict(zip(("X_test", "y_test"), _read(test_X, test_y, how), strict=True))
     again = refit and test_X is None
-    with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
+    with told(backend), Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
 
         def progress(values: Sequence[float]) -> Iterable[float]:
             task = bar.add_task("", total=len(values) + again)
@@ -147,11 +167,11 @@ def to_json(found: ProbeResult) -> str:
     return json.dumps(figures, indent=1, ensure_ascii=False, allow_nan=False)
 
 
-def _read(X: Path, y: Path | None) -> tuple[Matrix, Any]:
+def _read(X: Path, y: Path | None, how: Dialect) -> tuple[Matrix, Any]:
     if y is None and X.suffix.lower() != ".npz":
         raise ValueError(f"{X} holds no labels: name the file of labels after it")
     labels = read_labels(X if y is None else y)
-    found = read_features(X, None, dtype=None, tell=note)
+    found = read_features(X, None, dtype=None, dialect=how, tell=note)
     if issparse(found.X):
         raise ValueError(f"{X} is sparse, and probes are of dense embeddings; accel-logreg train takes it")
     if found.converted:

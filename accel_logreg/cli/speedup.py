@@ -8,17 +8,17 @@ from typing import Annotated
 
 import typer
 
-from accel_logreg.cli.common import Precision, Threads, optional, reports_errors, split, whole_number
+from accel_logreg.cli.common import Precision, Threads, reports_errors, several, split, whole_number
 
 
 @reports_errors
 def speedup(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the report.")] = Path("report"),
     engines: Annotated[
-        list[str] | None, optional("Engines, by commas or the option again; all that run if not given.")
+        list[str] | None, several("Engines, by commas; all that run if not given.", metavar="<engine,…>")
     ] = None,
     sizes: Annotated[
-        list[str] | None, optional("Lengths of vectors for the dot product, by commas or again: 1000,1e6.")
+        list[str] | None, several("Lengths of vectors for the dot product: 1000,1e6.", metavar="<length,…>")
     ] = None,
     dtype: Annotated[Precision, typer.Option(help="How X is stored.")] = Precision.FLOAT64,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer sizes and repeats.")] = False,

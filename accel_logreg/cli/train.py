@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,8 +38,10 @@ from accel_logreg.cli.common import (
     optional,
     report_pictures,
     reports_errors,
+    several,
     split,
     standard_output,
+    told,
     waiting,
 )
 from accel_logreg.evaluation import report
@@ -53,7 +54,6 @@ from accel_logreg.files.images import load_image_folder
 from accel_logreg.files.model import SUFFIXES, save_model
 from accel_logreg.files.preparation import in_words, to_state
 from accel_logreg.files.tables import read_training_data
-from accel_logreg.measure.compiling import told_of_compiling
 from accel_logreg.measure.table import show
 
 TEST_SIZE = 0.2
@@ -106,16 +106,16 @@ def train(
     ] = None,
     features: Annotated[
         list[str] | None,
-        optional("Use these columns; all but the target if not given. Several: by commas, or again."),
+        several("Use these columns; all but the target if not given."),
     ] = None,
     drop: Drop = None,
     ids: Annotated[
         list[str] | None,
-        optional("Columns that name the rows: no features, and carried through by predict.", "--id"),
+        several("Columns that name the rows: no features, and carried through by predict.", "--id"),
     ] = None,
     categories: Annotated[
         list[str] | None,
-        optional("Columns to be taken one-hot though they are numbers; columns of text are anyway."),
+        several("Columns to be taken one-hot though they are numbers; columns of text are anyway."),
     ] = None,
     impute: Annotated[
         Literal["mean", "median", "most_frequent"] | None,
@@ -230,10 +230,7 @@ def train(
             f"the target holds numbers such as {numbers}, which are no classes; name another --target"
         )
     parts = _split(source.y, test_size, seed)
-    with (
-        waiting("fitting"),
-        nullcontext() if backend in ("python", "numpy", "cupy") else told_of_compiling(note),
-    ):
+    with waiting("fitting"), told(backend):
         if parts is None:
             fitted = _fit(model, source.preparation, source.X, source.y)
             scores = [_scores("train", fitted, fitted.X, source.y)]

@@ -50,6 +50,7 @@ class Training:
 
 def facts(training: Training) -> list[tuple[str, str]]:
     """Names and values, the model's file last."""
+    first = "" if training.scored < training.fitted_to else ", with loading or compiling the engine"
     held_out = training.rows - training.scored
     rows = [("rows × features", f"{training.rows:,} × {training.features:,} {training.dtype}")]
     rows += [("prepared" if k == 0 else "", words) for k, words in enumerate(training.preparation)]
@@ -60,7 +61,7 @@ def facts(training: Training) -> list[tuple[str, str]]:
         ("features", f"{training.nonzero:,} of {training.features:,} with a weight that is not 0"),
         ("cost", f"{training.cost:.6g} nats"),
         ("relative gap", f"{training.gap:.1e} ({training.gap_kind})"),
-        ("seconds", f"{training.seconds:.3g} for the fit, with loading or compiling the engine"),
+        ("seconds", f"{training.seconds:.3g} for the fit" + first),
     ]
     if held_out and training.fitted_to == training.rows:
         seen = f"fitted to all {training.rows:,} rows; the scores are of a fit to {training.scored:,} of them"
@@ -98,10 +99,10 @@ def _scores(scores: Sequence[Scores]) -> Table:
     rows = [
         row("rows", [f"{one.rows:,}" for one in scores]),
         row("log loss", [f"{one.log_loss:.4f}" for one in scores]),
-        row("  of the base rates alone", [f"{one.base_log_loss:.4f}" for one in scores]),
+        row("log loss of the base rates", [f"{one.base_log_loss:.4f}" for one in scores]),
         row("ROC AUC", ["–" if one.roc_auc is None else f"{one.roc_auc:.4f}" for one in scores]),
         row("accuracy", [f"{one.accuracy:.4f}" for one in scores]),
-        row("  of the most frequent class", [f"{one.base_rate:.4f}" for one in scores]),
+        row("accuracy of the commonest class", [f"{one.base_rate:.4f}" for one in scores]),
         row("calibration error", [f"{one.calibration_error:.4f}" for one in scores]),
     ]
     notes = [f"{one.unknown:,} rows left out: their label is not one of the model's classes."

@@ -17,7 +17,7 @@ _POINTS = 200  # of a ROC curve
 
 @dataclass(frozen=True)
 class Bin:
-    """A tenth of the rows, by the predicted probability."""
+    """About a tenth of the rows, by the predicted probability."""
 
     rows: int
     predicted: float
@@ -77,6 +77,7 @@ def score(name: str, y: NDArray[Any], probabilities: NDArray[Any], classes: NDAr
         )
     code = np.searchsorted(classes, y[known])  # integers: metrics take strings slowly
     P = np.asarray(probabilities[known], dtype=np.float64)
+    P /= P.sum(axis=1, keepdims=True)  # float32 sums to one only roughly
     K = len(classes)
     counts = np.bincount(code, minlength=K)
     shares = counts[counts > 0] / len(code)
@@ -104,9 +105,12 @@ def score(name: str, y: NDArray[Any], probabilities: NDArray[Any], classes: NDAr
 
 
 def _bins(predicted: NDArray[Any], happened: NDArray[Any]) -> list[Bin]:
-    order = np.argsort(predicted, kind="stable")
-    parts = [part for part in np.array_split(order, BINS) if len(part)]
-    return [Bin(len(part), float(predicted[part].mean()), float(happened[part].mean())) for part in parts]
+    """Equal probabilities are never parted, so that no order of the rows changes anything."""
+    edges = np.unique(np.quantile(predicted, np.arange(1, BINS) / BINS))
+    part = np.searchsorted(edges, predicted)
+    rows = np.bincount(part)
+    sums = [np.bincount(part, values) for values in (predicted, happened)]
+    return [Bin(int(n), float(p / n), float(h / n)) for n, p, h in zip(rows, *sums, strict=True) if n]
 
 
 def _curves(code: NDArray[Any], P: NDArray[Any], counts: NDArray[Any], names: Sequence[str]) -> list[Curve]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import gzip
 import io
 import re
 import sys
@@ -104,7 +105,7 @@ def open_data(path: Path) -> DataFile:
     if standard or is_stream(path):
         content = sys.stdin.buffer.read() if standard else path.read_bytes()
         if content[:2] == b"\x1f\x8b":
-            content = load_arrow().input_stream(content, compression="gzip").read()
+            content = gzip.decompress(content)
         known = next((kind for magic, kind in _MAGIC if content.startswith(magic)), _kind(path) or "csv")
         return DataFile(path, known, content)
     kind = _kind(path)

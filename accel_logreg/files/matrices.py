@@ -86,6 +86,7 @@ def _read_svmlight(data: DataFile, dtype: DType, n_features: int | None, zero_ba
         raise DataError(f"{data.path} cannot be read as svmlight: {error}") from error
     if 0 in X.shape:
         raise DataError(f"{data.path} has {X.shape[0]} rows and {X.shape[1]} columns")
+    y = y.astype(np.int64) if np.array_equal(y, y.round()) else y  # the format's classes are whole numbers
     return Data(_finite_sparse(data.path, X, dtype), y, None, (), zero_based=bool(zero_based))
 
 
@@ -94,6 +95,10 @@ def _finite_sparse(path: Path, X: Any, dtype: DType | None) -> Any:
         dtype = np.float32 if X.dtype == np.float32 else np.float64
     with np.errstate(over="ignore"):
         X = sp.csr_array(X, dtype=dtype)
+    if (
+        max(X.nnz, *X.shape) < 2**31
+    ):  # as narrow as SciPy's own matrices, and as scikit-learn's trees take them
+        X.indices, X.indptr = X.indices.astype(np.int32, copy=False), X.indptr.astype(np.int32, copy=False)
     if wrong := int(np.count_nonzero(~np.isfinite(X.data))):
         raise DataError(
             f"{path} has {wrong:,} entries that are missing or infinite in {X.dtype}; remove their rows"

@@ -6,6 +6,7 @@ that names it and says what to do, and what only looks wrong is told.
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -208,7 +209,7 @@ def write_columns(path: str | os.PathLike[str], columns: Mapping[str, Any]) -> N
             arrow.parquet.write_table(table, file)
         else:
             options = arrow.csv.WriteOptions(delimiter="\t" if suffix == ".tsv" else ",")
-            packed = arrow.CompressedOutputStream(file, "gzip") if suffix == ".csv.gz" else nullcontext(file)
+            packed = gzip.GzipFile("", "wb", fileobj=file) if suffix == ".csv.gz" else nullcontext(file)
             with packed as stream:
                 arrow.csv.write_csv(table, stream, options)
 
