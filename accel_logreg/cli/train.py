@@ -60,8 +60,9 @@ TEST_SIZE = 0.2
 _PAGE = (".html", ".htm")
 _NEEDED = ("matplotlib", "jinja2")  # for the page
 _GIVEN_AWAY = 0.999  # balanced accuracy of one column alone
-_ENTRIES = 2_000_000  # of X that a column which gives the target away is looked for in
+_ENTRIES = 500_000  # of X that a column which gives the target away is looked for in
 _LEAST = 20  # rows for it
+_MOST_CLASSES = 20  # where there are not twice as many rows
 
 
 @dataclass(frozen=True)
@@ -228,6 +229,11 @@ def train(
         numbers = listed(source.y[:3].tolist())
         raise ValueError(
             f"the target holds numbers such as {numbers}, which are no classes; name another --target"
+        )
+    if (classes := len(np.unique(source.y))) > max(_MOST_CLASSES, len(source.y) // 2):
+        raise ValueError(
+            f"the target has {classes:,} different values in {len(source.y):,} rows, which are no classes; "
+            "name another --target"
         )
     parts = _split(source.y, test_size, seed)
     with waiting("fitting"), told(backend):

@@ -129,7 +129,7 @@ def _coefficients(coefficients: Sequence[Coefficient], classes: Sequence[str]) -
     for one in shown:
         k = max(range(len(one.values)), key=lambda k: abs(one.standardized[k]))
         label = [] if two else [classes[k]]
-        rows.append((one.name, *label, f"{one.values[k]:+.4g}", f"{one.standardized[k]:+.4g}"))
+        rows.append((one.name, *label, f"{one.values[k]:.4g}", f"{one.standardized[k]:.4g}"))
     notes = ["Standardized: what one standard deviation of the column more adds to the logit."]
     if rest := len(coefficients) - len(shown):
         notes.append(f"{rest:,} smaller ones are not shown; --json has all.")

@@ -31,6 +31,7 @@ _KINDS = {
 _COMPRESSED = (".gz", ".bz2", ".zst")
 _MAGIC = ((b"PAR1", "parquet"), (b"PK\x03\x04", "npz"), (b"\x93NUMPY", "npy"), (b"{", "jsonl"))
 _HEAD = 1 << 16  # bytes that separator, encoding and decimal sign are taken from
+_WIDE_BLOCK = 1 << 26  # bytes that PyArrow parses together where lines are long: a line must fit into it
 _SEPARATORS = "\t;|,"
 _ENCODINGS = ("utf-8", "gb18030", "cp1252", "shift_jis")  # tried where a file is not UTF-8
 _DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
@@ -166,6 +167,9 @@ def read_table(
         raise DataError(f"{path}: two columns have the same name: {listed(repeated)}; rename one")
     if table.num_rows == 0:
         raise DataError(f"{path} has no rows")
+    for k, one in enumerate(table.schema):
+        if arrow.types.is_dictionary(one.type):  # categories of pandas, say: their values
+            table = table.set_column(k, one.name, table.column(k).cast(one.type.value_type))
     return table
 
 
@@ -200,7 +204,11 @@ def _read_csv(data: DataFile, dialect: Dialect, texts: Sequence[str], tell: Call
         decimal_point=decimal,
         column_types=dict.fromkeys(texts, arrow.string()),
     )
-    reading = arrow.csv.ReadOptions(encoding=encoding, autogenerate_column_names=not dialect.header)
+    reading = arrow.csv.ReadOptions(
+        encoding=encoding,
+        autogenerate_column_names=not dialect.header,
+        block_size=_WIDE_BLOCK if len(max(lines, key=len, default="")) > _HEAD // 8 else None,
+    )
     parsing = arrow.csv.ParseOptions(delimiter=sep)
     table = arrow.csv.read_csv(
         data.source, read_options=reading, parse_options=parsing, convert_options=convert

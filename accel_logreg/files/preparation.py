@@ -19,7 +19,6 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from accel_logreg.files.formats import load_arrow
 
 _NUMBERS, _CATEGORIES = "numbers", "categories"
-IMPUTE = ("mean", "median", "most_frequent")
 
 
 def new_preparation(

@@ -222,8 +222,7 @@ def _is_number(kind: Any) -> bool:
 
 def _is_text(kind: Any) -> bool:
     kinds = load_arrow().types
-    inner = kind.value_type if kinds.is_dictionary(kind) else kind
-    return bool(kinds.is_string(inner) or kinds.is_large_string(inner) or kinds.is_string_view(inner))
+    return bool(kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind))
 
 
 def _look(path: Path, table: Any, names: Sequence[str], tell: Tell) -> None:
@@ -342,8 +341,6 @@ def _labels(path: Path, table: Any, target: str) -> NDArray[Any]:
     arrow = load_arrow()
     kinds = arrow.types
     column = table.column(target)
-    if kinds.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
     no_missing_labels(path, target, column.null_count)
     values: NDArray[Any] = column.to_numpy()
     if _is_text(column.type):

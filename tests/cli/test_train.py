@@ -121,6 +121,7 @@ def test_train_on_parquet_and_npz(tmp_path: Path, labels: list[object]) -> None:
         (["--target", "lable"], "did you mean 'label'?"),
         ([], "--target COLUMN"),
         (["--target", "a"], "which are no classes"),
+        (["--target", "c", "--dtype", "float32"], "which are no classes"),
         (["--target", "label", "--C", "-1"], "C=-1.0 must be above 0"),
         (["--target", "label", "--max-iter", "-1"], "max_iter=-1"),
         (["--target", "label", "--learning-rate", "fast"], "'fast' is neither a number nor 'auto'"),
