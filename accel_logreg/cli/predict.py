@@ -167,7 +167,8 @@ def _table(
     trained = metadata.get("target") or ("y" if metadata.get("input") == "arrays" else None)
     found = read_features(
         data, None if names is None else list(names), dtype=_precision(metadata).dtype, dialect=how,
-        target=target or trained, labels=labels, ids=metadata.get("id", ()) if ids is None else ids,
+        target=target or trained, labels=labels, ids=ids or (),
+        more_ids=metadata.get("id", ()) if ids is None else (),
         preparation=preparation, n_features=fitted.n_features_in_, zero_based=metadata.get("zero_based"),
         tell=note,
     )  # fmt: skip

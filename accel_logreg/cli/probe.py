@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.progress import Progress
 from scipy.sparse import issparse
 
@@ -26,15 +27,16 @@ from accel_logreg.cli.common import (
     Sep,
     Threads,
     check_output,
+    console_beside,
     dialect,
     err,
     facts,
     note,
     optional,
-    out,
     reports_errors,
     several,
     split,
+    standard_output,
     told,
     waiting,
 )  # fmt: skip
@@ -83,7 +85,9 @@ def probe(
         Path | None, optional("The file for the best model: .json or .npz.", "--output", "-o")
     ] = None,
     picture: Annotated[Path | None, optional("Draw accuracy and log loss by C: .png, .svg or .pdf.")] = None,
-    json_file: Annotated[Path | None, optional("Write the figures to this file.", "--json")] = None,
+    json_file: Annotated[
+        Path | None, optional("Write the figures to this file; '-' is standard output.", "--json")
+    ] = None,
     refit: Annotated[
         bool, typer.Option(help="Fit the best model to all rows, those held out as well.")
     ] = True,
@@ -106,6 +110,8 @@ def probe(
     The features are read as they are. NPY files of float32 and float64 are not copied. The best C is that of
     the highest accuracy; of equal ones, that of the strongest penalty.
     """
+    output = None if output is None else standard_output(output)
+    json_file = None if json_file is None else standard_output(json_file)
     for path, suffixes, option in (
         (output, SUFFIXES, "--output"), (picture, PICTURES, "--picture"), (json_file, (), "--json")
     ):  # fmt: skip
@@ -151,7 +157,7 @@ def probe(
     if json_file is not None:
         with atomic_write(json_file) as file:
             file.write(to_json(found).encode())
-    _say(found, features, written)
+    _say(found, features, written, console_beside(*written))
 
 
 def to_json(found: ProbeResult) -> str:
@@ -204,14 +210,14 @@ def _drawn(found: ProbeResult) -> Any:
     return figure
 
 
-def _say(found: ProbeResult, X: Matrix, written: Sequence[Path]) -> None:
+def _say(found: ProbeResult, X: Matrix, written: Sequence[Path], console: Console) -> None:
     model, best = found.model, found.best
     title = (
         f"Linear probes, {X.shape[0]:,} × {X.shape[1]:,} {X.dtype}, {len(model.classes_):,} classes: "
         f"{found.n_train:,} rows to fit, {found.n_held_out:,} held out"
     )
     loading = "The first fit's seconds include what the engine took to load or compile."
-    show(out, Table(title, found.COLUMNS, found.rows(), (loading,)))
+    show(console, Table(title, found.COLUMNS, found.rows(), (loading,)))
     seen = "all rows" if found.refitted else f"{found.n_train:,} rows"
     facts(
         [
@@ -222,5 +228,6 @@ def _say(found: ProbeResult, X: Matrix, written: Sequence[Path]) -> None:
             ("model", f"fitted to {seen}, relative gap {model.gap_:.1e} ({model.gap_kind_})"),
             ("engine, solver", f"{model.backend_}, {model.solver_}"),
             *(("written to", str(path)) for path in written),
-        ]
+        ],
+        console,
     )

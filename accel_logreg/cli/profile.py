@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from accel_logreg.cli.common import (
     Backend,
@@ -26,6 +27,7 @@ from accel_logreg.cli.common import (
     Sep,
     Threads,
     check_output,
+    console_beside,
     dialect,
     facts,
     note,
@@ -33,6 +35,7 @@ from accel_logreg.cli.common import (
     out,
     reports_errors,
     split,
+    standard_output,
     waiting,
     whole_number,
 )  # fmt: skip
@@ -82,7 +85,9 @@ def profile(
     output: Annotated[
         Path | None, optional("Folder for the page, pictures and JSON.", "--output", "-o")
     ] = None,
-    json_file: Annotated[Path | None, optional("Write the figures to this file.", "--json")] = None,
+    json_file: Annotated[
+        Path | None, optional("Write the figures to this file; '-' is standard output.", "--json")
+    ] = None,
     trace: Annotated[Path | None, optional("Write a trace for ui.perfetto.dev or chrome://tracing.")] = None,
     nsys: Annotated[
         bool, typer.Option("--nsys", help="Run under Nsight Systems, or print the command that does.")
@@ -113,6 +118,8 @@ def profile(
     check_shape(n, d)
     if output is not None and output.exists() and not output.is_dir():
         raise NotADirectoryError(f"--output {output} is a file; name a folder")
+    json_file = None if json_file is None else standard_output(json_file)
+    console = console_beside(json_file, trace)
     for option, path in (("--json", json_file), ("--trace", trace)):
         if path is not None:
             check_output(path, option=option)
@@ -126,25 +133,27 @@ def profile(
         data, target, split(drop) or [], dtype, dialect(sep, encoding, decimal, no_header, missing)
     )  # fmt: skip
     result = run_profile(problem, settings, report=note)
-    facts(report.facts(result))
-    out.print()
+    facts(report.facts(result), console)
+    console.print()
     for table in report.tables(result).values():
-        show(out, table)
+        show(console, table)
     for sentence in report.cautions(result):
-        say(out, f"→ {sentence}")
+        say(console, f"→ {sentence}")
     for path, text in ((json_file, report.to_json), (trace, report.to_trace)):
         if path is not None:
             with atomic_write(path) as stream:
                 stream.write(text(result).encode())
-            say(out, f"Written: {path}")
+            say(console, f"Written: {path}")
     if output is not None:
-        _publish(result, output)
+        _publish(result, output, console)
 
 
 def _read(data: Path, target: str | None, drop: list[str], dtype: Precision, how: Dialect) -> Problem:
     with waiting(f"reading {data}"):
         found = read_training_data(data, target=target, drop=drop, dtype=dtype.dtype, dialect=how, tell=note)
     assert found.y is not None
+    if hasattr(found.X, "indptr"):
+        raise ValueError(f"{data} is sparse, and what is profiled is dense: give dense data with --data")
     X: Any = found.X  # one dtype, which only the reader's type does not say
     return Problem(X, found.y, str(data))
 
@@ -188,7 +197,7 @@ def _run_tool(tool: nsight.Tool, arguments: list[str], output: Path | None, back
     return code
 
 
-def _publish(result: Profile, output: Path) -> None:
+def _publish(result: Profile, output: Path, console: Console) -> None:
     """profile.json, and the pictures and the page where matplotlib and jinja2 are installed."""
     missing = [package for package in ("matplotlib", "jinja2") if find_spec(package) is None]
     contents = {RESULTS: report.to_json(result).encode()}
@@ -205,4 +214,7 @@ def _publish(result: Profile, output: Path) -> None:
         contents[PAGE] = report.to_html(result, pictures).encode()
         last = PAGE
     publish(output, contents, last)
-    say(out, f"Written: {output / last}" + (", its pictures and figures beside it" if last == PAGE else ""))
+    say(
+        console,
+        f"Written: {output / last}" + (", its pictures and figures beside it" if last == PAGE else ""),
+    )

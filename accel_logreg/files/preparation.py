@@ -65,6 +65,12 @@ def levels_of(preparation: ColumnTransformer) -> dict[str, list[str]]:
     return dict(zip(state["categories"], state["levels"], strict=True))
 
 
+def fills_in(preparation: ColumnTransformer) -> bool:
+    """Whether missing values are; of a fitted one."""
+    state = to_state(preparation)
+    return state["fill"] is not None or state["fill_categories"] is not None
+
+
 def to_state(preparation: ColumnTransformer) -> dict[str, Any]:
     """What the transformers learned, as JSON can hold it."""
     numbers, categories = columns_of(preparation)

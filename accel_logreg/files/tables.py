@@ -35,7 +35,7 @@ from accel_logreg.files.checks import (
 from accel_logreg.files.data import Data
 from accel_logreg.files.formats import Dialect, load_arrow, open_data, read_table
 from accel_logreg.files.matrices import ARRAYS, label_file, read_arrays, without
-from accel_logreg.files.preparation import columns_of, levels_of, new_preparation
+from accel_logreg.files.preparation import columns_of, fills_in, levels_of, new_preparation
 
 __all__ = ["Data", "DataError", "read_features", "read_training_data", "write_columns"]
 
@@ -137,6 +137,7 @@ def read_features(
     target: str | None = None,
     labels: Path | None = None,
     ids: Sequence[str] = (),
+    more_ids: Sequence[str] = (),
     preparation: ColumnTransformer | None = None,
     n_features: int | None = None,
     zero_based: bool | None = None,
@@ -147,16 +148,19 @@ def read_features(
     y is read where the file has a column (of an NPZ file: an array) ``target``, or from ``labels``. With a
     fitted ``preparation`` X holds its columns. Raises as ``read_training_data`` does. Names are ignored for
     arrays. A dtype of None is the file's own where it is float32 or float64, else float64. ``n_features`` and
-    ``zero_based`` are those of the model, for svmlight files.
+    ``zero_based`` are those of the model, for svmlight files. ``more_ids`` need not be there.
     """
     data = open_data(Path(path))
     path = data.path
     if data.kind in ARRAYS:
+        if ids:
+            raise DataError(f"{path}: the columns of arrays have no names to be carried through by")
         return read_arrays(data, target, labels, dtype, n_features, zero_based, only_features=True)
     numbers, text = columns_of(preparation) if preparation is not None else (names, [])
-    table = read_table(data, dialect or Dialect(), [*ids, *text], tell)
+    table = read_table(data, dialect or Dialect(), [*ids, *more_ids, *text], tell)
     chosen = tuple(table.column_names if numbers is None else (*numbers, *text))
     must_exist(path, [*chosen, *ids], table.column_names)
+    ids = [*ids, *(name for name in more_ids if name in table.column_names)]
     ignored = without(table.column_names, *chosen, target, *ids)
     kept = {name: table.column(name) for name in ids}
     y = None if labels is None else label_file(labels, path, table.num_rows)
@@ -168,9 +172,7 @@ def read_features(
     kind = np.float64 if dtype is None else dtype
     if preparation is None:
         return Data(_numbers(path, table, chosen, kind, CHOSEN), y, chosen, ignored, ids=kept)
-    fills = any("impute" in chain.named_steps and chain.named_steps["impute"] != "passthrough"
-                for name, chain, _ in preparation.transformers_ if name != "remainder")  # fmt: skip
-    X = _typed(path, table, list(numbers or ()), text, kind, missing=fills, remedy=CHOSEN)
+    X = _typed(path, table, list(numbers or ()), text, kind, missing=fills_in(preparation), remedy=CHOSEN)
     for name, levels in levels_of(preparation).items():
         column = X.column(name).drop_null().unique().to_pylist()
         if new := sorted(set(column) - set(levels)):

@@ -47,6 +47,12 @@ def test_data_from_a_file(table: Path) -> None:
     result = run("profile", "--data", table, "--target", "label", "--backend", "numpy", "--repeats", 1)
     assert result.exit_code == 0, result.output
     assert "120 × 3 float32" in result.stdout
+    options = ("--target", "label", "--drop", "b", "--backend", "numpy", "--repeats", 1, "--json", "-")
+    result = run("profile", "--data", table, *options)
+    assert json.loads(result.stdout)["n_features"] == 2
+    assert "120 × 2 float32" in result.stderr
+    table.with_suffix(".svm").write_text("1 1:1\n0 2:1\n")
+    assert "is sparse" in refused("profile", "--data", table.with_suffix(".svm"), "--backend", "numpy")
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,20 @@ def test_every_kind_of_table_is_the_same(tmp_path: Path, frame: Any, name: str, 
     assert [row["predicted"] for row in found] == expected.predict(frame).tolist()
 
 
+def test_ids_are_carried_through_where_they_are(tmp_path: Path, frame: Any) -> None:
+    path, out = tmp_path / "d.csv", tmp_path / "o.csv"
+    frame.to_csv(path, index=False)
+    _, model = trained(path, "--id", "id,colour")
+    run("predict", model, path, "-o", out, "--id", "colour")
+    assert list(rows_of(out)[0]) == ["colour", "predicted", "probability_no", "probability_yes"]
+    frame.drop(columns="id").rename(columns={"colour": "predicted"}).to_csv(path, index=False)
+    run("predict", model, path, "-o", out)  # new data need no ids
+    assert list(rows_of(out)[0]) == ["predicted", "probability_no", "probability_yes"]
+    assert "no column 'id'" in refused("predict", model, path, "-o", out, "--id", "id")
+    message = refused("predict", model, path, "-o", out, "--id", "predicted")
+    assert "'predicted' is also what predictions are called" in message
+
+
 def test_gbk_shows_what_it_could_be(tmp_path: Path, frame: Any) -> None:
     path = tmp_path / "d.csv"
     frame.replace({"colour": {"grün": "绿"}}).rename(columns={"a": "数"}).to_csv(
