@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from accel_logreg.backends import available_backends, backend_status, release_memory
     from accel_logreg.certify import certified_gap
     from accel_logreg.estimator import LogisticRegression, SeparationWarning
-    from accel_logreg.files.model import ModelFileError, load_model, save_model
+    from accel_logreg.files.model import ModelFileError, load_model, load_pipeline, save_model
     from accel_logreg.gradient_check import check_gradient
     from accel_logreg.inference.result import Inference
     from accel_logreg.interface.engine import BackendUnavailableError
@@ -36,6 +36,7 @@ __all__ = [
     "check_gradient",
     "linear_probe",
     "load_model",
+    "load_pipeline",
     "logistic_path",
     "patch_report",
     "patch_sklearn",
@@ -60,6 +61,7 @@ _HOME = {
     "check_gradient": "gradient_check",
     "linear_probe": "probe",
     "load_model": "files.model",
+    "load_pipeline": "files.model",
     "logistic_path": "paths",
     "patch_report": "patch",
     "patch_sklearn": "patch",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import functools
 import math
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar
@@ -15,11 +17,16 @@ import numpy as np
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from accel_logreg import BackendUnavailableError
+from accel_logreg.files.atomic import is_standard_output, is_stream
+from accel_logreg.files.formats import Dialect
+from accel_logreg.measure.compiling import told_of_compiling
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+beside = Console(stderr=True, highlight=False)  # where ``out`` writes when standard output carries data
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,9 +47,14 @@ class Precision(StrEnum):
         return np.float32 if self is Precision.FLOAT32 else np.float64
 
 
-def optional(help_text: str, *names: str) -> Any:
+def optional(help_text: str, *names: str, metavar: str | None = None) -> Any:
     """An option whose default says nothing and is not shown."""
-    return typer.Option(*names, help=help_text, show_default=False)
+    return typer.Option(*names, help=help_text, show_default=False, metavar=metavar)
+
+
+def several(help_text: str, *names: str, metavar: str = "<column,…>") -> Any:
+    """One that takes several values: by commas, or the option again."""
+    return optional(help_text, *names, metavar=metavar)
 
 
 # Options that several commands have.
@@ -53,6 +65,47 @@ Threads = Annotated[int | None, optional("Threads of the engine; all cores if no
 SkipBroken = Annotated[
     bool, typer.Option("--skip-broken", help="Leave out pictures that cannot be read, and say which.")
 ]
+
+
+# Options of the commands that read tables.
+Drop = Annotated[list[str] | None, several("Leave these columns out: by commas, or the option again.")]
+Sep = Annotated[
+    str | None, optional("Of a text file, what separates its fields; found out if not given. A tab is 'tab'.")
+]
+Encoding = Annotated[
+    str | None, optional("Of a text file, such as gb18030 or cp1252; UTF-8 or UTF-16 if not given.")
+]
+Decimal = Annotated[
+    str | None, optional("Of a text file, the decimal sign: '.' or ','; found out if not given.")
+]
+NoHeader = Annotated[
+    bool, typer.Option("--no-header", help="A text file has no line of names: they are f0, f1, …")
+]
+Missing = Annotated[
+    list[str] | None,
+    optional(
+        "Of a text file, what else stands for a missing value, such as '?', beside nothing, NA and null."
+    ),
+]
+
+
+def dialect(
+    sep: str | None, encoding: str | None, decimal: str | None, no_header: bool, missing: list[str] | None
+) -> Dialect:
+    """Of the options above."""
+    sep = "\t" if sep in ("tab", "\\t") else sep
+    return Dialect(sep, encoding, decimal, not no_header, tuple(split(missing) or ()))
+
+
+def split(texts: Sequence[str] | None) -> list[str] | None:
+    """The values of an option that was given several times, by commas, or both; a comma itself in quotes."""
+    if texts is None:
+        return None
+    return [
+        one.strip()
+        for one in (cell for row in csv.reader(texts, skipinitialspace=True) for cell in row)
+        if one.strip()
+    ]
 
 
 def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
@@ -99,9 +152,40 @@ def note(text: str) -> None:
     err.print(f"note: {text}")
 
 
+@contextmanager
+def waiting(text: str) -> Iterator[None]:
+    """What is being done and for how long, while it lasts, where stderr is a terminal."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+        progress.add_task(text, total=None)
+        yield
+
+
+def told(backend: str) -> AbstractContextManager[Any]:
+    """A note at once where the engine begins to compile its kernels, which takes seconds the first time."""
+    return told_of_compiling(note) if backend in ("auto", "numba") else nullcontext()
+
+
+def standard_output(path: Path) -> Path:
+    """ "-" as a path that can be written to."""
+    return Path("/dev/stdout") if str(path) == "-" else path
+
+
+def console_beside(*written: Path | None) -> Console:
+    """Where to print for a reader: standard output, or standard error where that carries one of the files."""
+    return beside if any(path is not None and is_standard_output(path) for path in written) else out
+
+
 def check_output(path: Path, suffixes: Sequence[str] = (), option: str = "--output") -> None:
-    """Refuse a file that could not be written, before any work is done for it."""
-    if suffixes and path.suffix.lower() not in suffixes:
+    """Refuse a file that could not be written, before any work is done for it.
+
+    What is no regular file, a pipe or a device, may have any name.
+    """
+    if is_stream(path):
+        if not (is_standard_output(path) or os.access(path, os.W_OK)):
+            raise ValueError(f"{option} {path} cannot be written; choose another")
+        return
+    if suffixes and not path.name.lower().endswith(tuple(suffixes)):
         raise ValueError(f"{option} {path}: the name must end in one of {', '.join(suffixes)}")
     if path.is_dir():
         raise ValueError(f"{option} {path} is a folder; name a file in it")
@@ -123,21 +207,17 @@ def whole_number(option: str, text: str) -> int:
     return int(value)
 
 
-def facts(rows: Sequence[tuple[str, str]]) -> None:
+def facts(rows: Sequence[tuple[str, str]], console: Console = out) -> None:
     """Print names and values in two columns, long values in one line."""
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
-        out.print(f"[bold]{name:<{width}}[/]  {escape(value)}", soft_wrap=True)
+        console.print(f"[bold]{name:<{width}}[/]  {escape(value)}", soft_wrap=True)
 
 
-def some(texts: Sequence[str], limit: int = 20) -> str:
-    """The first of them by commas, and how many there are."""
-    more = f", … ({len(texts):,} in all)" if len(texts) > limit else ""
-    return ", ".join(texts[:limit]) + more
-
-
-def report_pictures(count: int, resized: int, size: int, skipped: Sequence[str]) -> None:
+def report_pictures(
+    count: int, resized: int, size: int, skipped: Sequence[str], console: Console = out
+) -> None:
     """How many pictures were read, how many of them resized, and which files were left out."""
-    out.print(f"{count:,} pictures, {resized:,} of them resized to {size} × {size} pixels")
+    console.print(f"{count:,} pictures, {resized:,} of them resized to {size} × {size} pixels")
     for reason in skipped:
         note(f"skipped {reason}")

@@ -23,7 +23,9 @@ def doctor(
         bool, typer.Option(help="Measure how fast this machine reads memory, which takes a few seconds.")
     ] = True,
 ) -> None:
-    """Say which engines run on this machine, and how to mend those that do not.
+    """accel-logreg doctor
+
+    Say which engines run on this machine, and how to mend those that do not.
 
     Every trouble (✗) comes with the command that mends it. The exit code is 0 if numba or cupy runs.
     """

@@ -11,20 +11,36 @@ from numpy.typing import NDArray
 
 from accel_logreg import LogisticRegression
 from accel_logreg.cli.common import (
+    Decimal,
+    Encoding,
+    Missing,
+    NoHeader,
     Precision,
+    Sep,
     SkipBroken,
     check_output,
+    console_beside,
+    dialect,
     facts,
     note,
     optional,
     report_pictures,
     reports_errors,
-    some,
+    several,
+    split,
+    standard_output,
+    told,
+    waiting,
 )
+from accel_logreg.evaluation import report
+from accel_logreg.evaluation.scores import score
+from accel_logreg.files.atomic import is_standard_output
 from accel_logreg.files.checks import Matrix, listed
+from accel_logreg.files.formats import Dialect
 from accel_logreg.files.images import load_image_folder
 from accel_logreg.files.model import read_model_file
-from accel_logreg.files.tables import SUFFIXES, read_features, write_columns
+from accel_logreg.files.tables import WRITTEN, Data, read_features, write_columns
+from accel_logreg.measure.table import show
 
 
 @reports_errors
@@ -33,45 +49,95 @@ def predict(
     data: Annotated[
         Path,
         typer.Argument(
-            help="What to label: a CSV, Parquet or NPZ file, or a folder of pictures, as in training.",
+            help="What to label: a file of the kind that was trained on, '-' for standard input, or a folder "
+            "of pictures.",
             show_default=False,
         ),
     ],
     output: Annotated[
         Path,
-        optional("The file to write: .csv, .parquet or .npz. Replaced if it is there.", "--output", "-o"),
+        optional(
+            "The file to write: .csv, .csv.gz, .tsv, .jsonl, .parquet, .npz; '-': CSV to standard output.",
+            "--output",
+            "-o",
+        ),
     ],
+    ids: Annotated[
+        list[str] | None,
+        several("Columns to be carried through; those of the training if not given.", "--id"),
+    ] = None,
+    target: Annotated[
+        str | None,
+        optional("Score the predictions against this column; that of the training, where it is there."),
+    ] = None,
+    labels: Annotated[
+        Path | None, optional("Score them against a file of labels: .npy, .npz, or a text with one a line.")
+    ] = None,
+    sep: Sep = None,
+    encoding: Encoding = None,
+    decimal: Decimal = None,
+    no_header: NoHeader = False,
+    missing: Missing = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON instead.")] = False,
     skip_broken: SkipBroken = False,
 ) -> None:
-    """Predict a label and the probability of each class for every row.
+    """accel-logreg predict model.json new.csv --output answers.csv
 
-    Columns are matched by name and brought into the model's order. The output has the columns
-    'predicted' and 'probability_<class>'; for pictures also 'path'.
+    Predict a label and the probability of each class for every row. Columns are found by name. The output has
+    the id columns, 'predicted' and 'probability_<class>'; for pictures also 'path'. Where the data have the
+    classes, the predictions are scored.
     """
-    check_output(output, SUFFIXES)
-    fitted, metadata = read_model_file(model)
-    columns: dict[str, NDArray[Any]] = {}
-    if data.is_dir():
-        X, paths = _pictures(model, data, metadata, skip_broken)
-        columns["path"] = paths
-    else:
-        X = _table(model, data, fitted, metadata)
+    output = standard_output(output)
+    check_output(output, WRITTEN)
+    if as_json and is_standard_output(output):
+        raise ValueError("--json and --output - both write to standard output; give the answers a file")
+    console = console_beside(output)
+    fitted, metadata, preparation = read_model_file(model)
+    columns: dict[str, Any] = {}
+    y = None
+    with waiting(f"reading {data}"):
+        if data.is_dir():
+            X, columns["path"] = _pictures(model, data, metadata, skip_broken, console)
+        else:
+            how = dialect(sep, encoding, decimal, no_header, missing)
+            found = _table(model, data, fitted, metadata, preparation, how, target, labels, split(ids))
+            X, y = found.X, found.y
+            columns |= found.ids
+            if preparation is not None:
+                X = preparation.transform(X)
     if X.shape[1] != fitted.n_features_in_:
         raise ValueError(
             f"{data} has {X.shape[1]} features and {model} was trained on {fitted.n_features_in_}"
         )
-    probabilities = fitted.predict_proba(X)
-    columns["predicted"] = fitted.predict(X)
-    for k, label in enumerate(fitted.classes_.tolist()):
-        columns[f"probability_{label}"] = probabilities[:, k]
-    write_columns(output, columns)
-    labels, counts = np.unique(columns["predicted"], return_counts=True)
-    predicted = [f"{label}: {count:,}" for label, count in zip(labels.tolist(), counts.tolist(), strict=True)]
-    facts([("rows", f"{len(X):,}"), ("predicted", some(predicted)), ("written to", str(output))])
+    with waiting("predicting"), told(fitted.backend):
+        probabilities = fitted.predict_proba(X)
+        predicted = fitted.predict(X)
+    named = {"predicted": predicted}
+    named |= {f"probability_{label}": probabilities[:, k] for k, label in enumerate(fitted.classes_.tolist())}
+    if twice := sorted(columns.keys() & named.keys()):
+        raise ValueError(f"the id {listed(twice)} is also what predictions are called; rename the column")
+    write_columns(output, columns | named)
+    scores = None
+    if y is not None:
+        try:
+            scores = score("data", y, probabilities, fitted.classes_)
+        except ValueError as error:
+            note(f"nothing is scored: {error}")
+    labels_, counts = np.unique(predicted, return_counts=True)
+    shares = {str(label): count for label, count in zip(labels_.tolist(), counts.tolist(), strict=True)}
+    if as_json:
+        typer.echo(report.answers_to_json(str(data), str(output), X.shape[0], shares, scores), nl=False)
+        return
+    words = report.some([f"{label}: {count:,}" for label, count in shares.items()])
+    facts([("rows", f"{X.shape[0]:,}"), ("predicted", words), ("written to", str(output))], console)
+    if scores is not None:
+        console.print()
+        for table in report.tables([scores]).values():
+            show(console, table)
 
 
 def _pictures(
-    model: Path, data: Path, metadata: dict[str, Any], skip_broken: bool
+    model: Path, data: Path, metadata: dict[str, Any], skip_broken: bool, console: Any
 ) -> tuple[Matrix, NDArray[np.str_]]:
     size = metadata.get("size")
     if metadata.get("input") != "pictures" or not isinstance(size, int):
@@ -80,13 +146,38 @@ def _pictures(
             "name a file of the kind it was trained on"
         )
     folder = load_image_folder(data, size=size, skip_broken=skip_broken, dtype=_precision(metadata).dtype)
-    report_pictures(len(folder.paths), folder.resized, size, folder.skipped)
+    report_pictures(len(folder.paths), folder.resized, size, folder.skipped, console)
     return folder.X, np.array([str(path) for path in folder.paths])
 
 
-def _table(model: Path, data: Path, fitted: LogisticRegression, metadata: dict[str, Any]) -> Matrix:
+def _table(
+    model: Path,
+    data: Path,
+    fitted: LogisticRegression,
+    metadata: dict[str, Any],
+    preparation: Any,
+    how: Dialect,
+    target: str | None,
+    labels: Path | None,
+    ids: list[str] | None,
+) -> Data:
+    if metadata.get("input") == "pictures":
+        raise ValueError(f"{model} was trained on pictures, and {data} is a file; name a folder of pictures")
     names = getattr(fitted, "feature_names_in_", metadata.get("features"))
-    found = read_features(data, None if names is None else list(names), dtype=_precision(metadata).dtype)
+    trained = metadata.get("target") or ("y" if metadata.get("input") == "arrays" else None)
+    found = read_features(
+        data, None if names is None else list(names), dtype=_precision(metadata).dtype, dialect=how,
+        target=target or trained, labels=labels, ids=ids or (),
+        more_ids=metadata.get("id", ()) if ids is None else (),
+        preparation=preparation, n_features=fitted.n_features_in_, zero_based=metadata.get("zero_based"),
+        tell=note,
+    )  # fmt: skip
+    if preparation is not None and found.names is None:
+        raise ValueError(
+            f"{model} takes named columns ({listed(list(names or ()), 5)}), which {data} has not"
+        )
+    if target is not None and found.y is None:
+        raise ValueError(f"{data} has no column {target!r} to score against")
     if names is None and found.names is not None:
         note(f"{model} knows no column names: all columns of {data} are taken, in file order")
     if names is not None and found.names is None:
@@ -95,7 +186,7 @@ def _table(model: Path, data: Path, fitted: LogisticRegression, metadata: dict[s
         note(f"columns that the model does not use: {listed(found.ignored)}")
     if hasattr(fitted, "feature_names_in_"):
         del fitted.feature_names_in_  # matched above; scikit-learn would miss them in an array and warn
-    return found.X
+    return found
 
 
 def _precision(metadata: dict[str, Any]) -> Precision:

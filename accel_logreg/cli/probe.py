@@ -11,25 +11,39 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.progress import Progress
+from scipy.sparse import issparse
 
 from accel_logreg import ProbeResult, linear_probe, save_model
 from accel_logreg.cli.common import (
     Backend,
+    Decimal,
+    Encoding,
     HowToSolve,
     MaxIter,
+    Missing,
+    NoHeader,
+    Sep,
     Threads,
     check_output,
+    console_beside,
+    dialect,
     err,
     facts,
     note,
     optional,
-    out,
     reports_errors,
+    several,
+    split,
+    standard_output,
+    told,
+    waiting,
 )  # fmt: skip
 from accel_logreg.files.arrays import read_labels
 from accel_logreg.files.atomic import atomic_write
 from accel_logreg.files.checks import Matrix
+from accel_logreg.files.formats import Dialect
 from accel_logreg.files.model import SUFFIXES
 from accel_logreg.files.tables import read_features
 from accel_logreg.measure.table import Table, show
@@ -42,7 +56,8 @@ def probe(
     X: Annotated[
         Path,
         typer.Argument(
-            help="Embeddings, a row each: NPY, NPZ (the array X), CSV or Parquet.", show_default=False
+            help="Embeddings, a row each: NPY, NPZ (the array X), or a table as train reads it.",
+            show_default=False,
         ),
     ],
     y: Annotated[
@@ -54,9 +69,13 @@ def probe(
         ),
     ] = None,
     Cs: Annotated[
-        str,
-        typer.Option("--Cs", help="Numbers by commas, 1e-3,0.1,10, or how many from 1e-4 to 1e4."),
-    ] = "9",
+        list[str] | None,
+        several(
+            "Numbers by commas, 1e-3,0.1,10, or how many from 1e-4 to 1e4; 9 if not given.",
+            "--Cs",
+            metavar="<float,…>",
+        ),
+    ] = None,
     held_out: Annotated[
         float, typer.Option(help="The share of the rows to score on, every class alike.")
     ] = 0.2,
@@ -66,10 +85,17 @@ def probe(
         Path | None, optional("The file for the best model: .json or .npz.", "--output", "-o")
     ] = None,
     picture: Annotated[Path | None, optional("Draw accuracy and log loss by C: .png, .svg or .pdf.")] = None,
-    json_file: Annotated[Path | None, optional("Write the figures to this file.", "--json")] = None,
+    json_file: Annotated[
+        Path | None, optional("Write the figures to this file; '-' is standard output.", "--json")
+    ] = None,
     refit: Annotated[
         bool, typer.Option(help="Fit the best model to all rows, those held out as well.")
     ] = True,
+    sep: Sep = None,
+    encoding: Encoding = None,
+    decimal: Decimal = None,
+    no_header: NoHeader = False,
+    missing: Missing = None,
     backend: Backend = "auto",
     solver: HowToSolve = "auto",
     tol: Annotated[float, typer.Option(help="Stop each fit at this relative gap to its optimum.")] = 1e-8,
@@ -77,11 +103,15 @@ def probe(
     n_threads: Threads = None,
     seed: Annotated[int, typer.Option(help="Of the split and of the model's random_state.")] = 0,
 ) -> None:
-    """Fit linear probes on embeddings over a range of C, and score them on rows held out.
+    """accel-logreg probe X.npy y.npy --output probe.json
+
+    Fit linear probes on embeddings over a range of C, and score them on rows held out.
 
     The features are read as they are. NPY files of float32 and float64 are not copied. The best C is that of
     the highest accuracy; of equal ones, that of the strongest penalty.
     """
+    output = None if output is None else standard_output(output)
+    json_file = None if json_file is None else standard_output(json_file)
     for path, suffixes, option in (
         (output, SUFFIXES, "--output"), (picture, PICTURES, "--picture"), (json_file, (), "--json")
     ):  # fmt: skip
@@ -91,13 +121,15 @@ def probe(
         raise ImportError('--picture needs matplotlib, which is missing: pip install "accel_logreg[lab]"')
     if (test_X is None) != (test_y is None):
         raise ValueError("--test-X and --test-y go together: give both, or neither and --held-out")
-    grid = _numbers(Cs)
-    features, labels = _read(X, y)
+    grid = _numbers(",".join(split(Cs) or ["9"]))
+    how = dialect(sep, encoding, decimal, no_header, missing)
+    with waiting(f"reading {X}"):
+        features, labels = _read(X, y, how)
     test: dict[str, Any] = {"held_out": held_out}
     if test_X is not None:
-        test = dict(zip(("X_test", "y_test"), _read(test_X, test_y), strict=True))
+        test = dict(zip(("X_test", "y_test"), _read(test_X, test_y, how), strict=True))
     again = refit and test_X is None
-    with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
+    with told(backend), Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
 
         def progress(values: Sequence[float]) -> Iterable[float]:
             task = bar.add_task("", total=len(values) + again)
@@ -125,7 +157,7 @@ def probe(
     if json_file is not None:
         with atomic_write(json_file) as file:
             file.write(to_json(found).encode())
-    _say(found, features, written)
+    _say(found, features, written, console_beside(*written))
 
 
 def to_json(found: ProbeResult) -> str:
@@ -141,11 +173,13 @@ def to_json(found: ProbeResult) -> str:
     return json.dumps(figures, indent=1, ensure_ascii=False, allow_nan=False)
 
 
-def _read(X: Path, y: Path | None) -> tuple[Matrix, Any]:
+def _read(X: Path, y: Path | None, how: Dialect) -> tuple[Matrix, Any]:
     if y is None and X.suffix.lower() != ".npz":
         raise ValueError(f"{X} holds no labels: name the file of labels after it")
     labels = read_labels(X if y is None else y)
-    found = read_features(X, None, dtype=None)
+    found = read_features(X, None, dtype=None, dialect=how, tell=note)
+    if issparse(found.X):
+        raise ValueError(f"{X} is sparse, and probes are of dense embeddings; accel-logreg train takes it")
     if found.converted:
         note(f"{X} holds {found.converted}: copied into memory as {found.X.dtype}")
     if len(labels) != len(found.X):
@@ -176,14 +210,14 @@ def _drawn(found: ProbeResult) -> Any:
     return figure
 
 
-def _say(found: ProbeResult, X: Matrix, written: Sequence[Path]) -> None:
+def _say(found: ProbeResult, X: Matrix, written: Sequence[Path], console: Console) -> None:
     model, best = found.model, found.best
     title = (
         f"Linear probes, {X.shape[0]:,} × {X.shape[1]:,} {X.dtype}, {len(model.classes_):,} classes: "
         f"{found.n_train:,} rows to fit, {found.n_held_out:,} held out"
     )
     loading = "The first fit's seconds include what the engine took to load or compile."
-    show(out, Table(title, found.COLUMNS, found.rows(), (loading,)))
+    show(console, Table(title, found.COLUMNS, found.rows(), (loading,)))
     seen = "all rows" if found.refitted else f"{found.n_train:,} rows"
     facts(
         [
@@ -194,5 +228,6 @@ def _say(found: ProbeResult, X: Matrix, written: Sequence[Path]) -> None:
             ("model", f"fitted to {seen}, relative gap {model.gap_:.1e} ({model.gap_kind_})"),
             ("engine, solver", f"{model.backend_}, {model.solver_}"),
             *(("written to", str(path)) for path in written),
-        ]
+        ],
+        console,
     )

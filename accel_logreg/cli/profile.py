@@ -11,23 +11,36 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from accel_logreg.cli.common import (
     Backend,
     BackendName,
+    Decimal,
+    Drop,
+    Encoding,
     HowToSolve,
     MaxIter,
+    Missing,
+    NoHeader,
     Precision,
+    Sep,
     Threads,
     check_output,
+    console_beside,
+    dialect,
     facts,
     note,
     optional,
     out,
     reports_errors,
+    split,
+    standard_output,
+    waiting,
     whole_number,
 )  # fmt: skip
 from accel_logreg.files.atomic import atomic_write, publish
+from accel_logreg.files.formats import Dialect
 from accel_logreg.files.tables import read_training_data
 from accel_logreg.measure.table import say, show
 from accel_logreg.profile import nsight, report
@@ -50,10 +63,18 @@ def profile(
     ] = None,
     features: Annotated[str | None, optional("Features of the made problem; 28 if not given.")] = None,
     dtype: Annotated[Precision, typer.Option(help="How X is stored; sums are float64.")] = Precision.FLOAT32,
-    data: Annotated[Path | None, optional("Profile a fit to this CSV, Parquet or NPZ file instead.")] = None,
+    data: Annotated[
+        Path | None, optional("Profile a fit to this table or these arrays, as train reads them.")
+    ] = None,
     target: Annotated[
         str | None, optional("With --data: the column of the classes (NPZ: the array).")
     ] = None,
+    drop: Drop = None,
+    sep: Sep = None,
+    encoding: Encoding = None,
+    decimal: Decimal = None,
+    no_header: NoHeader = False,
+    missing: Missing = None,
     solver: HowToSolve = "auto",
     C: Annotated[float, typer.Option("--C", help="Inverse of the penalty's strength; 'inf' is none.")] = 1.0,
     tol: Annotated[float, typer.Option(help="Stop at this relative gap to the optimum.")] = 1e-8,
@@ -64,7 +85,9 @@ def profile(
     output: Annotated[
         Path | None, optional("Folder for the page, pictures and JSON.", "--output", "-o")
     ] = None,
-    json_file: Annotated[Path | None, optional("Write the figures to this file.", "--json")] = None,
+    json_file: Annotated[
+        Path | None, optional("Write the figures to this file; '-' is standard output.", "--json")
+    ] = None,
     trace: Annotated[Path | None, optional("Write a trace for ui.perfetto.dev or chrome://tracing.")] = None,
     nsys: Annotated[
         bool, typer.Option("--nsys", help="Run under Nsight Systems, or print the command that does.")
@@ -73,7 +96,9 @@ def profile(
         bool, typer.Option("--ncu", help="Run under Nsight Compute, or print the command that does.")
     ] = False,
 ) -> None:
-    """Show where the time of a fit goes: stages, calls of the engine, kernels, passes over X.
+    """accel-logreg profile --rows 1e6 --features 50
+
+    Show where the time of a fit goes: stages, calls of the engine, kernels, passes over X.
 
     A question is one thing that the solver asks the engine, such as a gradient. A read of X is one pass over
     all of it. The machine's own ceilings are measured in the same run, and every time is set against them.
@@ -81,43 +106,55 @@ def profile(
     settings = Settings(backend, solver, C, tol, max_iter, seed=seed, n_threads=n_threads, repeats=repeats)
     if data is not None and (rows or features) is not None:
         raise ValueError("--data has its own rows and features: leave out --rows and --features")
-    if data is None and target is not None:
-        raise ValueError(f"--target {target!r} names a column of a file: give the file with --data")
+    of_a_file = {
+        "--target": target, "--drop": drop, "--sep": sep, "--encoding": encoding, "--decimal": decimal,
+        "--no-header": no_header, "--missing": missing,
+    }  # fmt: skip
+    given = [f"{option} {value!r}" for option, value in of_a_file.items() if value]
+    if data is None and given:
+        raise ValueError(f"{', '.join(given)} is about a file: give the file with --data")
     n, d = ROWS.get(backend, MOST_ROWS), FEATURES
     n = n if rows is None else whole_number("--rows", rows)
     d = d if features is None else whole_number("--features", features)
     check_shape(n, d)
     if output is not None and output.exists() and not output.is_dir():
         raise NotADirectoryError(f"--output {output} is a file; name a folder")
+    json_file = None if json_file is None else standard_output(json_file)
+    console = console_beside(json_file, trace)
     for option, path in (("--json", json_file), ("--trace", trace)):
         if path is not None:
             check_output(path, option=option)
     tools = [tool for tool, asked in ((nsight.SYSTEMS, nsys), (nsight.COMPUTE, ncu)) if asked]
     if tools:
-        source = {"--rows": n, "--features": d} if data is None else {"--data": data, "--target": target}
+        source = {"--rows": n, "--features": d} if data is None else {"--data": data, **of_a_file}
         written = {"--output": output, "--json": json_file, "--trace": trace}
         arguments = _arguments(settings, {**source, "--dtype": dtype.value, **written})
         raise typer.Exit(max(_run_tool(tool, arguments, output, backend) for tool in tools))
-    problem = _made(n, d, dtype, settings) if data is None else _read(data, target, dtype)
+    problem = _made(n, d, dtype, settings) if data is None else _read(
+        data, target, split(drop) or [], dtype, dialect(sep, encoding, decimal, no_header, missing)
+    )  # fmt: skip
     result = run_profile(problem, settings, report=note)
-    facts(report.facts(result))
-    out.print()
+    facts(report.facts(result), console)
+    console.print()
     for table in report.tables(result).values():
-        show(out, table)
+        show(console, table)
     for sentence in report.cautions(result):
-        say(out, f"→ {sentence}")
+        say(console, f"→ {sentence}")
     for path, text in ((json_file, report.to_json), (trace, report.to_trace)):
         if path is not None:
             with atomic_write(path) as stream:
                 stream.write(text(result).encode())
-            say(out, f"Written: {path}")
+            say(console, f"Written: {path}")
     if output is not None:
-        _publish(result, output)
+        _publish(result, output, console)
 
 
-def _read(data: Path, target: str | None, dtype: Precision) -> Problem:
-    found = read_training_data(data, target=target, dtype=dtype.dtype)
+def _read(data: Path, target: str | None, drop: list[str], dtype: Precision, how: Dialect) -> Problem:
+    with waiting(f"reading {data}"):
+        found = read_training_data(data, target=target, drop=drop, dtype=dtype.dtype, dialect=how, tell=note)
     assert found.y is not None
+    if hasattr(found.X, "indptr"):
+        raise ValueError(f"{data} is sparse, and what is profiled is dense: give dense data with --data")
     X: Any = found.X  # one dtype, which only the reader's type does not say
     return Problem(X, found.y, str(data))
 
@@ -133,7 +170,14 @@ def _arguments(settings: Settings, others: Mapping[str, object]) -> list[str]:
     # Under a profiler the times mean little; one fit is what it shows.
     own = {f"--{name.replace('_', '-')}": value for name, value in asdict(settings).items()}
     options = {**own, "--repeats": 1, **others}
-    return [text for name, value in options.items() if value is not None for text in (name, str(value))]
+    return [text for name, value in options.items() for text in _spelt(name, value)]
+
+
+def _spelt(name: str, value: object) -> list[str]:
+    if value is None or isinstance(value, bool):
+        return [name] if value else []
+    values = value if isinstance(value, list) else [value]
+    return [text for one in values for text in (name, str(one))]
 
 
 def _run_tool(tool: nsight.Tool, arguments: list[str], output: Path | None, backend: BackendName) -> int:
@@ -154,7 +198,7 @@ def _run_tool(tool: nsight.Tool, arguments: list[str], output: Path | None, back
     return code
 
 
-def _publish(result: Profile, output: Path) -> None:
+def _publish(result: Profile, output: Path, console: Console) -> None:
     """profile.json, and the pictures and the page where matplotlib and jinja2 are installed."""
     missing = [package for package in ("matplotlib", "jinja2") if find_spec(package) is None]
     contents = {RESULTS: report.to_json(result).encode()}
@@ -171,4 +215,7 @@ def _publish(result: Profile, output: Path) -> None:
         contents[PAGE] = report.to_html(result, pictures).encode()
         last = PAGE
     publish(output, contents, last)
-    say(out, f"Written: {output / last}" + (", its pictures and figures beside it" if last == PAGE else ""))
+    say(
+        console,
+        f"Written: {output / last}" + (", its pictures and figures beside it" if last == PAGE else ""),
+    )

@@ -17,8 +17,15 @@ Matrix = NDArray[np.float32 | np.float64]
 DType = type[np.float32] | type[np.float64]
 
 _DROP_ROWS = "Remove those rows"
-_DROP_COLUMN = "Remove those rows, fill the values in, or leave the column out with --drop COLUMN"
-_RESCALE = "Remove those rows, rescale the column, or keep it in --dtype float64 if it is finite there"
+_RESCALE = "Remove those rows, rescale the column, or keep it in float64 if it is finite there"
+# What can be done about missing values where columns are chosen, and where the model has chosen them.
+CHOOSING = (
+    "Remove those rows, leave the column out with --drop COLUMN, or train with them filled in: "
+    "accel-logreg train --impute mean"
+)
+CHOSEN = (
+    "Remove those rows or fill the values in; accel-logreg train --impute mean makes a model that does so"
+)
 
 
 class DataError(ValueError):
@@ -49,9 +56,9 @@ def must_exist(path: Path, wanted: Iterable[str], columns: Sequence[str], *, kin
         raise DataError(f"{path} has no {kind} {listed(missing)}{hint}; its {kind}s: {listed(columns)}")
 
 
-def no_missing_features(path: Path, counts: Mapping[str, int]) -> None:
+def no_missing_features(path: Path, counts: Mapping[str, int], remedy: str = CHOOSING) -> None:
     """No feature has a missing value; ``counts`` is how many each has."""
-    _all_zero(path, "missing values", counts, _DROP_COLUMN)
+    _all_zero(path, "missing values", counts, remedy)
 
 
 def no_missing_labels(path: Path, target: str, count: int) -> None:
@@ -59,13 +66,13 @@ def no_missing_labels(path: Path, target: str, count: int) -> None:
     _all_zero(path, "missing labels", {target: count}, _DROP_ROWS)
 
 
-def finite_features(path: Path, X: Matrix, names: Sequence[str]) -> None:
+def finite_features(path: Path, X: Matrix, names: Sequence[str], remedy: str = CHOOSING) -> None:
     """Every value of X is a finite number, in X's own dtype."""
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(X.sum()):  # no second look, and no temporary as large as X, in the usual case
             return
     columns = dict(zip(names, X.T, strict=True))
-    no_missing_features(path, {name: int(np.isnan(v).sum()) for name, v in columns.items()})
+    no_missing_features(path, {name: int(np.isnan(v).sum()) for name, v in columns.items()}, remedy)
     infinite = {name: int(np.isinf(v).sum()) for name, v in columns.items()}
     _all_zero(path, f"values that are infinite in {X.dtype}", infinite, _RESCALE)
 

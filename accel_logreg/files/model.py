@@ -16,20 +16,25 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from accel_logreg.estimator import LogisticRegression
-from accel_logreg.files.atomic import atomic_write
+from accel_logreg.files.atomic import atomic_write, is_stream
 from accel_logreg.files.checks import open_npz
+from accel_logreg.files.preparation import as_they_are, from_state, to_state
 
 SUFFIXES = (".json", ".npz")
 FORMAT = "accel_logreg model"
-FORMAT_VERSION = 4  # 2: any number of classes; 3: penalties of each feature's own; 4: scikit-learn's names
+# 2: any number of classes; 3: penalties of each feature's own; 4: scikit-learn's names; 5: prepared columns
+FORMAT_VERSION = 5
 # What earlier versions lack, as what they hold was fitted: parameters, and scalars.
 _SINCE: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {
     2: ({"multi_class": "auto", "max_memory": None}, {"one_vs_rest_": False}),
     3: ({"penalty_factor": None, "positive": False}, {}),
     4: ({"penalty": "deprecated", "dual": False, "intercept_scaling": 1.0, "n_jobs": None}, {}),
+    5: ({}, {}),  # "preparation" in the header, where there is one
 }
 # What a model lacks whose coefficients were not fitted here: set by hand, or from scikit-learn.
 _BY_HAND: dict[str, Any] = {
@@ -48,7 +53,11 @@ class ModelFileError(ValueError):
 
 
 def save_model(
-    model: LogisticRegression, path: str | os.PathLike[str], *, metadata: dict[str, Any] | None = None
+    model: LogisticRegression,
+    path: str | os.PathLike[str],
+    *,
+    metadata: dict[str, Any] | None = None,
+    preparation: ColumnTransformer | None = None,
 ) -> None:
     """Write a fitted model to ``path``, whole or not at all; an existing file is replaced.
 
@@ -57,8 +66,11 @@ def save_model(
     model : fitted LogisticRegression
         One whose coefficients were set by hand, or came from scikit-learn, gets a ``gap_`` of NaN.
     path : path ending in .json or .npz
+        JSON as well for what is no regular file, such as /dev/stdout or a named pipe: it is written to.
     metadata : dict of what JSON can hold, or None
         Kept beside the model and given back by ``read_model_file``.
+    preparation : fitted ColumnTransformer that ``accel-logreg train`` made, or None
+        What makes the model's features of a table's columns; ``load_pipeline`` gives both.
 
     Raises
     ------
@@ -95,6 +107,8 @@ def save_model(
         "fitted": {name: encode(state[name]) for name in _SCALARS},
         "metadata": {} if metadata is None else metadata,
     }
+    if preparation is not None:
+        header["preparation"] = to_state(preparation)
     arrays = {name: np.asarray(state[name]) for name in ("classes_", "n_iter_")}
     arrays |= {"coef_": np.atleast_2d(W[:-1].T), "intercept_": np.atleast_1d(W[-1])}
     arrays |= {_HISTORY + key: np.asarray(values) for key, values in state["history_"].items()}
@@ -121,17 +135,50 @@ def load_model(path: str | os.PathLike[str]) -> LogisticRegression:
         The file is truncated, foreign, of a newer version, incomplete or inconsistent.
     OSError
         The file cannot be read.
+
+    Warns
+    -----
+    UserWarning
+        The model was trained on prepared columns, which are what it takes; see ``load_pipeline``.
     """
-    return read_model_file(path)[0]
+    model, _, preparation = read_model_file(path)
+    if preparation is not None:
+        warnings.warn(
+            f"the model in {path} takes columns that were prepared (filled in, standardized, one-hot): "
+            "accel_logreg.load_pipeline gives it with what prepares them",
+            stacklevel=2,
+        )
+    return model
 
 
-def read_model_file(path: str | os.PathLike[str]) -> tuple[LogisticRegression, dict[str, Any]]:
-    """The model and the metadata given to ``save_model``; raises as ``load_model`` does."""
+def load_pipeline(path: str | os.PathLike[str]) -> Pipeline:
+    """What ``accel-logreg train`` made of a table, as scikit-learn's Pipeline.
+
+    Its steps are "columns", a fitted ColumnTransformer that finds the columns by name and prepares them, and
+    "model". It takes what scikit-learn takes for a table: a frame of pandas or polars, or a PyArrow table. Of
+    a model of arrays the first step is left out. Raises as ``load_model`` does; ImportError where PyArrow, of
+    the extra "lab", is missing and there are columns.
+    """
+    model, metadata, preparation = read_model_file(path)
+    if preparation is None and metadata.get("features"):
+        preparation = from_state(as_they_are(metadata["features"]))
+    steps: list[tuple[str, Any]] = [] if preparation is None else [("columns", preparation)]
+    return Pipeline([*steps, ("model", model)])
+
+
+def read_model_file(
+    path: str | os.PathLike[str],
+) -> tuple[LogisticRegression, dict[str, Any], ColumnTransformer | None]:
+    """What was given to ``save_model``: model, metadata and preparation; raises as ``load_model`` does."""
     path = Path(path)
     suffix = _suffix(path)
     try:
         header, arrays = _read_json(path) if suffix == ".json" else _read_npz(path)
-        return _rebuild(header, arrays), header["metadata"]
+        model, stored = _rebuild(header, arrays), header.get("preparation")
+        preparation = None if stored is None else from_state(stored)
+        if preparation is not None and len(preparation.get_feature_names_out()) != model.n_features_in_:
+            raise ValueError("the preparation does not give the features that the model takes")
+        return model, header["metadata"], preparation
     except ModelFileError:
         raise
     except KeyError as error:
@@ -142,6 +189,8 @@ def read_model_file(path: str | os.PathLike[str]) -> tuple[LogisticRegression, d
 
 def _suffix(path: Path) -> str:
     suffix = path.suffix.lower()
+    if suffix not in SUFFIXES and is_stream(path):
+        return ".json"
     if suffix not in SUFFIXES:
         raise ModelFileError(f"{path}: a model file ends in {' or '.join(SUFFIXES)}, not in {suffix!r}")
     return suffix

@@ -1,25 +1,27 @@
-"""CSV, Parquet and NPZ files → X, y and column names; and predictions back into such a file.
+"""Data files → X, y and column names; and predictions back into such a file.
 
-Nothing is guessed: a column that is not a number, a missing value or an unknown name is an error that
-names it and says what to do.
+Nothing is guessed in silence: a column that is not a number, a missing value or an unknown name is an error
+that names it and says what to do, and what only looks wrong is told.
 """
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.compose import ColumnTransformer
 
-from accel_logreg.files.arrays import read_matrix
-from accel_logreg.files.atomic import atomic_write
+from accel_logreg.files.atomic import atomic_write, is_stream
 from accel_logreg.files.checks import (
+    CHOOSING,
+    CHOSEN,
     DataError,
     DType,
     Matrix,
@@ -29,24 +31,25 @@ from accel_logreg.files.checks import (
     must_exist,
     no_missing_features,
     no_missing_labels,
-    open_npz,
 )
+from accel_logreg.files.data import Data
+from accel_logreg.files.formats import Dialect, load_arrow, open_data, read_table
+from accel_logreg.files.matrices import ARRAYS, label_file, read_arrays, without
+from accel_logreg.files.preparation import columns_of, fills_in, levels_of, new_preparation
 
 __all__ = ["Data", "DataError", "read_features", "read_training_data", "write_columns"]
 
-SUFFIXES = (".csv", ".parquet", ".npz")
-MATRIX_NAMES = ("X", "features")  # what a feature matrix may be called inside an NPZ file
+WRITTEN = (".csv", ".csv.gz", ".tsv", ".jsonl", ".parquet", ".npz")  # what predictions are written as
+MOST_LEVELS = 1000  # of a column of text that is taken for categories without being named
+_EXACT = 2**53  # the largest whole number up to which float64 holds all
+_ROW_NUMBERS = 20  # rows from which on 0, 1, 2, … is no accident
+_BLOCK = 1 << 14  # rows that are copied together and stay in the cache
+
+Tell = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Data:
-    """A data file as numbers."""
-
-    X: Matrix  # (n, d), float32 or float64, C-contiguous
-    y: NDArray[Any] | None  # (n,) of bools, integers, floats or strings; None if no target was asked
-    names: tuple[str, ...] | None  # of each column of X; None for an NPZ file, whose columns have none
-    ignored: tuple[str, ...]  # columns (of an NPZ file: arrays) that are neither in X nor in y
-    converted: str = ""  # what X was in an NPY file, where it is not read as it lies there
+def _silent(_: str) -> None:
+    pass
 
 
 def read_training_data(
@@ -56,12 +59,25 @@ def read_training_data(
     features: Sequence[str] | None = None,
     drop: Sequence[str] = (),
     dtype: DType = np.float64,
+    dialect: Dialect | None = None,
+    labels: Path | None = None,
+    ids: Sequence[str] = (),
+    categories: Sequence[str] | None = None,
+    impute: str | None = None,
+    standardize: bool = False,
+    tell: Tell = _silent,
 ) -> Data:
     """Read X and y.
 
-    CSV and Parquet: ``target`` names the column of labels; X is ``features``, or every other column
-    less ``drop``. NPZ: X is the array "X" (or "features") of shape (n, d), y the array named ``target``,
-    "y" by default.
+    Tables (CSV, JSON lines, Parquet): ``target`` names the column of labels; X is ``features``, or every
+    other column less ``drop`` and ``ids``. NPZ: X is the array "X" (or "features") of shape (n, d), or what
+    ``scipy.sparse.save_npz`` wrote; y the array named ``target``, "y" by default. NPY holds X alone. svmlight
+    files hold both. ``labels`` is a file of y instead.
+
+    categories : None where every feature must be a number; else columns to be taken one-hot, beside those of
+        text, which are taken so if they have at most 1,000 levels and no more than half as many as rows.
+    impute, standardize : see ``preparation.new_preparation``
+    tell : called with each sentence about what looks wrong
 
     Raises
     ------
@@ -71,197 +87,265 @@ def read_training_data(
     OSError
         The file cannot be opened.
     ImportError
-        PyArrow is missing (CSV and Parquet).
+        PyArrow is missing (tables).
     """
-    path = Path(path)
-    if _suffix(path) == ".npz":
-        if features is not None or drop:
+    data = open_data(Path(path))
+    path = data.path
+    if data.kind in ARRAYS:
+        if features is not None or drop or ids or categories:
+            raise DataError(f"{path}: the columns of arrays have no names to choose or to drop them by")
+        if impute or standardize:
             raise DataError(
-                f"{path}: the columns of an NPZ array have no names; leave out --features and --drop"
+                f"{path}: filling in and standardizing is for tables with named columns, not for arrays"
             )
-        return _read_npz(path, "y" if target is None else target, dtype)
-    if target is None:
+        return read_arrays(data, target, labels, dtype, None, None)
+    if (target is None) == (labels is None):
         raise DataError(f"{path}: say which column holds the labels with --target COLUMN")
-    table = _read_table(path)
-    must_exist(path, [target, *drop, *(features or ())], table.column_names)
+    table = read_table(data, dialect or Dialect(), [*ids, *(categories or ())], tell)
+    chosen = [
+        name for name in (target, *drop, *ids, *(features or ()), *(categories or ())) if name is not None
+    ]
+    must_exist(path, chosen, table.column_names)
     if features is not None and target in features:
-        raise DataError(f"{path}: the target {target!r} is among --features; leave it out")
+        raise DataError(f"{path}: the target {target!r} is among the features; leave it out")
     names = tuple(table.column_names if features is None else features)
-    names = tuple(name for name in names if name != target and name not in drop)
-    X = _numbers(path, table, names, dtype)
-    return Data(X, _labels(path, table, target), names, _without(table.column_names, *names, target))
+    names = tuple(name for name in names if name != target and name not in drop and name not in ids)
+    if not names:
+        raise DataError(f"{path} has no feature column left")
+    _look(path, table, names, tell)
+    y = _labels(path, table, target) if target is not None else label_file(labels, path, table.num_rows)
+    text = _categories(path, table, names, categories)
+    ignored = without(table.column_names, *names, target, *ids)
+    kept = {name: table.column(name) for name in ids}
+    if not (text or impute or standardize):
+        return Data(_numbers(path, table, names, dtype), y, names, ignored, ids=kept)
+    numbers = [name for name in names if name not in text]
+    empty = [name for name in names if table.column(name).null_count == table.num_rows]
+    if empty:
+        raise DataError(f"{path}: nothing stands in {listed(empty)}; leave it out with --drop COLUMN")
+    X = _typed(path, table, numbers, text, dtype, missing=bool(impute))
+    preparation = new_preparation(numbers, text, impute=impute, standardize=standardize, dtype=dtype)
+    return Data(X, y, names, ignored, preparation=preparation, ids=kept)
 
 
 def read_features(
-    path: str | os.PathLike[str], names: Sequence[str] | None, *, dtype: DType | None = np.float64
+    path: str | os.PathLike[str],
+    names: Sequence[str] | None,
+    *,
+    dtype: DType | None = np.float64,
+    dialect: Dialect | None = None,
+    target: str | None = None,
+    labels: Path | None = None,
+    ids: Sequence[str] = (),
+    more_ids: Sequence[str] = (),
+    preparation: ColumnTransformer | None = None,
+    n_features: int | None = None,
+    zero_based: bool | None = None,
+    tell: Tell = _silent,
 ) -> Data:
-    """Read X for prediction: the columns ``names`` in that order, or all of them if None; y stays None.
+    """Read X for prediction: the columns ``names`` in that order, or all of them if None.
 
-    Raises as ``read_training_data`` does. Names are ignored for an NPZ file, and for an NPY file, which is
-    read in its own dtype. A dtype of None is the file's own where it is float32 or float64, else float64.
+    y is read where the file has a column (of an NPZ file: an array) ``target``, or from ``labels``. With a
+    fitted ``preparation`` X holds its columns. Raises as ``read_training_data`` does. Names are ignored for
+    arrays. A dtype of None is the file's own where it is float32 or float64, else float64. ``n_features`` and
+    ``zero_based`` are those of the model, for svmlight files. ``more_ids`` need not be there.
+    """
+    data = open_data(Path(path))
+    path = data.path
+    if data.kind in ARRAYS:
+        if ids:
+            raise DataError(f"{path}: the columns of arrays have no names to be carried through by")
+        return read_arrays(data, target, labels, dtype, n_features, zero_based, only_features=True)
+    numbers, text = columns_of(preparation) if preparation is not None else (names, [])
+    table = read_table(data, dialect or Dialect(), [*ids, *more_ids, *text], tell)
+    chosen = tuple(table.column_names if numbers is None else (*numbers, *text))
+    must_exist(path, [*chosen, *ids], table.column_names)
+    ids = [*ids, *(name for name in more_ids if name in table.column_names)]
+    ignored = without(table.column_names, *chosen, target, *ids)
+    kept = {name: table.column(name) for name in ids}
+    y = None if labels is None else label_file(labels, path, table.num_rows)
+    if y is None and target is not None and target in table.column_names:
+        if missing := table.column(target).null_count:
+            tell(f"{path} has missing labels in {target!r}: {missing:,}, so that nothing is scored")
+        else:
+            y = _labels(path, table, target)
+    kind = np.float64 if dtype is None else dtype
+    if preparation is None:
+        return Data(_numbers(path, table, chosen, kind, CHOSEN), y, chosen, ignored, ids=kept)
+    X = _typed(path, table, list(numbers or ()), text, kind, missing=fills_in(preparation), remedy=CHOSEN)
+    for name, levels in levels_of(preparation).items():
+        column = X.column(name).drop_null().unique().to_pylist()
+        if new := sorted(set(column) - set(levels)):
+            tell(
+                f"{path}: the model knows no level {listed(new, 5)} of {name!r}; they count as none of those "
+                "it knows"
+            )
+    return Data(X, y, chosen, ignored, preparation=preparation, ids=kept)
+
+
+def write_columns(path: str | os.PathLike[str], columns: Mapping[str, Any]) -> None:
+    """Write named columns of equal length, arrays or PyArrow's, whole or not at all.
+
+    The kind is what the name ends in; what is no regular file, standard output among it, gets CSV.
     """
     path = Path(path)
-    if path.suffix.lower() == ".npy":
-        X, converted = read_matrix(path)
-        return Data(X, None, None, (), converted)
-    if _suffix(path) == ".npz":
-        return _read_npz(path, None, dtype)
-    table = _read_table(path)
-    chosen = tuple(table.column_names if names is None else names)
-    must_exist(path, chosen, table.column_names)
-    X = _numbers(path, table, chosen, np.float64 if dtype is None else dtype)
-    return Data(X, None, chosen, _without(table.column_names, *chosen))
-
-
-def write_columns(path: str | os.PathLike[str], columns: Mapping[str, NDArray[Any]]) -> None:
-    """Write named columns of equal length as CSV, Parquet or NPZ (by suffix), whole or not at all."""
-    path = Path(path)
-    suffix = _suffix(path)
+    name = path.name.lower()
+    suffix = next((one for one in WRITTEN if name.endswith(one)), None)
+    if suffix is None and is_stream(path):
+        suffix = ".csv"
+    if suffix is None:
+        raise DataError(f"{path}: unknown kind of file {path.suffix!r}; allowed: {', '.join(WRITTEN)}")
     with atomic_write(path) as file:
         if suffix == ".npz":
-            np.savez(file, allow_pickle=False, **columns)  # strings need no pickle
+            # strings need no pickle
+            plain = {name: np.asarray(values) for name, values in columns.items()}
+            plain = {name: v.astype(np.str_) if v.dtype == object else v for name, v in plain.items()}
+            np.savez(file, allow_pickle=False, **plain)
             return
-        arrow = _load_arrow()
-        table = arrow.table({name: arrow.array(values) for name, values in columns.items()})
-        if suffix == ".csv":
-            arrow.csv.write_csv(table, file)
-        else:
+        arrow = load_arrow()
+        table = arrow.table(dict(columns))
+        if suffix == ".jsonl":
+            for row in table.to_pylist():
+                file.write(json.dumps(row, ensure_ascii=False, default=str).encode() + b"\n")
+        elif suffix == ".parquet":
             arrow.parquet.write_table(table, file)
-
-
-def _suffix(path: Path) -> str:
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise DataError(f"{path}: unknown kind of file {suffix!r}; allowed: {', '.join(SUFFIXES)}")
-    return suffix
-
-
-def _without(names: Iterable[str], *used: str | None) -> tuple[str, ...]:
-    """Those that are not used, in the file's order."""
-    known = set(used)
-    return tuple(name for name in names if name not in known)
-
-
-def _read_npz(path: Path, target: str | None, dtype: DType | None) -> Data:
-    with open_npz(path, DataError, "write it with numpy.savez") as arrays:
-        names = list(arrays.files)
-        matrix = _matrix_name(path, names)
-        must_exist(path, [] if target is None else [target], names, kind="array")
-        X = _array(path, arrays, matrix)
-        y = None if target is None else _array(path, arrays, target)
-    if X.ndim != 2 or X.dtype.kind not in "biuf" or 0 in X.shape:
-        raise DataError(
-            f"{path}: {matrix!r} must be numbers of shape (n, d), not {X.dtype} of shape {X.shape}"
-        )
-    if dtype is None:
-        dtype = np.float32 if X.dtype == np.float32 else np.float64
-    with np.errstate(over="ignore"):
-        X = np.ascontiguousarray(X, dtype=dtype)
-    finite_features(path, X, [f"{matrix}[:, {j}]" for j in range(X.shape[1])])
-    if y is not None:
-        if y.shape != X.shape[:1] or y.dtype.kind not in "biufU":
-            raise DataError(
-                f"{path}: {target!r} must hold one label for each of the {len(X)} rows of {matrix!r}, "
-                f"not {y.dtype} of shape {y.shape}"
-            )
-        finite_labels(path, str(target), y)
-    return Data(X, y, None, _without(names, matrix, target))
-
-
-def _array(path: Path, arrays: Any, name: str) -> NDArray[Any]:
-    try:
-        array: NDArray[Any] = arrays[name]
-    except ValueError as error:  # an array of Python objects is a pickle, which could run anything
-        raise DataError(f"{path}: {name!r} must hold numbers or strings: {error}") from error
-    return array
-
-
-def _matrix_name(path: Path, names: list[str]) -> str:
-    for name in MATRIX_NAMES:
-        if name in names:
-            return name
-    wanted = " or ".join(map(repr, MATRIX_NAMES))
-    raise DataError(f"{path} has no array named {wanted}; it has {listed(names)}")
-
-
-# ---- CSV and Parquet, through PyArrow, which loads on first use ----------------------------------------
-
-
-def _load_arrow() -> ModuleType:
-    """PyArrow with its CSV and Parquet modules; ImportError with the remedy where it is missing."""
-    try:
-        import pyarrow
-        import pyarrow.csv
-        import pyarrow.parquet
-    except ImportError as error:
-        raise ImportError(
-            'CSV and Parquet files need PyArrow, which is missing: pip install "accel_logreg[lab]"',
-            name="pyarrow",
-        ) from error
-    module: ModuleType = pyarrow
-    return module
-
-
-def _read_table(path: Path) -> Any:
-    """The file as a pyarrow.Table with at least one row and no repeated column name."""
-    arrow = _load_arrow()
-    path.open("rb").close()  # says which file cannot be opened, in the same words for every kind
-    try:
-        if path.suffix.lower() == ".csv":
-            # an empty field is a missing value in a column of strings too
-            options = arrow.csv.ConvertOptions(strings_can_be_null=True)
-            table = arrow.csv.read_csv(path, convert_options=options)
         else:
-            with arrow.parquet.ParquetFile(path) as file:
-                table = file.read()
-    except arrow.ArrowException as error:
-        raise DataError(f"{path} cannot be read as {path.suffix.lower()[1:]}: {error}") from error
-    repeated = sorted(name for name, count in Counter(table.column_names).items() if count > 1)
-    if repeated:
-        raise DataError(f"{path}: two columns have the same name: {listed(repeated)}; rename one")
-    if table.num_rows == 0:
-        raise DataError(f"{path} has no rows")
-    return table
+            options = arrow.csv.WriteOptions(delimiter="\t" if suffix == ".tsv" else ",")
+            packed = gzip.GzipFile("", "wb", fileobj=file) if suffix == ".csv.gz" else nullcontext(file)
+            with packed as stream:
+                arrow.csv.write_csv(table, stream, options)
 
 
-def _numbers(path: Path, table: Any, names: Sequence[str], dtype: DType) -> Matrix:
-    """The named columns as an (n, d) C-contiguous array; integers, booleans and decimals become floats."""
-    arrow = _load_arrow()
-    kinds = arrow.types
+def _is_number(kind: Any) -> bool:
+    kinds = load_arrow().types
     numeric = (kinds.is_integer, kinds.is_floating, kinds.is_boolean, kinds.is_decimal, kinds.is_null)
-    if not names:
-        raise DataError(f"{path} has no feature column left")
-    columns = {name: table.column(name) for name in names}
-    bad = [f"{name!r} ({c.type})" for name, c in columns.items() if not any(is_(c.type) for is_ in numeric)]
+    return any(is_(kind) for is_ in numeric)
+
+
+def _is_text(kind: Any) -> bool:
+    kinds = load_arrow().types
+    return bool(kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind))
+
+
+def _look(path: Path, table: Any, names: Sequence[str], tell: Tell) -> None:
+    """Tell of columns that are numbers and mean none: row numbers, and whole numbers that float64 rounds."""
+    arrow = load_arrow()
+    compute, n = arrow.compute, table.num_rows
+    for name in names:
+        column = table.column(name)
+        whole, floating = arrow.types.is_integer(column.type), arrow.types.is_float64(column.type)
+        if not (whole or floating) or column.null_count == n:
+            continue
+        low, high = (value.as_py() for value in compute.min_max(column).values())
+        if max(-low, high) > _EXACT and (
+            whole or compute.all(compute.equal(column, compute.floor(column))).as_py()
+        ):
+            tell(
+                f"{path}: {name!r} holds whole numbers beyond 2^53, which are rounded as features. Of an id, "
+                f"leave it out: --drop {name!r}"
+            )
+            continue
+        might_count = whole and n >= _ROW_NUMBERS and low in (0, 1) and high - low == n - 1
+        if might_count and np.array_equal(column.to_numpy(), np.arange(low, high + 1)):
+            tell(f"{path}: {name!r} counts the rows, as an index does. Leave it out: --drop {name!r}")
+
+
+def _categories(path: Path, table: Any, names: Sequence[str], asked: Sequence[str] | None) -> list[str]:
+    """The features that are taken one-hot; DataError for those that are neither number nor category."""
+    kinds = {name: table.column(name).type for name in names}
+    found = [name for name in names if asked is not None and (_is_text(kinds[name]) or name in asked)]
+    bad = [f"{name!r} ({kind})" for name, kind in kinds.items() if not _is_number(kind) and name not in found]
     if bad:
         raise DataError(
             f"{path}: every feature must be a number, but these columns are not: {', '.join(bad[:20])}"
-            f"{' …' if len(bad) > 20 else ''}. Leave each out with --drop COLUMN, choose columns with "
-            "--features, or encode them as numbers first."
+            f"{' …' if len(bad) > 20 else ''}. Leave each out with --drop COLUMN, or make numbers of them "
+            "first; accel-logreg train takes columns of text one-hot"
         )
-    no_missing_features(path, {name: column.null_count for name, column in columns.items()})
+    compute = load_arrow().compute
+    for name in found:
+        if name in (asked or ()):
+            continue
+        column = table.column(name)
+        levels = compute.count_distinct(column).as_py()
+        if levels <= MOST_LEVELS and levels <= table.num_rows / 2:
+            continue
+        numbers = compute.match_substring_regex(
+            column.cast("string"), r"^\s*[-+]?[0-9.,]+([eE][-+]?[0-9]+)?\s*$"
+        )
+        rest = compute.unique(column.filter(compute.invert(numbers))).drop_null().to_pylist()
+        if compute.sum(numbers).as_py() > table.num_rows / 2:
+            raise DataError(
+                f"{path}: {name!r} holds numbers, and texts such as {listed(rest, 3)}. If these stand for "
+                f"missing values: --missing {rest[0]!r}"
+                if rest
+                else f"{path}: {name!r} holds numbers with commas. If these are decimal commas: --decimal ,"
+            )
+        raise DataError(
+            f"{path}: {name!r} (string) has {levels:,} different values in {table.num_rows:,} rows, too many "
+            f"for categories. Leave it out: --drop {name!r}. If they are categories all the same: "
+            f"accel-logreg train --categories {name!r}"
+        )
+    return found
+
+
+def _typed(
+    path: Path, table: Any, numbers: Sequence[str], text: Sequence[str], dtype: DType, *, missing: bool,
+    remedy: str = CHOOSING,
+) -> Any:  # fmt: skip
+    """The columns as a preparation takes them: numbers of one dtype, and texts."""
+    arrow = load_arrow()
+    bad = [
+        f"{name!r} ({table.column(name).type})" for name in numbers if not _is_number(table.column(name).type)
+    ]
+    if bad:
+        raise DataError(f"{path}: as in training these must be numbers, but are not: {', '.join(bad[:20])}")
+    kind = arrow.from_numpy_dtype(dtype)
+    columns = {
+        name: table.column(name).cast(arrow.float64(), safe=False).cast(kind, safe=False) for name in numbers
+    }
+    columns |= {name: table.column(name).cast(arrow.string()) for name in text}
+    if not missing:
+        counts = {name: column.null_count for name, column in columns.items()}
+        no_missing_features(path, counts, remedy)
+    for name in numbers:
+        values = columns[name].drop_null().to_numpy()
+        # NaN in a column of floats is a missing value too
+        finite_features(
+            path, values[~np.isnan(values)][:, None] if missing else values[:, None], [name], remedy
+        )
+    return arrow.table(columns)
+
+
+def _numbers(path: Path, table: Any, names: Sequence[str], dtype: DType, remedy: str = CHOOSING) -> Matrix:
+    """The named columns as an (n, d) C-contiguous array; integers, booleans and decimals become floats."""
+    arrow = load_arrow()
+    columns = {name: table.column(name) for name in names}
+    bad = [f"{name!r} ({c.type})" for name, c in columns.items() if not _is_number(c.type)]
+    if bad:
+        raise DataError(
+            f"{path}: every feature must be a number, but these columns are not: {', '.join(bad[:20])}"
+        )
+    no_missing_features(path, {name: column.null_count for name, column in columns.items()}, remedy)
     X = np.empty((table.num_rows, len(names)), dtype=dtype)
     start = 0
-    for batch in table.select(list(names)).to_batches(max_chunksize=1 << 14):  # stays in the cache
+    for batch in table.select(list(names)).to_batches(max_chunksize=_BLOCK):
         block = X[start : start + batch.num_rows]
         for j, column in enumerate(batch.columns):
             with np.errstate(over="ignore"):  # too large for float32: reported as infinite below
                 block[:, j] = column.cast(arrow.float64(), safe=False).to_numpy(zero_copy_only=False)
         start += batch.num_rows
-    finite_features(path, X, names)
+    finite_features(path, X, names, remedy)
     return X
 
 
 def _labels(path: Path, table: Any, target: str) -> NDArray[Any]:
     """One column as labels, (n,): its own integer, float or bool dtype, or fixed-width strings."""
-    arrow = _load_arrow()
+    arrow = load_arrow()
     kinds = arrow.types
     column = table.column(target)
-    if kinds.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
     no_missing_labels(path, target, column.null_count)
     values: NDArray[Any] = column.to_numpy()
-    if kinds.is_string(column.type) or kinds.is_large_string(column.type):
+    if _is_text(column.type):
         return values.astype(np.str_)
     numeric = (kinds.is_integer, kinds.is_floating, kinds.is_boolean)
     if not any(is_(column.type) for is_ in numeric):

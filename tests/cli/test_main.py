@@ -88,6 +88,21 @@ def test_without_what_every_command_needs(package: str) -> None:
     assert result.stderr == f"accel-logreg needs {package}, which is missing: {remedy}\n"
 
 
+@pytest.mark.parametrize("package", ["typer", "numpy"])
+def test_ctrl_c_while_packages_load_is_one_line(package: str) -> None:
+    """Wherever it falls: here into the import of this package."""
+    code = (
+        "import sys, os, signal, importlib.abc\n"
+        "class Finder(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        f"        if name == {package!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from accel_logreg.cli.main import main; sys.exit(main())"
+    )
+    result = python("-c", code)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "accel-logreg: interrupted\n")
+
+
 def test_the_library_needs_nothing_of_the_extra() -> None:
     absent = ["typer", "rich", "pyarrow", "PIL", "matplotlib", "jinja2", "skimage", "numba", "cupy"]
     code = f"import sys; sys.modules.update(dict.fromkeys({absent})); import accel_logreg"

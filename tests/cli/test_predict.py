@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,30 @@ def test_predict_with_a_model_that_knows_its_column_names(table: Path, tmp_path:
     result = run("predict", path, table, "-o", tmp_path / "out.csv")
     assert result.exit_code == 0
     assert "does not use: 'b', 'label'" in result.stderr
+
+
+def test_predict_scores_what_has_labels(table: Path, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "o.csv"
+    result = run("predict", model, table, "-o", out)
+    assert "Confusion matrix, data" in result.output
+    assert "label" not in result.stderr
+    found = json.loads(run("predict", model, table, "-o", out, "--json").stdout)
+    y = [row.split(",")[3] for row in table.read_text().splitlines()[1:]]
+    predicted = [row["predicted"] for row in rows_of(out)]
+    assert found["scores"]["accuracy"] == np.mean(np.array(y) == predicted)
+    assert found["predicted"] == {label: predicted.count(label) for label in ("no", "yes")}
+    text = table.read_text()
+    table.write_text(text.replace("yes", "maybe", 1))
+    assert json.loads(run("predict", model, table, "-o", out, "--json").stdout)["scores"]["unknown"] == 1
+    table.write_text(text.replace("yes", "", 1))
+    assert "missing labels in 'label': 1" in run("predict", model, table, "-o", out).stderr
+    table.write_text(text.replace("yes", "1").replace("no", "0"))
+    assert "nothing is scored: none of the labels" in run("predict", model, table, "-o", out).stderr
+    table.write_text(text.replace("label", "other"))
+    unlabelled = run("predict", model, table, "-o", out)
+    assert "Scores" not in unlabelled.output
+    assert run("predict", model, table, "-o", out, "--target", "other").output.count("Scores") == 1
+    assert "no column 'q' to score against" in refused("predict", model, table, "-o", out, "--target", "q")
 
 
 def test_predict_refuses(model: Path, table: Path, tmp_path: Path) -> None:

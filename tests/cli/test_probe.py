@@ -47,6 +47,13 @@ def test_probe_is_the_library(files: tuple[Path, Path], tmp_path: Path) -> None:
     assert json.loads(cli_probe.to_json(unbounded))["points"][0]["gap"] is None
 
 
+def test_figures_to_standard_output(files: tuple[Path, Path]) -> None:
+    """Nothing else goes there; and a list of C takes commas and repeats."""
+    result = run("probe", *files, "--Cs", "1", "--Cs", "0.1,10", "--json", "-", *NUMPY)
+    assert [point["C"] for point in json.loads(result.stdout)["points"]] == [0.1, 1.0, 10.0]
+    assert "best C" in result.stderr
+
+
 def test_the_model_predicts_embeddings(files: tuple[Path, Path], tmp_path: Path) -> None:
     model, out = tmp_path / "m.npz", tmp_path / "out.csv"
     assert run("probe", *files, "--Cs", "1", "-o", model, *NUMPY).exit_code == 0

@@ -47,6 +47,12 @@ def test_data_from_a_file(table: Path) -> None:
     result = run("profile", "--data", table, "--target", "label", "--backend", "numpy", "--repeats", 1)
     assert result.exit_code == 0, result.output
     assert "120 × 3 float32" in result.stdout
+    options = ("--target", "label", "--drop", "b", "--backend", "numpy", "--repeats", 1, "--json", "-")
+    result = run("profile", "--data", table, *options)
+    assert json.loads(result.stdout)["n_features"] == 2
+    assert "120 × 2 float32" in result.stderr
+    table.with_suffix(".svm").write_text("1 1:1\n0 2:1\n")
+    assert "is sparse" in refused("profile", "--data", table.with_suffix(".svm"), "--backend", "numpy")
 
 
 @pytest.mark.parametrize(
@@ -62,7 +68,7 @@ def test_data_from_a_file(table: Path) -> None:
         (("--repeats", "0"), "repeats=0 must be at least 1"),
         (("--n-threads", "0"), "n_threads=0 must be at least 1"),
         (("--data", "x.csv", "--rows", "5"), "--data has its own rows and features"),
-        (("--target", "y"), "--target 'y' names a column of a file"),
+        (("--target", "y"), "--target 'y' is about a file"),
         (("--json", "no/such/folder/f.json"), "--json no/such/folder/f.json: the folder"),
         (("--trace", "."), "--trace . is a folder; name a file in it"),
         (("--backend", "fortran"), "'fortran' is not one of"),

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -79,3 +82,49 @@ def test_publishing_that_fails_leaves_the_old_report(tmp_path: Path) -> None:
     assert (tmp_path / "x.png").read_bytes() == b"old"
     assert (tmp_path / "page.html").read_bytes() == b"old"
     assert {path.name for path in tmp_path.iterdir()} == {"x.png", "y.png", "page.html"}
+
+
+def test_a_named_pipe_is_written_to(tmp_path: Path) -> None:
+    """And stays a pipe; where the block fails, its reader is not even woken."""
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    with pytest.raises(ValueError, match="bad"), atomic_write(pipe):
+        raise ValueError("bad")
+    for path in (pipe, link):
+        got: list[bytes] = []
+        reader = threading.Thread(target=lambda got=got: got.append(pipe.read_bytes()))
+        reader.start()
+        with atomic_write(path) as file:
+            file.write(b"whole")
+            file.seek(0)  # as NPZ and Parquet do
+        reader.join(10)
+        assert got == [b"whole"]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert {path.name for path in tmp_path.iterdir()} == {"pipe", "link"}
+
+
+def test_a_device_is_written_to(tmp_path: Path) -> None:
+    """A node like /dev/null, of our own, where this user may make one."""
+    node = tmp_path / "null"
+    try:
+        os.mknod(node, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+        node.open("wb").close()
+    except OSError as error:
+        pytest.skip(f"no device node can be made here: {error}")
+    with atomic_write(node) as file:
+        file.write(b"away")
+    assert stat.S_ISCHR(node.stat().st_mode)
+    assert list(tmp_path.iterdir()) == [node]
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_standard_output_may_be_a_file(tmp_path: Path, name: str) -> None:
+    """What the process prints before and after goes to the same file, in order."""
+    code = (
+        "from accel_logreg.files.atomic import atomic_write\nprint('one', flush=True)\n"
+        f"with atomic_write({name!r}) as file: file.write(b'two\\n')\nprint('three')"
+    )
+    with (tmp_path / "out").open("wb") as out:
+        subprocess.run([sys.executable, "-c", code], stdout=out, check=True)
+    assert (tmp_path / "out").read_text() == "one\ntwo\nthree\n"

@@ -13,8 +13,16 @@ import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
 
-from accel_logreg import LogisticRegression, LogisticRegressionCV, ModelFileError, load_model, save_model
+from accel_logreg import (
+    LogisticRegression,
+    LogisticRegressionCV,
+    ModelFileError,
+    load_model,
+    load_pipeline,
+    save_model,
+)
 from accel_logreg.files.model import decode, encode, read_model_file
+from accel_logreg.files.preparation import new_preparation
 
 SUFFIXES = (".json", ".npz")
 
@@ -146,6 +154,58 @@ def test_every_bit_of_a_float(path: Path) -> None:
     assert load_model(path).coef_.tobytes() == model.coef_.tobytes()
 
 
+def test_prepared_columns(path: Path) -> None:
+    """What prepares them is in the file, and its pipeline takes any table, in any order of columns."""
+    pyarrow = pytest.importorskip("pyarrow", reason="needs tables: pip install 'accel_logreg[lab]'")
+    rng = np.random.default_rng(0)
+    x = np.where(rng.random(60) < 0.1, np.nan, rng.standard_normal(60))
+    table = pyarrow.table(
+        {"x": pyarrow.array(x, from_pandas=True), "k": rng.choice(["u", "v", "w"], 60), "z": np.arange(60)}
+    )
+    y = rng.random(60) < 0.5
+    for impute, standardize, columns in (
+        ("median", True, ["x", "z"]),
+        (None, True, ["z"]),
+        ("mean", False, []),
+    ):
+        preparation = new_preparation(
+            columns, ["k"], impute=impute, standardize=standardize, dtype=np.float64
+        ).fit(table)
+        model = LogisticRegression(backend="numpy").fit(preparation.transform(table), y)
+        save_model(model, path, preparation=preparation)
+        loaded = load_pipeline(path)
+        expected = model.predict_proba(preparation.transform(table))
+        np.testing.assert_array_equal(loaded.predict_proba(table), expected)
+        np.testing.assert_array_equal(loaded.predict_proba(table.select(["z", "k", "x"])), expected)
+        names = preparation.get_feature_names_out().tolist()
+        assert loaded[0].get_feature_names_out().tolist() == names
+    with pytest.warns(UserWarning, match="load_pipeline"):
+        np.testing.assert_array_equal(load_model(path).coef_, model.coef_)
+    if path.suffix == ".json":
+        for change in (
+            lambda s: s["preparation"].pop("fill"),
+            lambda s: s["preparation"].update(levels=[[]]),
+            lambda s: s["preparation"].update(levels=[["u", "v"]]),
+            lambda s: s["preparation"].update(dtype="O!"),
+            lambda s: s.update(preparation=3),
+        ):
+            save_model(model, path, preparation=preparation)
+            change_json(path, change)
+            with pytest.raises(ModelFileError, match=re.escape(str(path))):
+                load_pipeline(path)
+
+
+def test_a_pipeline_of_plain_columns_and_of_arrays(path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow", reason="needs tables: pip install 'accel_logreg[lab]'")
+    X, _ = problem()
+    names = ["a", "b", "c", "d"]
+    save_model(fitted(), path, metadata={"features": names})
+    table = pyarrow.table(list(X.T), names=names).select(names[::-1])
+    np.testing.assert_array_equal(load_pipeline(path).predict_proba(table), fitted().predict_proba(X))
+    save_model(fitted(), path)
+    np.testing.assert_array_equal(load_pipeline(path).predict_proba(X), fitted().predict_proba(X))
+
+
 def test_feature_names(path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow", reason="needs named columns: pip install 'accel_logreg[lab]'")
     X, y = problem()
@@ -201,7 +261,7 @@ def change_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     [
         pytest.param(lambda s: s.update(format="other"), "is not an accel_logreg model", id="foreign"),
         pytest.param(lambda s: s.clear(), "is not an accel_logreg model", id="empty"),
-        pytest.param(lambda s: s.update(format_version=5), "reads up to 4; upgrade", id="newer"),
+        pytest.param(lambda s: s.update(format_version=6), "reads up to 5; upgrade", id="newer"),
         pytest.param(lambda s: s.update(format_version="1"), "not a positive integer", id="version"),
         pytest.param(lambda s: s.pop("params"), "lacks 'params'", id="no params"),
         pytest.param(lambda s: s["params"].pop("C"), "lacks 'C'", id="no C"),

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from accel_logreg import load_model, save_model
+from accel_logreg import load_model, load_pipeline, save_model
 
 OLDER = Path(__file__).parent / "older"
 EXPECTED: dict[str, dict[str, Any]] = json.loads((OLDER / "expected.json").read_text())
@@ -46,3 +46,12 @@ def test_it_loads_and_is_whole(path: Path, tmp_path: Path) -> None:
 def test_all_are_there() -> None:
     assert {path.stem for path in FILES} == EXPECTED.keys()
     assert len(FILES) == 23
+
+
+def test_prepared_columns_of_version_5() -> None:
+    """The file holds the table that it was fitted to, and what it predicted."""
+    pyarrow = pytest.importorskip("pyarrow", reason="needs tables: pip install 'accel_logreg[lab]'")
+    path = Path(__file__).with_name("older_pipeline.json")
+    known = json.loads(path.read_text())["metadata"]
+    found = load_pipeline(path).predict_proba(pyarrow.table(known["table"]))[:, 1]
+    np.testing.assert_allclose(found, known["probabilities"], rtol=1e-12)

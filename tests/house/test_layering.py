@@ -63,7 +63,8 @@ ALLOWED = {
         "kernels.python_loop", "kernels.numpy_vectorised", "kernels.numba_jit",
     },
     "profile": {"public", "backends", "backends.blas_threads", "interface", "measure"},
-    "cli": {"public", "files", "measure", "doctor", "lesson", "profile"},
+    "evaluation": {"measure"},
+    "cli": {"public", "files", "measure", "doctor", "evaluation", "lesson", "profile"},
     "__init__": {
         "backends", "certify", "estimator", "gradient_check", "files", "inference", "interface",
         "model_selection", "patch", "paths", "probe", "solvers",

@@ -14,6 +14,7 @@ for _package in ("jinja2", "matplotlib", "PIL", "skimage"):
 
 from support import bench_samples  # noqa: E402
 from support.chromium import Page, browser, find_chromium  # noqa: E402
+from support.command_line import NUMPY, run, write_table  # noqa: E402
 from support.profiles import small_profile  # noqa: E402
 from support.study_samples import curves, photographs, tiny_results  # noqa: E402
 
@@ -54,7 +55,12 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     drawn = {"roofline": plots.roofline(measured), "stages": plots.timeline(measured)}
     profile = folder / "profile.html"
     profile.write_text(report.to_html(measured, drawn), encoding="utf-8")
+    table = write_table(folder)
+    training = folder / "training.html"
+    options = ("--target", "label", "--output", folder / "model.json", "--report", training, *NUMPY)
+    assert run("train", table, *options).exit_code == 0
     return {
+        "training": training,
         "study": study,
         "profile": profile,
         "bench": write_report(bench_samples.document(), folder, PEERS),
@@ -68,7 +74,7 @@ def tab() -> Iterator[Page]:
         yield page
 
 
-@pytest.fixture(params=["study", "profile", "bench"])
+@pytest.fixture(params=["study", "profile", "bench", "training"])
 def page(request: pytest.FixtureRequest, pages: dict[str, Path]) -> Path:
     return pages[request.param]
 
