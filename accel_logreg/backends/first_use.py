@@ -54,7 +54,7 @@ class Work(NamedTuple):
         many = _more_than_two(y)
         seconds = entries * (_STORED if sparse else _ENTRY) * (_CLASSES if many else 1.0)
         seconds *= (_SPARSE_KINKS if sparse else _KINKS) if kinks else 1.0
-        narrow = dtype is not None and dtype == np.float32
+        narrow = getattr(dtype, "char", "") == "f"  # of NumPy's: another library's may not be compared
         kind = sparse, narrow, kinks, many, columns > 1, entries <= _SMALL
         return cls(kind, seconds + _AT_LEAST)
 
