@@ -12,7 +12,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from accel_logreg import LogisticRegression, LogisticRegressionCV
-from accel_logreg.backends import first_use
+from accel_logreg.backends import first_use, resolve
 from accel_logreg.backends.first_use import COMPILING, Work
 
 X = np.random.default_rng(0).standard_normal((200, 4))
@@ -29,13 +29,12 @@ def nothing_compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.mark.usefixtures("nothing_compiled")
 def test_small_fits_are_numpys_until_compiling_would_have_paid() -> None:
-    one = Work.of(X, Y, kinks=False)
+    one, other = Work.of(X, Y, kinks=False), Work.of(X, Y, kinks=True)
     assert one is not None
     expected = int(COMPILING / one.seconds)
-    ran = [LogisticRegression().fit(X, Y).backend_ for _ in range(expected + 2)]
+    ran = [resolve("auto", X, one).name for _ in range(expected + 2)]
     assert ran == ["numpy"] * expected + ["numba"] * 2
-    assert LogisticRegression().fit(X[:50], Y[:50]).backend_ == "numba"  # the same kernels
-    assert LogisticRegression(l1_ratio=0.5).fit(X, Y).backend_ == "numba"  # too late for others as well
+    assert resolve("auto", X, other).name == "numba"  # too late for others as well
 
 
 def test_what_is_compiled_is_used_at_once(nothing_compiled: Path) -> None:
