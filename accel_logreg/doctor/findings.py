@@ -14,7 +14,7 @@ from typing import Literal
 
 from accel_logreg.backends import BackendUnavailableError, backend_status, load_backend
 from accel_logreg.backends.cupy_fused.probe import cupy_distributions
-from accel_logreg.measure.machine import Machine, read_bandwidth
+from accel_logreg.measure.machine import BUSY, Machine, read_bandwidth
 from accel_logreg.measure.words import in_bytes, in_memory
 
 FAST_ENGINES = ("numba", "cupy")
@@ -52,7 +52,8 @@ def examine(machine: Machine, *, measure: bool = True) -> list[Section]:
     ``measure=False`` leaves out the read bandwidth, which takes about two seconds and an array of up to
     an eighth of the memory.
     """
-    processor = [*processor_findings(machine), *(bandwidth_findings(machine) if measure else ())]
+    busy = list(busy_findings(machine, os.getloadavg()[0]))  # before the bandwidth keeps cores busy itself
+    processor = [*processor_findings(machine), *busy, *(bandwidth_findings(machine) if measure else ())]
     found = {
         "Engines": engine_findings(backend_status(), machine),
         "Packages": package_findings(machine),
@@ -127,6 +128,17 @@ def instruction_findings() -> Iterator[Finding]:
         yield Finding("ok", f"{text}: Hessians from products of 8 bits")
     else:
         yield Finding("note", f"{text}: Hessians in float32, as products of 8 bits need AVX-512 VNNI")
+
+
+def busy_findings(machine: Machine, load_average: float) -> Iterator[Finding]:
+    """Whether figures that are measured now would be this machine's best."""
+    cores = machine.usable_cores
+    if load_average > BUSY * cores:
+        yield Finding(
+            "note",
+            f"in the minute before, other work kept about {load_average:.1f} of {cores} cores busy: take "
+            "times and rates that are measured now with care",
+        )
 
 
 def bandwidth_findings(machine: Machine) -> Iterator[Finding]:

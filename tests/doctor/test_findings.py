@@ -140,6 +140,14 @@ def test_gpu_troubles(with_gpu: Machine, cupy_packages: list[str]) -> None:
     assert "need 7.0 or newer" in old.text
 
 
+def test_a_busy_machine_is_named(plain: Machine) -> None:
+    cores = plain.usable_cores
+    assert list(doctor.busy_findings(plain, 0.2 * cores)) == []
+    (finding,) = doctor.busy_findings(plain, 0.75 * cores)
+    assert finding.level == "note"
+    assert f"kept about {0.75 * cores:.1f} of {cores} cores busy" in finding.text
+
+
 def test_bandwidth_says_when_a_cache_holds_it(plain: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
