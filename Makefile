@@ -12,7 +12,7 @@ PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest \
 
 help:
 	@echo "make demo    the lesson's task on every engine here, an HTML report in report/ (about 2 minutes)"
-	@echo "make test    everything that must pass: pytest, ruff, mypy (installs the pinned development set; 5 minutes)"
+	@echo "make test    everything that must pass: pytest, ruff, mypy (installs the pinned development set; 5 minutes, 7 the first time)"
 	@echo "make quick   ruff, and the tests of the interface, the problem and the solvers: after every edit (1 minute)"
 	@echo "make lint    ruff and mypy alone"
 	@echo "make bench   pytest-benchmark suites, JSON under bench/results/, a page in report/ (5 minutes; FULL=1: all)"

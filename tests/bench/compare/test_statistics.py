@@ -20,7 +20,7 @@ ROUNDS = 24  # what looks changed gets three times the eight of a first look
 @pytest.mark.parametrize("wild", [False, True], ids=["usual noise", "wild noise"])
 def test_the_same_code_in_turns_is_never_flagged(wild: bool) -> None:
     rng = np.random.default_rng(1)
-    for _ in range(40):
+    for _ in range(20):
         found = compare(*in_turns(rng, 40, ROUNDS, {}, wild), THRESHOLDS, paired=True)
         assert found.failures == ()
         assert wild or sum(row.verdict is Verdict.SAME for row in found.rows) > 20
@@ -29,7 +29,7 @@ def test_the_same_code_in_turns_is_never_flagged(wild: bool) -> None:
 @pytest.mark.slow
 def test_the_same_code_in_two_runs_is_never_flagged() -> None:
     rng = np.random.default_rng(2)
-    for _ in range(40):
+    for _ in range(20):
         assert compare(*apart(rng, 40, {}), THRESHOLDS).failures == ()
 
 
