@@ -21,7 +21,7 @@ from sklearn.utils.fixes import parse_version
 
 from accel_logreg.estimator import LogisticRegression as Ours
 from accel_logreg.inputs.callbacks import has_callbacks
-from accel_logreg.inputs.namespaces import to_numpy
+from accel_logreg.inputs.namespaces import namespace_of, to_numpy
 from accel_logreg.interface.arrays import on_gpu
 from accel_logreg.model_selection import LogisticRegressionCV as OursCV
 
@@ -84,11 +84,13 @@ class LogisticRegression(linear_model.LogisticRegression):  # type: ignore[misc]
             # In float32 as there; gap_ is before that rounding.
             if str(getattr(X, "dtype", None)).endswith("float32") and self.solver != "liblinear":
                 ours.coef_, ours.intercept_ = ours.coef_.astype("f4"), ours.intercept_.astype("f4")
-            if get_config()["array_api_dispatch"]:  # what is learnt lies where X lies, as there
+            # Under dispatch what is learnt lies where X lies, as there.
+            if get_config()["array_api_dispatch"] and hasattr(X, "dtype"):
                 xp, _, device = get_namespace_and_device(X)
                 for name in ("coef_", "intercept_", "n_iter_"):
                     setattr(ours, name, xp.asarray(getattr(ours, name), device=device))
-                ours.classes_ = get_namespace(y)[0].unique_values(y)
+                if namespace_of(y) is not None:
+                    ours.classes_ = get_namespace(y)[0].unique_values(y)
             return ours
 
         _fit(self, here, super().fit, _FITTED, X, y, sample_weight, {})
@@ -168,6 +170,8 @@ def _fit(
             _note(model, HERE)
             return
     _note(model, why)
+    for name in ("gap_", "gap_kind_"):  # of an earlier fit
+        vars(model).pop(name, None)
     there(X, y, sample_weight, **params)
 
 

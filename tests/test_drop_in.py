@@ -127,6 +127,14 @@ def test_what_is_handed_over_is_what_scikit_learn_does(
     assert fits == {("LogisticRegression", why): 1}
 
 
+def test_a_fit_that_is_handed_over_has_no_gap() -> None:
+    model = LogisticRegression().fit(X, Y)
+    assert model.gap_ <= 1e-8
+    with pytest.warns(ConvergenceWarning):
+        model.set_params(max_iter=1).fit(X, Y)
+    assert not hasattr(model, "gap_")
+
+
 def test_errors_are_scikit_learns() -> None:
     for arguments in ((X, Y[:5]), (np.where(X > 2.0, np.nan, X), Y), (X, np.zeros(120)), (X[:, 0], Y)):
         messages = []
