@@ -46,7 +46,7 @@ def patch_sklearn(*, backend: str = "auto", verbose: bool = False) -> None:
         called = getattr(module, "__name__", None)
         if not isinstance(called, str) or called.partition(".")[0] == __package__:
             continue
-        for name, value in list(vars(module).items()):
+        for name, value in list(getattr(module, "__dict__", {}).items()):
             if isinstance(value, type) and value in _OURS:
                 setattr(module, name, _OURS[value])
                 _replaced.append((module, name))
@@ -57,7 +57,7 @@ def unpatch_sklearn() -> None:
     while _replaced:
         module, name = _replaced.pop()
         value = vars(module).get(name)
-        if value in _OURS.values():
+        if isinstance(value, type) and value in _OURS.values():
             setattr(module, name, next(there for there, ours in _OURS.items() if ours is value))
 
 
