@@ -14,21 +14,19 @@ from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
-import sklearn
 from sklearn import get_config, linear_model
 from sklearn.utils._array_api import get_namespace, get_namespace_and_device
-from sklearn.utils.fixes import parse_version
 
 from accel_logreg.estimator import LogisticRegression as Ours
 from accel_logreg.inputs.callbacks import has_callbacks
 from accel_logreg.inputs.namespaces import namespace_of, to_numpy
+from accel_logreg.inputs.scikit_names import DEPRECATES
 from accel_logreg.interface.arrays import on_gpu
 from accel_logreg.model_selection import LogisticRegressionCV as OursCV
 
 HERE = "fitted here"
 FEW_STEPS = 10
 _SMALL = 1_000_000  # entries of X
-_VERSION = parse_version(sklearn.__version__)
 _BACKEND = "ACCEL_LOGREG_PATCH_BACKEND"  # in the environment, which worker processes inherit
 _SHARED = (
     *("fit_intercept", "intercept_scaling", "dual", "penalty"),
@@ -115,7 +113,7 @@ class LogisticRegressionCV(linear_model.LogisticRegressionCV):  # type: ignore[m
             if _said("warn", ratios):
                 ratios = None
                 _future("The default value for l1_ratios will change from None to (0.0,) in version 1.10.")
-            elif ratios is None and parse_version("1.8") <= _VERSION:
+            elif ratios is None and DEPRECATES:
                 _future("'l1_ratios=None' was deprecated in version 1.8 and will trigger an error in 1.10.")
             if _said("warn", scoring):
                 scoring = None
@@ -161,7 +159,7 @@ def _fit(
             why = f"refused here, {type(error).__name__}"
         else:
             jobs = getattr(model, "n_jobs", None)
-            if jobs is not None and parse_version("1.8") <= _VERSION and names is _FITTED:
+            if jobs is not None and DEPRECATES and names is _FITTED:
                 _future(f"'n_jobs' has no effect since 1.8 and will be removed in 1.10. You provided {jobs}.")
             vars(model).pop("feature_names_in_", None)
             for name in (*names, "feature_names_in_"):
@@ -181,7 +179,7 @@ def _why_there(model: Any, X: Any, sample_weight: Any) -> str | None:
         return f"max_iter below {FEW_STEPS}"
     if has_callbacks(model):
         return "callbacks"
-    if getattr(model, "l1_ratio", 0.0) is None and parse_version("1.8") <= _VERSION:
+    if getattr(model, "l1_ratio", 0.0) is None and DEPRECATES:
         return "l1_ratio=None is deprecated"
     if getattr(model, "multi_class", None) == "ovr":  # before 1.8
         return "multi_class='ovr'"

@@ -22,7 +22,7 @@ STAND_FOR_AUTO = ("liblinear", "newton-cholesky", "sag", "saga")
 CV_SOLVERS = ("auto", "lbfgs", "newton-cg", *STAND_FOR_AUTO)
 PENALTIES = ("deprecated", "l1", "l2", "elasticnet", None)
 SMALLEST_TOL = 1e-16  # about what rounding allows, which tol=0 asks for
-_DEPRECATED = parse_version(sklearn.__version__) >= parse_version("1.8")
+DEPRECATES = parse_version(sklearn.__version__) >= parse_version("1.8")  # penalty, n_jobs, l1_ratio=None
 
 
 def own_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def check_restrictions(p: Mapping[str, Any]) -> None:
 
 def warn_of_penalty(ratio: str, strength: str) -> None:
     """scikit-learn's own deprecation, from the version on that has it."""
-    if not _DEPRECATED:
+    if not DEPRECATES:
         return
     warnings.warn(
         f"'penalty' was deprecated in version 1.8 of scikit-learn. Use {ratio} instead: 0 for penalty='l2', "
