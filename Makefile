@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # A process a core, and one thread for BLAS, unless a test asks for more: BLAS's threads spin while they wait.
-PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest \
+# What is compiled to bytecode is kept, whatever the shell says: tests start dozens of processes.
+PYTEST := PYTHONDONTWRITEBYTECODE= OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest \
 	--numprocesses auto --maxprocesses 4 --dist worksteal --durations 10
 
 .PHONY: help demo test quick style lint bench docs peers sklearn-tests gpu clean

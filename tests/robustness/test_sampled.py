@@ -8,7 +8,8 @@ from support.hard_problems import INF, SAMPLED, changed, problem, separable
 from support.reference import assert_promise_kept
 
 WAYS = [
-    *(("newton", engine, dtype) for engine in ("numpy", "numba") for dtype in ("float64", "float32")),
+    ("newton", "numpy", "float64"),
+    *(("newton", "numba", dtype) for dtype in ("float64", "float32")),
     *((solver, "numba", "float64") for solver in ("auto", "newton-cg", "lbfgs")),
 ]
 
