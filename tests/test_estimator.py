@@ -17,8 +17,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from accel_logreg import DivergenceError, LogisticRegression, __version__
 from accel_logreg.backends import load_backend
-from accel_logreg.backends.numba_jit.sharing import threads_now
 from accel_logreg.interface.engine import Engine
+from accel_logreg.kernels.numba_jit.threads import threads_now
 
 # The lesson's steps are made as they were asked for; how far from the optimum they end is a warning.
 STEPS_ALONE = pytest.mark.filterwarnings("ignore:gradient-descent stopped")

@@ -20,8 +20,8 @@ GB/s. The first three figures are of prototypes in separate, noisy runs; the las
 A few columns go over the same 8 or 16 rows one after the other, each along the features; for how many
 that is quicker than a panel of eight (numba_jit/columns.py) accel_logreg/backends/numba_jit/tuning.py says.
 
-Sums are float64 for either dtype of X. Chunks are fixed by (n, threads) and their partial sums
-are added in chunk order, so the same data on the same threads gives the same bits.
+Sums are float64 for either dtype of X. Chunks are fixed by the shape and their partial sums are added in
+their order, so the same data gives the same bits on any number of threads.
 """
 
 from __future__ import annotations

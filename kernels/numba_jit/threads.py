@@ -6,7 +6,7 @@ OpenMP's spin. With a competitor on each of two cores, a gradient over 200,000 x
 with none and makes its own; several fits at once share them, and whoever finds no thread free does the work
 itself.
 
-Which chunks there are decides the bits of an answer; which thread takes one does not.
+Which chunks there are decides the bits of an answer; which thread takes one, and how many there are, do not.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,31 @@ class _Worker:
             self._idle.append(self)
 
 
+class _Bound(threading.local):
+    """How many threads a question may take that this thread asks."""
+
+    threads: int | None = None
+
+
+_bound = _Bound()
+
+
+def threads_now() -> int:
+    """How many threads a question may take at this moment."""
+    return MOST if _bound.threads is None else min(_bound.threads, MOST)
+
+
+@contextmanager
+def bounded(n_threads: int | None) -> Iterator[None]:
+    """Questions of this thread take at most so many threads meanwhile; None leaves the bound alone."""
+    before = _bound.threads
+    _bound.threads = before if n_threads is None else n_threads
+    try:
+        yield
+    finally:
+        _bound.threads = before
+
+
 CONTROL_GROUP = Path("/sys/fs/cgroup")
 _idle: list[_Worker] = []
 _count = itertools.count(1)
@@ -87,7 +113,7 @@ _made = 0
 
 
 def share(chunks: int, kernel: Kernel, *arguments: Any) -> None:
-    """kernel(chunk, chunks, *arguments) for every chunk, on as many threads as there are cores at most.
+    """kernel(chunk, chunks, *arguments) for every chunk, on ``threads_now()`` threads at most.
 
     Raises what a kernel raises, when all have ended.
     """
@@ -96,7 +122,7 @@ def share(chunks: int, kernel: Kernel, *arguments: Any) -> None:
         return
     global _made
     work = _Work(chunks, kernel, arguments)
-    for _ in range(chunks - 1):
+    for _ in range(min(chunks, threads_now()) - 1):
         try:
             worker = _idle.pop()
         except IndexError:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from accel_logreg.backends.numba_jit import tuning
 from accel_logreg.backends.numba_jit.csr import NumbaCsrRows
 from accel_logreg.backends.numba_jit.dense import NumbaRows
-from accel_logreg.backends.numba_jit.sharing import read_only, threads_for
+from accel_logreg.backends.numba_jit.sharing import chunks_for, read_only, room_for_matrices
 from accel_logreg.interface.answers import RowSample
 from accel_logreg.interface.arrays import Csr, Float64, Matrix
 from accel_logreg.interface.classes import ClassRows, in_blocks
@@ -93,7 +93,8 @@ class NumbaClasses(_Classes):
         return np.ascontiguousarray(W[:-1].T, dtype=self._dtype), W[-1].astype(self._dtype)
 
     def _chunks(self) -> int:
-        return threads_for(self._X.size * self.n_classes, self.n_rows)
+        answer = self.n_classes * self.n_features
+        return chunks_for(self._X.size * self.n_classes, self.n_rows, answer=answer)
 
     def loss_grad(self, W: Float64) -> tuple[float, Float64]:
         chunks = self._chunks()
@@ -136,7 +137,8 @@ class NumbaClasses(_Classes):
     def _whole(self, W: Float64, centre: Float64, scale: Float64) -> Float64:
         """The Hessian (K p, K p) by one rank-k update of all unknowns."""
         K, p = self.n_classes, self.n_features + 1
-        chunks = threads_for(self.n_rows * (K * p) ** 2 // 16, self.n_rows)
+        room = room_for_matrices(self.n_rows, K * p)
+        chunks = chunks_for(self.n_rows * (K * p) ** 2 // 16, self.n_rows, most=room)
         rows = min(self.n_rows, max(16, tuning.CLASS_BLOCK_BYTES // (8 * K * p)))
         tiles, partials = np.zeros((chunks, rows, K * p)), np.zeros((chunks, K * p, K * p))
         diagonals = np.zeros((chunks, K, p, p))
@@ -172,8 +174,8 @@ class NumbaClasses(_Classes):
         syrk, width = (DSYRK if precision == "float64" else SSYRK), p
         if precision == "float32" and p <= tuning.NARROW:
             syrk, width = 0, -(-p // COLUMNS) * COLUMNS
-        chunks = threads_for(self._X.size * len(pairs), self.n_rows, 1 + p // 16)
-        chunks = min(chunks, max(1, tuning.MATRICES_BYTES // (16 * len(pairs) * width * width)))
+        room = room_for_matrices(self.n_rows, width, len(pairs))
+        chunks = chunks_for(self._X.size * len(pairs), self.n_rows, 1 + p // 16, most=room)
         least, most = tuning.CLASS_TILE_ROWS
         rows = min(self.n_rows, most if syrk else least)
         tiles = np.zeros((chunks, 2, rows, width), dtype=precision)
@@ -205,7 +207,9 @@ class NumbaCsrClasses(_Classes):
     def __init__(self, rows: Rows, targets: ClassTargets, around: Any) -> None:
         super().__init__(rows, targets, around)
         assert isinstance(rows, NumbaCsrRows)
-        self._X, self._order, self._bounds = rows.arrays(), rows.order, rows.bounds()
+        answer = self.n_classes * self.n_features
+        chunks = chunks_for(2 * self.entries * self.n_classes, self.n_rows, answer=answer)
+        self._X, self._order, self._bounds = rows.arrays(), rows.order, rows.bounds(chunks)
         few = 8 * self.n_rows * self.n_classes <= tuning.PROBABILITIES_BYTES
         self._P = np.empty(self.n_rows * self.n_classes, dtype=np.float64 if few else np.float32)
 
@@ -275,7 +279,7 @@ def class_logits(X: Matrix | Csr, W: Float64) -> Float64:
         return _logits(read_only(X), W, _block_rows(X.shape[1], W.shape[1], 8))
     Z = np.empty((X.shape[0], W.shape[1]))
     arrays = read_only(X.data), read_only(X.indices), read_only(X.indptr.astype(np.int64, copy=False))
-    chunks = threads_for(X.data.size * W.shape[1], X.shape[0])
+    chunks = chunks_for(X.data.size * W.shape[1], X.shape[0])
     share(chunks, kernels.csr_logits_part, *arrays, W[:-1].copy(), W[-1].copy(), Z)
     return Z
 
@@ -283,7 +287,7 @@ def class_logits(X: Matrix | Csr, W: Float64) -> Float64:
 def _logits(X: Matrix, W: Float64, block: int) -> Float64:
     Z = np.empty((X.shape[0], W.shape[1]))
     of = X, np.ascontiguousarray(W[:-1].T), W[-1].copy(), DGEMM, block
-    share(threads_for(X.size * W.shape[1], X.shape[0]), kernels.logits_part, *of, Z)
+    share(chunks_for(X.size * W.shape[1], X.shape[0]), kernels.logits_part, *of, Z)
     return Z
 
 

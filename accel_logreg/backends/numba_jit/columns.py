@@ -11,7 +11,7 @@ from accel_logreg.backends.numba_jit import tuning
 from accel_logreg.backends.numba_jit.csr import NumbaCsrRows
 from accel_logreg.backends.numba_jit.csr_columns import NumbaCsrColumns
 from accel_logreg.backends.numba_jit.dense import NumbaRows
-from accel_logreg.backends.numba_jit.sharing import read_only, threads_for
+from accel_logreg.backends.numba_jit.sharing import chunks_for, read_only
 from accel_logreg.interface.arrays import Float64
 from accel_logreg.interface.columns import ColumnRows
 from accel_logreg.interface.rows import Rows
@@ -48,8 +48,9 @@ class _DenseColumns(ColumnRows):
         return columns_over(rows, targets)
 
     def _chunks(self) -> int:
-        """Into how many parts the rows are cut now."""
-        return threads_for(self._X.size * self.n_columns, self.n_rows)
+        """Into how many chunks the rows are cut."""
+        answer = self.n_columns * self.n_features
+        return chunks_for(self._X.size * self.n_columns, self.n_rows, answer=answer)
 
 
 class NumbaColumns(_DenseColumns):

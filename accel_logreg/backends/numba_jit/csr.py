@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_logreg.backends.numba_jit import tuning
-from accel_logreg.backends.numba_jit.sharing import read_only, threads_for
+from accel_logreg.backends.numba_jit.sharing import chunks_for, read_only, room_for_matrices
 from accel_logreg.interface.answers import Descent, RowSample, SmallFit
 from accel_logreg.interface.arrays import Csr, Float64, Labels
 from accel_logreg.interface.rows import AmongRows, ColumnDescent, Precision, Rows
@@ -62,7 +62,7 @@ class NumbaCsrRows(Rows, AmongRows, ColumnDescent):
         d = self.n_features
         if d > _SHORT:
             return indices
-        chunks = threads_for(indices.size, self.n_rows)
+        chunks = chunks_for(indices.size, self.n_rows, answer=d)
         names = np.arange(d, dtype=np.uint16)
         if d > tuning.CSR_WORTH_SORTING:
             counts = kernels.count_columns(read_only(indices), d, chunks)
@@ -165,7 +165,8 @@ class NumbaCsrRows(Rows, AmongRows, ColumnDescent):
             W[self.order],
             np.append(scale, 1.0)[self.order],
         )
-        chunks = threads_for(m * self.n_features, m, 4)
+        room = room_for_matrices(m, W.size)
+        chunks = chunks_for(m * self.n_features, m, 4, most=room)
         if self.pairs > tuning.CSR_FULL**2 * self.n_rows * float(self.n_features) ** 2:
             syrk, tiles = DSYRK, np.empty((chunks, min(tuning.CSR_TILE_ROWS, m), W.size))
         else:
@@ -183,9 +184,8 @@ class NumbaCsrRows(Rows, AmongRows, ColumnDescent):
     def gram(self, centre: Float64, *, precise: bool = True) -> Float64:  # noqa: ARG002
         if centre.any():
             refuse_centre(centre.tolist())
-        K: Float64 = kernels.gram(
-            self._data, self._indices, self._indptr, self.n_features, threads_for(self.n_rows**2, self.n_rows)
-        )
+        chunks = chunks_for(self.n_rows**2, self.n_rows)
+        K: Float64 = kernels.gram(self._data, self._indices, self._indptr, self.n_features, chunks)
         self._count(1)
         return K
 
@@ -297,7 +297,7 @@ class NumbaCsrRows(Rows, AmongRows, ColumnDescent):
         np.cumsum(np.diff(self._indptr)[rows], out=indptr[1:])
         data = np.empty(indptr[-1], dtype=self.dtype)
         indices = np.empty(indptr[-1], dtype=self._indices.dtype)
-        chunks = threads_for(data.size, rows.size)
+        chunks = chunks_for(data.size, rows.size)
         of = self._data, self._indices, self._indptr, read_only(rows)
         share(chunks, kernels.gather, *of, data, indices, indptr)
         s = picked.factors * self._s[rows] if self._s.size else picked.factors
@@ -348,22 +348,23 @@ class NumbaCsrRows(Rows, AmongRows, ColumnDescent):
         return out
 
     def bounds(self, chunks: int | None = None) -> NDArray[np.int64]:
-        """The rows at which each thread's chunk begins, or each of so many chunks, and n."""
-        return _bounds(self._indptr, chunks)
+        """The rows at which each chunk begins, or each of so many chunks, and n."""
+        return bounds_of(self._indptr, self.n_features, chunks)
 
 
 def csr_logits(X: Csr, W: Float64) -> Float64:
     """z = X W[:d] + W[d], (m,)."""
     indptr = read_only(X.indptr.astype(np.int64, copy=False))
-    z: Float64 = kernels.logits(read_only(X.data), read_only(X.indices), indptr, W.copy(), _bounds(indptr))
+    bounds = bounds_of(indptr, 0)
+    z: Float64 = kernels.logits(read_only(X.data), read_only(X.indices), indptr, W.copy(), bounds)
     return z
 
 
-def _bounds(indptr: NDArray[np.int64], chunks: int | None = None) -> NDArray[np.int64]:
-    """The rows at which each thread's chunk begins, and n: chunks of equal work, not of equal rows."""
+def bounds_of(indptr: NDArray[np.int64], answer: int, chunks: int | None = None) -> NDArray[np.int64]:
+    """The rows at which each chunk begins, and n: chunks of equal work, not of equal rows."""
     n = indptr.size - 1
     work = int(indptr[-1]) + tuning.CSR_ROW * n
-    chunks = threads_for(work, n, 2) if chunks is None else chunks
+    chunks = chunks_for(work, n, 2, answer=answer) if chunks is None else chunks
     inner = [
         bisect_left(range(n), work * chunk // chunks, key=lambda i: int(indptr[i]) + tuning.CSR_ROW * i)
         for chunk in range(1, chunks)

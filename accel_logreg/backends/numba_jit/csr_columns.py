@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from accel_logreg.backends.numba_jit import tuning
 from accel_logreg.backends.numba_jit.csr import NumbaCsrRows
-from accel_logreg.backends.numba_jit.sharing import read_only, threads_for
+from accel_logreg.backends.numba_jit.sharing import chunks_for, read_only
 from accel_logreg.interface.arrays import Float64
 from accel_logreg.interface.columns import ColumnRows
 from accel_logreg.interface.parts import PartTargets
@@ -120,16 +120,17 @@ class NumbaCsrColumns(ColumnRows):
             panels[k // self._width, :, k % self._width] = line
         return panels
 
-    def _threads(self) -> int:
-        return threads_for(self.entries * self.n_columns, self.n_rows * self._panels)
+    def _chunks(self) -> int:
+        answer = self.n_features * self._width
+        return chunks_for(self.entries * self.n_columns, self.n_rows * self._panels, answer=answer)
 
     def _run(self, kernel: Any, *of: Any) -> None:
-        share(self._threads(), kernel, *of)
+        share(self._chunks(), kernel, *of)
 
     def _bounds(self) -> NDArray[np.int64]:
-        """Rows are cut where panels alone are too few for the threads, or unevenly many."""
-        threads = self._threads()
-        return self._one.bounds(threads // math.gcd(threads, self._panels))
+        """Rows are cut where panels alone are too few, or unevenly many for the threads."""
+        chunks = self._chunks()
+        return self._one.bounds(chunks // math.gcd(chunks, self._panels))
 
     def _partials(self) -> tuple[Float64, NDArray[np.int64]]:
         bounds = self._bounds()

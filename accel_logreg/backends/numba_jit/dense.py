@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_logreg.backends.numba_jit import tuning
-from accel_logreg.backends.numba_jit.sharing import chunks_of, read_only, threads_for
+from accel_logreg.backends.numba_jit.sharing import chunks_for, chunks_of, read_only, room_for_matrices
 from accel_logreg.interface.answers import Descent, LowPrecisionHessian, RowSample, SmallFit
 from accel_logreg.interface.arrays import Float64, Labels, Matrix
 from accel_logreg.interface.rows import AmongRows, Precision, Quantised, Rows
@@ -133,14 +133,14 @@ class NumbaRows(Rows, AmongRows):
         rows = _NO_ROWS if sample is None else sample.rows
         factors = _NO_WEIGHTS if sample is None else sample.factors
         m = self.n_rows if sample is None else len(rows)
-        chunks = threads_for(m * self.n_features, m, 1 + self.n_features // 16)
         p = self.n_features + 1
         syrk, width = SSYRK, p
         if precision == "float64":
             syrk = DSYRK
         elif p <= tuning.NARROW:
             syrk, width = 0, (p + COLUMNS - 1) // COLUMNS * COLUMNS
-        chunks = min(chunks, max(1, tuning.MATRICES_BYTES // (16 * width * width)))
+        room = room_for_matrices(m, width)
+        chunks = chunks_for(m * self.n_features, m, 1 + self.n_features // 16, most=room)
         dtype = np.dtype(np.float64 if precision == "float64" else np.float32)
         least, most = tuning.TILE_ROWS
         rows_a_tile = min(m, max(least, min(most, tuning.TILE_BYTES // (width * dtype.itemsize))))
@@ -179,7 +179,8 @@ class NumbaRows(Rows, AmongRows):
         rows = _NO_ROWS if sample is None else sample.rows
         factors = _NO_WEIGHTS if sample is None else sample.factors
         m = self.n_rows if sample is None else len(rows)
-        chunks = threads_for(m * self.n_features, m, 1 + self.n_features // 64)
+        room = room_for_matrices(m, W.size)
+        chunks = chunks_for(m * self.n_features, m, 1 + self.n_features // 64, most=room)
         H = int8_hessian(self.X, self._s, read_only(rows), read_only(factors), W, centre, scale, chunks)
         self._count(m / self.n_rows)
         return H
@@ -192,7 +193,8 @@ class NumbaRows(Rows, AmongRows):
         return diagonal
 
     def gram(self, centre: Float64, *, precise: bool = True) -> Float64:
-        chunks = threads_for(self.X.size, self.n_features, 1 + self.n_rows // 16)
+        room = max(2, tuning.MATRICES_BYTES // (16 * self.n_rows * self.n_rows))
+        chunks = chunks_for(self.X.size, self.n_features, 1 + self.n_rows // 16, most=room)
         tiles: Matrix
         if precise:
             syrk, tiles = DSYRK, np.empty((chunks, self.n_rows, min(tuning.TILE_COLUMNS, self.n_features)))
@@ -204,7 +206,7 @@ class NumbaRows(Rows, AmongRows):
         return K
 
     def combination(self, a: Float64) -> Float64:
-        total: Float64 = second.combination(self.X, a.copy(), threads_for(self.X.size, self.n_features))
+        total: Float64 = second.combination(self.X, a.copy(), chunks_of(self.X))
         self._count(1)
         return total
 

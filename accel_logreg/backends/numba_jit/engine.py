@@ -18,10 +18,10 @@ from accel_logreg.interface.targets import ClassTargets, Targets
 try:
     from accel_logreg.backends.numba_jit import tuning
     from accel_logreg.backends.numba_jit.dense import NumbaRows
-    from accel_logreg.backends.numba_jit.sharing import bounded, chunks_of, read_only, threads_for
+    from accel_logreg.backends.numba_jit.sharing import chunks_for, chunks_of, read_only
     from accel_logreg.kernels.numba_jit import dense as kernels
     from accel_logreg.kernels.numba_jit.link import probabilities_part
-    from accel_logreg.kernels.numba_jit.threads import MOST, share
+    from accel_logreg.kernels.numba_jit.threads import MOST, bounded, share
 except Exception as error:  # a NumPy that Numba refuses, a missing llvmlite, a broken install
     raise BackendUnavailableError(
         "numba",
@@ -100,7 +100,7 @@ class NumbaEngine(Engine):
 
     def probabilities(self, z: Float64, *, logarithm: bool) -> Float64:
         out = np.empty((len(z), 2))
-        share(threads_for(len(z), len(z), 4), probabilities_part, z, logarithm, out)
+        share(chunks_for(len(z), len(z), 4), probabilities_part, z, logarithm, out)
         return out
 
     def n_threads(self, n_threads: int | None) -> int:

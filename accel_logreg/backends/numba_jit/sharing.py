@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from numpy.typing import NDArray
 
-from accel_logreg.backends.numba_jit.tuning import ENTRIES_PER_THREAD
+from accel_logreg.backends.numba_jit.tuning import (
+    CHUNK_ENTRIES,
+    CHUNKS,
+    ENTRIES_PER_THREAD,
+    LEAF_ENTRIES,
+    MATRICES_BYTES,
+    MOST_CHUNKS,
+    ROWS_A_MATRIX,
+    WORTH_OWN_SUMS,
+)
 from accel_logreg.interface.arrays import Matrix
-from accel_logreg.kernels.numba_jit.threads import MOST
-
-
-class _Bound(threading.local):
-    """How many threads a question may take that this thread asks."""
-
-    threads: int | None = None
-
-
-_bound = _Bound()
-
-
-def threads_now() -> int:
-    """How many threads a question may take at this moment."""
-    return MOST if _bound.threads is None else min(_bound.threads, MOST)
-
-
-@contextmanager
-def bounded(n_threads: int | None) -> Iterator[None]:
-    """Questions of this thread take at most so many threads meanwhile; None leaves the bound alone."""
-    before = _bound.threads
-    _bound.threads = before if n_threads is None else n_threads
-    try:
-        yield
-    finally:
-        _bound.threads = before
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
@@ -51,13 +31,30 @@ def read_only(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def chunks_of(X: Matrix) -> int:
-    """One chunk of rows for each thread that has enough to do."""
-    return threads_for(X.size, X.shape[0])
+    """Chunks of rows for a pass over X whose answer has a number a column."""
+    return chunks_for(X.size, X.shape[0], answer=X.shape[1])
 
 
-def threads_for(entries: int, parts: int, each: int = 1) -> int:
-    """How many threads pay for this many entries, in that many indivisible parts.
+def chunks_for(entries: int, parts: int, each: int = 1, *, answer: int = 0, most: int | None = None) -> int:
+    """Into how many chunks a question over this many entries is cut, in that many indivisible parts.
+
+    By its shape alone, however many threads there are, because the chunks decide the bits of an answer. A
+    power of two, which the usual numbers of threads divide evenly.
 
     each : how many times the work of a gradient there is for an entry
+    answer : numbers of which a chunk has sums of its own, where they are many
+    most : chunks that there is room for
     """
-    return int(max(1, min(threads_now(), entries * each // ENTRIES_PER_THREAD, parts)))
+    work = entries * each
+    chunks = min(work // ENTRIES_PER_THREAD, max(2, work // CHUNK_ENTRIES), parts)
+    chunks = min(chunks, max(CHUNKS, min(MOST_CHUNKS, entries // LEAF_ENTRIES)))
+    if answer:
+        chunks = min(chunks, max(2, work // (WORTH_OWN_SUMS * answer)))
+    if most is not None:
+        chunks = min(chunks, most)
+    return 1 << (max(1, chunks).bit_length() - 1)
+
+
+def room_for_matrices(rows: int, width: int, count: int = 1) -> int:
+    """Chunks of a Hessian that there is room for, with ``count`` matrices (width, width) each."""
+    return min(CHUNKS, max(2, rows // ROWS_A_MATRIX), MATRICES_BYTES // (16 * count * width * width))

@@ -10,6 +10,14 @@ from accel_logreg.kernels.numba_jit.blocks import int8_products
 # Below this many entries a second thread costs more than it saves: 30 µs to wake it and to hear from it,
 # where a gradient over so many takes 80. Measured in turns, 20,000 x 20: 106 µs on one thread, 92 on two.
 ENTRIES_PER_THREAD = 300_000
+# Beyond two, chunks have so many entries each; up to sixteen of them, and of large X as many as have a
+# million. As many as there are threads took 0.97 to 1.01 of the time, on two cores in turns, 0.4 to 400 MB,
+# and left the bits of an answer to their number.
+CHUNK_ENTRIES, CHUNKS, LEAF_ENTRIES, MOST_CHUNKS = 750_000, 16, 1 << 20, 256
+# Entries for each number of a chunk's own sums, which are cleared, handed on and added up.
+WORTH_OWN_SUMS = 256
+# Rows for each chunk of a Hessian, which has a matrix of its own.
+ROWS_A_MATRIX = 4096
 
 # A tile of rows waits for BLAS in a quarter of a core's L2 cache, where that holds enough of them.
 TILE_BYTES = 1 << 19

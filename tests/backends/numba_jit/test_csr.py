@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from support.csr_problems import problem, sparse
 
-from accel_logreg.backends.numba_jit.csr import NumbaCsrRows, _bounds
+from accel_logreg.backends.numba_jit.csr import NumbaCsrRows, bounds_of
 from accel_logreg.kernels.numba_jit import csr as kernels
 
 
@@ -60,10 +60,9 @@ def test_bits_do_not_depend_on_where_arrays_lie(gap: int, rng: np.random.Generat
     assert answers(0, 1000 + gap) == answers(1000 + gap, 0) == answers(0, 3000)
 
 
-def test_chunks_have_equal_work_not_equal_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("accel_logreg.backends.numba_jit.csr.threads_for", lambda *_: 4)
+def test_chunks_have_equal_work_not_equal_rows() -> None:
     lengths = np.r_[np.full(1000, 1), np.full(100, 200), np.zeros(500, dtype=int)]
-    bounds = _bounds(np.r_[0, np.cumsum(lengths)].astype(np.int64))
+    bounds = bounds_of(np.r_[0, np.cumsum(lengths)].astype(np.int64), 0, 4)
     assert bounds[0] == 0
     assert bounds[-1] == 1600
     work = [(lengths[a:b] + 8).sum() for a, b in pairwise(bounds)]

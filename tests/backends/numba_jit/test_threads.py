@@ -31,8 +31,7 @@ def data(n: int = 60_000, d: int = 20) -> tuple[Any, Any]:
 def sixteen(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on sixteen cores, for little work as well."""
     monkeypatch.setattr(threads, "MOST", 16)
-    monkeypatch.setattr(sharing, "MOST", 16)
-    monkeypatch.setattr(sharing._Bound, "threads", 16)
+    monkeypatch.setattr(threads._Bound, "threads", 16)
     monkeypatch.setattr(sharing, "ENTRIES_PER_THREAD", 1000)
 
 
@@ -211,7 +210,38 @@ def test_parked_threads_take_no_time() -> None:
 
 
 def test_few_entries_stay_on_one_thread() -> None:
-    assert sharing.threads_for(tuning.ENTRIES_PER_THREAD, 1000) == 1
-    with sharing.bounded(1):
-        assert sharing.threads_for(10**9, 1000) == 1
-    assert sharing.threads_now() == threads.MOST
+    assert sharing.chunks_for(tuning.ENTRIES_PER_THREAD, 1000) == 1
+    with threads.bounded(1):
+        assert threads.threads_now() == 1
+        taken = {threading.get_ident() for _ in range(3)}
+        threads.share(8, lambda *_: taken.add(threading.get_ident()))
+        assert len(taken) == 1
+    assert threads.threads_now() == threads.MOST
+
+
+BITS = """
+import hashlib
+import numpy as np
+from scipy.sparse import csr_matrix
+from accel_logreg import LogisticRegression
+random = np.random.default_rng(0)
+X = random.standard_normal((60_000, 40)).astype(np.float32)
+y = (X[:, 0] + random.standard_normal(len(X)) > 0) * 1
+thin = csr_matrix(X * (random.random(X.shape) < 0.5))
+digest = hashlib.sha256()
+for n_threads in (1, 2, 3, 4):
+    for data, labels, solver in (
+        (X, y, "newton"), (X, y, "newton-cg"), (X, y, "lbfgs"), (thin, y, "newton-cg"), (thin, y, "newton"),
+        (X, y + (X[:, 1] > 1), "newton"),
+    ):
+        model = LogisticRegression(backend="numba", solver=solver, n_threads=n_threads).fit(data, labels)
+        digest.update(model.coef_.tobytes() + model.intercept_.tobytes())
+    print(digest.hexdigest())
+    digest = hashlib.sha256()
+"""
+
+
+def test_any_number_of_threads_finds_the_same_bits() -> None:
+    found = run(BITS, NUMBA_NUM_THREADS="4").split()
+    assert len(found) == 4
+    assert len(set(found)) == 1
