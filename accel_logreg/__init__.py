@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from accel_logreg.gradient_check import check_gradient
     from accel_logreg.inference.result import Inference
     from accel_logreg.interface.engine import BackendUnavailableError
+    from accel_logreg.interface.parted_matrix import FitInterruptedError, SourceError
     from accel_logreg.model_selection import LogisticRegressionCV
     from accel_logreg.patch import patch_report, patch_sklearn, unpatch_sklearn
     from accel_logreg.paths import logistic_path
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
 __all__ = [
     "BackendUnavailableError",
     "DivergenceError",
+    "FitInterruptedError",
     "Inference",
     "LogisticRegression",
     "LogisticRegressionCV",
     "ModelFileError",
     "ProbeResult",
     "SeparationWarning",
+    "SourceError",
     "available_backends",
     "backend_status",
     "certified_gap",
@@ -49,12 +52,14 @@ __version__ = "0.1.0"
 _HOME = {
     "BackendUnavailableError": "interface.engine",
     "DivergenceError": "solvers.problem",
+    "FitInterruptedError": "interface.parted_matrix",
     "Inference": "inference.result",
     "LogisticRegression": "estimator",
     "LogisticRegressionCV": "model_selection",
     "ModelFileError": "files.model",
     "ProbeResult": "probe",
     "SeparationWarning": "estimator",
+    "SourceError": "interface.parted_matrix",
     "available_backends": "backends",
     "backend_status": "backends",
     "certified_gap": "certify",

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
+from os import PathLike
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -27,13 +28,17 @@ from accel_logreg.fitting.sparse_columns import SparseOneVsRestFit
 from accel_logreg.inference.summary import Statistics, remember
 from accel_logreg.inputs.callbacks import CallbackSupport, as_task, has_callbacks
 from accel_logreg.inputs.liblinear import inward, outward, with_constant
+from accel_logreg.inputs.memory_size import memory_bytes
 from accel_logreg.inputs.parameters import check_parameters
 from accel_logreg.inputs.training import TrainingData, check_training_data
 from accel_logreg.interface.answers import Separation
 from accel_logreg.interface.arrays import Float64
 from accel_logreg.interface.engine import Engine
+from accel_logreg.interface.parted_matrix import FitInterruptedError, SourceError
 from accel_logreg.prediction import LinearPrediction
 from accel_logreg.solvers.problem import GapKind, History, Solution
+from accel_logreg.sources import Sourced, open_source
+from accel_logreg.sources.source import Source
 
 _NAMED = 10  # columns, in a warning
 _AT_LEAST = 1e-8  # where tol=0 asks for what rounding allows: a gap that is worth a warning
@@ -265,6 +270,7 @@ class LogisticRegression(LinearPrediction, Statistics, CallbackSupport, Classifi
         learning_rate: float | Literal["auto"] = "auto",
         n_threads: int | None = None,
         max_memory: int | str | None = None,
+        spool: str | PathLike[str] | None = None,
     ) -> None:
         self.penalty = penalty
         self.C = C
@@ -287,8 +293,9 @@ class LogisticRegression(LinearPrediction, Statistics, CallbackSupport, Classifi
         self.learning_rate = learning_rate
         self.n_threads = n_threads
         self.max_memory = max_memory
+        self.spool = spool
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, offset: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, offset: Any = None) -> Self:
         """Fit to X (n, d), float32 or float64 (other numbers become float64), and labels y (n,).
 
         X is an array, a data frame or a scipy.sparse matrix; C-contiguous arrays and CSR matrices of
@@ -320,17 +327,27 @@ class LogisticRegression(LinearPrediction, Statistics, CallbackSupport, Classifi
     def _fit(self, X: Any, y: Any, sample_weight: Any, offset: Any) -> None:
         before = vars(self).copy()
         backend: Engine | None = None
+        source: Source | None = None
+        given = X, y, sample_weight, offset
         try:
             parameters = check_parameters(vars(self))
+            sourced = self._sourced(parameters, X, y, sample_weight)
+            if sourced is not None:
+                source = sourced.X
+                X, y, sample_weight = source, sourced.y, sourced.sample_weight
             backend, work = self._engine(parameters, X, y)
             solution, solver, data = self._solve(backend, parameters, X, y, sample_weight, offset)
         except BaseException as error:  # Ctrl-C included: a fit that did not finish did not happen
             self.__dict__ = before
             _let_go(error)
+            if source is not None and source.latest is not None:
+                _tell_so_far(error, source.latest)
             raise
         finally:
             if backend is not None:
                 backend.after_fit()
+            if source is not None:
+                source.close()
         if work is not None:
             note(work.kind)
         W = _by_class(solution.W, data)
@@ -344,7 +361,7 @@ class LogisticRegression(LinearPrediction, Statistics, CallbackSupport, Classifi
         self.gap_ = solution.gap
         self.gap_kind_ = str(solution.gap_kind)
         self.history_ = solution.history.arrays()
-        self._fitted_to = remember(X, y, sample_weight, offset)  # for summary()
+        self._fitted_to = remember(*given)  # for summary()
         self.__dict__.pop("_separated", None)
         if solution.separation is not None:
             names = getattr(self, "feature_names_in_", None)
@@ -354,6 +371,14 @@ class LogisticRegression(LinearPrediction, Statistics, CallbackSupport, Classifi
             warnings.warn(warning, stacklevel=3)
         elif solution.trouble and (self.tol > 0 or solution.gap > _AT_LEAST):
             warnings.warn(solution.trouble, ConvergenceWarning, stacklevel=3)
+
+    def _sourced(self, parameters: dict[str, Any], X: Any, y: Any, sample_weight: Any) -> Sourced | None:
+        """X as a source where it does not lie in memory."""
+        bound = memory_bytes(parameters["max_memory"])
+        found = open_source(X, y, sample_weight, max_memory=bound, spool=self.spool)
+        if found is not None and isinstance(self.random_state, (int, np.integer)):
+            found.X.seed = int(self.random_state)
+        return found
 
     def _engine(self, parameters: dict[str, Any], X: Any, y: Any) -> tuple[Engine, Work | None]:
         """The engine, and the kind of fit whose kernels it then has compiled, if it is numba."""
@@ -512,6 +537,18 @@ def _release(version: str) -> tuple[int, ...]:
 
 def _quiet(_line: str) -> None:
     pass
+
+
+def _tell_so_far(error: BaseException, W: Float64) -> None:
+    """Where X failed under way, raise what carries the weights so far; else they go with the error."""
+    if isinstance(error, SourceError):
+        raise FitInterruptedError(
+            f"the fit was interrupted: {error}. Its weights so far are this error's W, intercept last: set "
+            "coef_ and intercept_ from them, and fit with warm_start=True to go on from there",
+            W,
+        ) from error
+    error.add_note(f"the fit's weights so far, of {W.size} unknowns, are in this exception's W")
+    error.W = W  # type: ignore[attr-defined]
 
 
 def _let_go(error: BaseException) -> None:

@@ -31,14 +31,17 @@ from accel_logreg.fitting.sparse import fit_of, has_kinks
 from accel_logreg.held_out_scores import Scores
 from accel_logreg.inputs.callbacks import as_task, has_callbacks
 from accel_logreg.inputs.liblinear import outward, with_constant
+from accel_logreg.inputs.memory_size import memory_bytes
 from accel_logreg.inputs.namespaces import to_numpy
 from accel_logreg.inputs.parameters import check_parameters
 from accel_logreg.inputs.scikit_names import CV_SOLVERS, ratios_of
 from accel_logreg.inputs.training import TrainingData, check_training_data
 from accel_logreg.interface.arrays import Csr, Float64, on_gpu
 from accel_logreg.interface.engine import Engine
+from accel_logreg.interface.parted_matrix import PartedMatrix
 from accel_logreg.interface.parts import Parts
 from accel_logreg.paths import axes_or_new, checked_grid, fitter_type, named_overflow, reporter, warn_of
+from accel_logreg.sources import Sourced, open_source
 
 _FOLDS = 5  # about, where it is asked what a search will take
 _MOST_BYTES = 1 << 29  # of weights and logits at a time: more folds go one block after the other
@@ -155,7 +158,7 @@ class LogisticRegressionCV(LogisticRegression):
         self.max_memory = max_memory
         self.n_threads = n_threads
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, **params: Any) -> Self:
         """Choose C on X (n, d) and y (n,), and fit to all rows.
 
         sample_weight (n,) weighs the rows in every fit and in the scores. ``params`` go to the splitter and
@@ -171,8 +174,12 @@ class LogisticRegressionCV(LogisticRegression):
     def _search(self, X: Any, y: Any, sample_weight: Any, params: dict[str, Any]) -> None:
         before = vars(self).copy()
         engine: Engine | None = None
+        sourced: Sourced | None = None
         try:
             parameters, ratios = self._checked()
+            sourced = open_source(X, y, sample_weight, max_memory=memory_bytes(self.max_memory))
+            if sourced is not None:
+                X, y, sample_weight = sourced.X, sourced.y, sourced.sample_weight
             Cs = self.Cs if isinstance(self.Cs, int) else np.size(self.Cs)
             columns = max(2, len(ratios) * int(Cs) * _FOLDS)
             work = Work.of(X, y, kinks=has_kinks(parameters), columns=columns)
@@ -186,6 +193,8 @@ class LogisticRegressionCV(LogisticRegression):
         finally:
             if engine is not None:
                 engine.after_fit()
+            if sourced is not None:
+                sourced.X.close()
 
     def _checked(self) -> tuple[dict[str, Any], Float64]:
         """LogisticRegression's parameters, all of them looked at, and the l1_ratios."""
@@ -224,7 +233,7 @@ class LogisticRegressionCV(LogisticRegression):
             )
         return parameters, ratios
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None, **params: Any) -> float:
         """The ``scoring`` of predictions for X (m, d) against y (m,); accuracy where it is None."""
         _raise_for_params(params, self, "score")
         if self.scoring is None and not _routing_enabled():
@@ -281,7 +290,8 @@ class _Search:
         params: dict[str, Any],
     ) -> None:
         self.model, self.engine, self.parameters = model, engine, parameters
-        self.X, self.y = X if on_gpu(X) else to_numpy(X), to_numpy(y)
+        self.X = X if on_gpu(X) or isinstance(X, PartedMatrix) else to_numpy(X)
+        self.y = to_numpy(y)
         self.weights = None if sample_weight is None else np.asarray(to_numpy(sample_weight))
         self.Cs, self.ratios = checked_grid(model.Cs), ratios
         self.constant: float | None = None  # of liblinear's, where its intercept is penalised
@@ -294,6 +304,11 @@ class _Search:
 
     def run(self) -> None:
         if _more_than_two(self.y):
+            if isinstance(self.X, PartedMatrix):
+                raise ValueError(
+                    f"y has more than two classes, whose folds are copied, and {self.X.where} is read in "
+                    "parts; fit LogisticRegression with each C, or choose C on a sample"
+                )
             _ManyClasses(self).run()
             return
         model = self.model
@@ -360,7 +375,8 @@ class _Search:
         """Row numbers to train and to test on, fold by fold; booleans are allowed as masks."""
         n = len(self.y)
         splitter = check_cv(5 if self.model.cv is None else self.model.cv, self.y, classifier=True)
-        indices = np.zeros((n, 1)) if on_gpu(self.X) else self.X
+        outside = on_gpu(self.X) or isinstance(self.X, PartedMatrix)
+        indices = np.zeros((n, 1)) if outside else self.X
         found: list[tuple[NDArray[np.intp], NDArray[np.intp]]] = []
         for fold in splitter.split(indices, self.y, **self.routed.splitter.split):
             sides = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from importlib import import_module
@@ -21,6 +21,7 @@ from accel_logreg.inputs.training import check_device_prediction_data, check_fin
 from accel_logreg.interface.arrays import Csr, Float64, Matrix, on_gpu
 from accel_logreg.interface.device_matrix import Scores
 from accel_logreg.interface.engine import Engine
+from accel_logreg.sources import is_source, open_source, source_of
 
 # Of host X: NumPy reads float32 at a fraction of what a bus carries, as it widens it first. Reckoned, not
 # measured.
@@ -98,7 +99,7 @@ class LinearPrediction:
         fitted, and is answered by a torch tensor if it is one, else by a CuPy array. Where scikit-learn's
         ``array_api_dispatch`` is on, an X of another library on the host is answered in kind, in X's dtype.
         """
-        return self._scores(X).decision()
+        return self._answer(X, lambda scores: scores.decision())
 
     def predict_proba(self, X: Any) -> Any:
         """Probability of each class, in the order of ``classes_``: (m, K) float64, where X lives.
@@ -106,11 +107,11 @@ class LinearPrediction:
         For three and more classes a softmax; of a model that was fitted one class against the rest, each
         class's sigmoid over the sum of all.
         """
-        return self._scores(X).probabilities(logarithm=False)
+        return self._answer(X, lambda scores: scores.probabilities(logarithm=False))
 
     def predict_log_proba(self, X: Any) -> Any:
         """Logarithm of ``predict_proba``, finite where the probability rounds to 0: (m, K) float64."""
-        return self._scores(X).probabilities(logarithm=True)
+        return self._answer(X, lambda scores: scores.probabilities(logarithm=True))
 
     def predict(self, X: Any) -> Any:
         """The more probable class of each row: (m,), labels from ``classes_``.
@@ -118,10 +119,15 @@ class LinearPrediction:
         Numbers and booleans live where X lives; strings and other objects, which a GPU does not know, come
         as a NumPy array.
         """
-        return self._scores(X).labels(np.asarray(self.classes_))
+        return self._answer(X, lambda scores: scores.labels(np.asarray(self.classes_)))
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Accuracy of ``predict(X)`` against y (m,), with weights (m,) or None; each may lie on a GPU."""
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Accuracy of ``predict(X)`` against y (m,), with weights (m,) or None; each may lie on a GPU.
+
+        Of X in parts, with y and weights as ``fit`` takes them: one read.
+        """
+        if is_source(X):
+            return self._score_in_parts(X, y, sample_weight)
         predicted, y, s = to_numpy(self.predict(X)), to_numpy(y), to_numpy(sample_weight)
         plain = s is None and type(y) is np.ndarray and y.shape == predicted.shape and len(y) > 0
         if plain and y.dtype == predicted.dtype and y.dtype.kind in "iub":  # nothing that is to be looked at
@@ -129,6 +135,23 @@ class LinearPrediction:
         from sklearn.metrics import accuracy_score  # heavy, and seldom needed
 
         return float(accuracy_score(y, predicted, sample_weight=s))
+
+    def _score_in_parts(self, X: Any, y: Any, sample_weight: Any) -> float:
+        check_is_fitted(self)
+        sourced = open_source(X, y, sample_weight, names=getattr(self, "feature_names_in_", None))
+        assert sourced is not None
+        y, s, first, right, total = sourced.y, sourced.sample_weight, 0, 0.0, 0.0
+        if y is None or len(y) != sourced.X.shape[0]:
+            has = "is None" if y is None else f"has {len(y)} labels"
+            raise ValueError(f"y {has}; {sourced.X.where} has {sourced.X.shape[0]} rows")
+        for part in sourced.X.scan(range(sourced.X.n_parts)):
+            rows = slice(first, first + part.shape[0])
+            first = rows.stop
+            weights = np.ones(part.shape[0]) if s is None else np.asarray(s[rows], dtype=np.float64)
+            labels = self._host_scores(part).labels(np.asarray(self.classes_))
+            right += float(weights @ (labels == np.asarray(y[rows])))
+            total += float(weights.sum())
+        return right / total
 
     def to_sklearn(self) -> Any:
         """A fitted scikit-learn model of the same predictions, which knows nothing of this package.
@@ -220,6 +243,21 @@ class LinearPrediction:
         """
         return _export().to_onnx(self, path, dtype=dtype, zipmap=zipmap, target_opset=target_opset)
 
+    def _answer(self, X: Any, of: Callable[[Scores], Any]) -> Any:
+        """For X in an array or on a GPU at once, for a source part by part."""
+        if not is_source(X):
+            return of(self._scores(X))
+        check_is_fitted(self)
+        return map(of, self._scores_in_parts(X))
+
+    def _scores_in_parts(self, X: Any) -> Iterator[Scores]:
+        source = source_of(X, getattr(self, "feature_names_in_", None))
+        if source is not None:
+            yield from map(self._host_scores, source.scan(range(source.n_parts)))
+            return
+        for batch in X:
+            yield self._scores(batch[0] if isinstance(batch, (tuple, list)) else batch)
+
     def _scores(self, X: Any) -> Scores:
         xp = None if type(X) is np.ndarray else namespace_of(X)
         if xp is not None:
@@ -233,7 +271,10 @@ class LinearPrediction:
             if not scores.finite:
                 check_finite(matrix, type(self).__name__)
             return scores
-        checked = check_prediction_data(self, X)
+        return self._host_scores(check_prediction_data(self, X))
+
+    def _host_scores(self, checked: Matrix | Csr) -> Scores:
+        W = self.weights()
         if checked.shape[1] != len(W) - 1:
             raise ValueError(
                 f"X has {checked.shape[1]} features, but {type(self).__name__} is expecting {len(W) - 1} "

@@ -27,14 +27,16 @@ from accel_logreg.files.preparation import as_they_are, from_state, to_state
 
 SUFFIXES = (".json", ".npz")
 FORMAT = "accel_logreg model"
-# 2: any number of classes; 3: penalties of each feature's own; 4: scikit-learn's names; 5: prepared columns
-FORMAT_VERSION = 5
+# 2: any number of classes; 3: penalties of each feature's own; 4: scikit-learn's names; 5: prepared columns;
+# 6: spool
+FORMAT_VERSION = 6
 # What earlier versions lack, as what they hold was fitted: parameters, and scalars.
 _SINCE: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {
     2: ({"multi_class": "auto", "max_memory": None}, {"one_vs_rest_": False}),
     3: ({"penalty_factor": None, "positive": False}, {}),
     4: ({"penalty": "deprecated", "dual": False, "intercept_scaling": 1.0, "n_jobs": None}, {}),
     5: ({}, {}),  # "preparation" in the header, where there is one
+    6: ({"spool": None}, {}),
 }
 # What a model lacks whose coefficients were not fitted here: set by hand, or from scikit-learn.
 _BY_HAND: dict[str, Any] = {

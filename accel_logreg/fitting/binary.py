@@ -15,6 +15,7 @@ from accel_logreg.inputs.training import TrainingData
 from accel_logreg.interface.arrays import Csr, Float64
 from accel_logreg.interface.device_matrix import DeviceMatrix
 from accel_logreg.interface.engine import Engine
+from accel_logreg.interface.parted_matrix import PartedMatrix
 from accel_logreg.interface.rows import Rows
 from accel_logreg.problem.coordinates import standardised
 from accel_logreg.problem.csr_columns import CsrColumns
@@ -114,7 +115,7 @@ class Fit:
     def _separating_direction(self) -> Float64 | None:
         """A direction that separates, (p,), by a linear program where that is small."""
         targets = self.rows.targets
-        if self.rows.entries > MOST_ENTRIES or isinstance(self.X, DeviceMatrix):
+        if self.rows.entries > MOST_ENTRIES or isinstance(self.X, (DeviceMatrix, PartedMatrix)):
             return None
         return separating_direction(self.X, targets.y, targets.s, self.objective.fit_intercept)
 
@@ -320,7 +321,8 @@ def costs_of(rows: Rows) -> Costs:
     """What questions to these rows cost."""
     entries = rows.entries / rows.n_rows
     entry_bytes = rows.nbytes / max(1.0, rows.n_rows * entries)
-    return Costs(rows.rates, rows.n_features + 1, entries, entry_bytes, rows.pairs / rows.n_rows)
+    in_memory = math.inf if rows.held is None else float(rows.held.n_rows)
+    return Costs(rows.rates, rows.n_features + 1, entries, entry_bytes, rows.pairs / rows.n_rows, in_memory)
 
 
 def _max_iter(solver: str, limit: int | None) -> int:

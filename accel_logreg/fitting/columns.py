@@ -24,6 +24,7 @@ from accel_logreg.interface.answers import Separation
 from accel_logreg.interface.arrays import Csr, Float64
 from accel_logreg.interface.columns import ColumnRows
 from accel_logreg.interface.engine import Engine
+from accel_logreg.interface.parted_matrix import PartedMatrix
 from accel_logreg.interface.parts import Parts, PartTargets
 from accel_logreg.interface.sampling import Sampler
 from accel_logreg.interface.targets import Targets
@@ -119,6 +120,8 @@ class ColumnFitter:
         self.random = seed if isinstance(seed, np.random.RandomState) else np.random.RandomState(seed)
         n, d = data.X.shape
         self.entries = len(data.X.data) if isinstance(data.X, Csr) else n * d
+        if isinstance(data.X, PartedMatrix):
+            self.entries = data.X.entries
         self.rows: ColumnRows | None = None
         self.columns: CsrColumns | None = None
         X: Any = data.X
@@ -147,6 +150,8 @@ class ColumnFitter:
     def _suited(self) -> bool:
         """Whether X is asked for many columns at once."""
         n, d = self.data.X.shape
+        if isinstance(self.data.X, PartedMatrix) and self.data.X.sparse:
+            return False
         if isinstance(self.data.X, Csr):
             return self.columns is not None and self.columns.shift is None
         return bool(d <= _MOST_FEATURES and n >= _FEWEST_ROWS * d)
@@ -223,6 +228,8 @@ class ColumnFitter:
     @property
     def _compiled(self) -> bool:
         """Whether fits of dense X may go inside the engine, one by one."""
+        if isinstance(self.data.X, PartedMatrix):
+            return False
         return self.rows is not None and not self.rows.sparse and self.entries <= _COMPILED
 
     @property
@@ -320,6 +327,8 @@ class ColumnFitter:
     def logits(self, W: Float64, rows: NDArray[np.intp]) -> Float64:
         """z of these rows for W (p, K): (m, K)."""
         X, K = self.data.X, W.shape[1]
+        if isinstance(X, PartedMatrix):
+            return X.logits(self.engine, W, rows)
         bound = memory_bytes(self.parameters["max_memory"])
         if isinstance(X, Csr):
             first, stop = int(rows.min()), int(rows.max()) + 1
@@ -439,6 +448,10 @@ def leave_one_out(
         There are more features than a Hessian is made for, or one is singular.
     """
     n, d = data.X.shape
+    if isinstance(data.X, PartedMatrix):
+        raise ValueError(
+            f"cv='loo' needs a number for every row and C, and {data.X.where} is read in parts; use cv=5"
+        )
     if d > _MOST_FEATURES:
         raise ValueError(
             f"cv='loo' needs a Hessian of all {d} features, and is made for {_MOST_FEATURES} at most; "

@@ -16,6 +16,7 @@ from accel_logreg.inputs.training import TrainingData
 from accel_logreg.interface.arrays import Float64, to_host
 from accel_logreg.interface.device_matrix import DeviceMatrix
 from accel_logreg.interface.engine import Engine
+from accel_logreg.interface.parted_matrix import PartedMatrix
 from accel_logreg.problem.coordinates import Coordinates, sparse_scales, standardised
 from accel_logreg.problem.objective import Objective
 from accel_logreg.problem.offset import OffsetObjective, OffsetRows, with_column
@@ -47,6 +48,8 @@ def offset_fit(data: TrainingData, parameters: Mapping[str, Any], offset: Any) -
         why = f"y has {len(data.classes)} classes, and an offset is for two"
     elif isinstance(data.X, DeviceMatrix):
         why = "X lies on a GPU; pass a host array, for a fit with an offset copies it with a column more"
+    elif isinstance(data.X, PartedMatrix):
+        why = f"{data.X.where} is read in parts, and a fit with an offset copies X with a column more"
     elif has_kinks(parameters):
         why = "the penalty is not L2 alone; leave l1_ratio, penalty_factor and positive out"
     elif parameters["solver"] not in _SOLVERS:
@@ -75,7 +78,7 @@ class OffsetFit(Fit):
         super().__init__(engine, data, parameters, start, report)
 
     def _objective(self, data: TrainingData) -> OffsetObjective:
-        assert not isinstance(self.X, DeviceMatrix)
+        assert not isinstance(self.X, (DeviceMatrix, PartedMatrix))
         X, bound = with_column(self.X, self.offset), memory_bytes(self.parameters["max_memory"])
         rows = OffsetRows(self.engine.place(X, data.y, data.sample_weight, max_memory=bound))
         return OffsetObjective(rows, **self._penalty(data, rows))

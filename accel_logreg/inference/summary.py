@@ -25,6 +25,7 @@ from accel_logreg.interface.arrays import Csr, Float64, to_host
 from accel_logreg.interface.engine import Engine
 from accel_logreg.problem.likelihood import AliasedError, Likelihood
 from accel_logreg.problem.offset import null_loss
+from accel_logreg.sources import refuse_source
 
 _COVARIANCES = ("classical", "HC0", "HC1", "cluster")
 _NAMED = 10  # columns, in a message
@@ -108,6 +109,7 @@ class Statistics:
         elif y is None:
             raise ValueError("X is given and y is not: pass both, summary(X, y), or neither")
         model: Any = copy.copy(self)  # the checks set attributes
+        refuse_source(X, "summary")
         _check_n_features(model, X, reset=False)
         _check_feature_names(model, X, reset=False)
         engine = resolve(model.backend, X)

@@ -14,6 +14,7 @@ import numpy as np
 from accel_logreg.inputs.training import TrainingData
 from accel_logreg.interface.arrays import Csr, Float64, Matrix
 from accel_logreg.interface.device_matrix import DeviceMatrix
+from accel_logreg.interface.parted_matrix import PartedMatrix
 
 
 def with_constant(data: TrainingData, parameters: Mapping[str, Any]) -> tuple[TrainingData, dict[str, Any]]:
@@ -39,6 +40,11 @@ def with_constant(data: TrainingData, parameters: Mapping[str, Any]) -> tuple[Tr
     if isinstance(X, DeviceMatrix):
         raise TypeError(
             "solver='liblinear' copies X with one more column, on the host, and X lies on a GPU; use "
+            "solver='auto', whose intercept is not penalised"
+        )
+    if isinstance(X, PartedMatrix):
+        raise TypeError(
+            f"solver='liblinear' copies X with one more column, and {X.where} is read in parts; use "
             "solver='auto', whose intercept is not penalised"
         )
     n, d = X.shape

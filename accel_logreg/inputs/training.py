@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
-from sklearn.utils import assert_all_finite
+from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from accel_logreg.backends import load_backend
@@ -20,6 +20,8 @@ from accel_logreg.inputs.namespaces import to_numpy
 from accel_logreg.interface.arrays import Csr, Float64, Labels, Matrix, on_gpu
 from accel_logreg.interface.device_matrix import DeviceMatrix
 from accel_logreg.interface.engine import Engine
+from accel_logreg.interface.parted_matrix import PartedMatrix
+from accel_logreg.sources import refuse_source
 
 _EXPONENTS = 32
 _SMALL = 1_000_000  # entries of X up to which a look at all of them costs nothing that matters
@@ -36,7 +38,7 @@ class TrainingData:
     Looking first would cost as much as that pass.
     """
 
-    X: Matrix | Csr | DeviceMatrix
+    X: Matrix | Csr | DeviceMatrix | PartedMatrix
     y: Labels
     sample_weight: Float64 | None
     classes: NDArray[Any]
@@ -54,8 +56,11 @@ class TrainingData:
         check_finite(self.X)
 
 
-def check_finite(X: Matrix | Csr | DeviceMatrix, estimator_name: str | None = None) -> None:
+def check_finite(X: Matrix | Csr | DeviceMatrix | PartedMatrix, estimator_name: str | None = None) -> None:
     """Raise scikit-learn's ValueError if X has a NaN or an infinity."""
+    if isinstance(X, PartedMatrix):
+        X.check_finite()
+        return
     if isinstance(X, DeviceMatrix):
         row = X.row_that_is_not_finite()
         if row is None:
@@ -89,6 +94,9 @@ def check_training_data(
     TypeError
         X lies on a GPU and the engine reads host memory, or is of a dtype that is not read there.
     """
+    if isinstance(X, PartedMatrix):
+        return _parted(estimator, X, y, sample_weight, class_weight, least_classes)
+    refuse_source(X, type(estimator).__name__)
     y, sample_weight = to_numpy(y), to_numpy(sample_weight)
     X = X if on_gpu(X) else to_numpy(X)
     shape: tuple[int, ...] = getattr(y, "shape", ())
@@ -124,6 +132,37 @@ def check_training_data(
         )
         if issparse(X):
             X = _canonical(X)
+    return _with_labels(X, y, sample_weight, class_weight, least_classes, finite=finite)
+
+
+def _parted(
+    estimator: Any, X: PartedMatrix, y: Any, sample_weight: Any, class_weight: Any, least_classes: int
+) -> TrainingData:
+    """The same for X in parts, which is not looked at."""
+    n, d = X.shape
+    if y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is None: an array, the "
+            "path of a .npy file, or of tables a column by name"
+        )
+    y = column_or_1d(to_numpy(y))
+    if len(y) != n:
+        raise ValueError(f"{X.where} has {n} rows, and y has {len(y)}")
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise ValueError(f"Input y contains NaN or infinity: y[{int(np.argmin(np.isfinite(y)))}]")
+    if n < 2:
+        raise ValueError(f"{X.where} has {n} row; 2 are needed to fit")
+    estimator.n_features_in_ = d
+    if X.names is not None:
+        estimator.feature_names_in_ = X.names
+    elif hasattr(estimator, "feature_names_in_"):  # of an earlier fit
+        del estimator.feature_names_in_
+    return _with_labels(X, y, sample_weight, class_weight, least_classes, finite=False)
+
+
+def _with_labels(
+    X: Any, y: NDArray[Any], sample_weight: Any, class_weight: Any, least_classes: int, *, finite: bool
+) -> TrainingData:
     classes, codes = encode(y)
     s = _weights(codes, sample_weight, class_weight, classes)
     unit = 1.0 if s is None else _unit_of(s)

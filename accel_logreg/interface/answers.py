@@ -32,6 +32,7 @@ class Rates:
     quantised_entry : of a copy of dense X in few bits, in a pass over it; infinite where there is none
     quantised_from : entries of X from which such a copy is made
     sparse_entry : of sparse X in a pass, all caches taken together; as ``entry`` where it is None
+    source_byte : of X that is not in memory, on its way there, beside what it takes once it is there
     compiled_entries : of sparse X up to which ``Engine.small_fit`` makes a fit by newton-cg in one call
     pair : two nonzeros of a sparse row in a Hessian, where those alone are multiplied
     """
@@ -48,6 +49,7 @@ class Rates:
     int8_from: float = math.inf
     sparse_entry: float | None = None
     pair: float = math.inf
+    source_byte: float = 0.0
     compiled_entries: float = 0.0
 
 

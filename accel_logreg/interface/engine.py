@@ -11,6 +11,7 @@ import numpy as np
 from accel_logreg.interface.answers import Rates, SmallFit
 from accel_logreg.interface.arrays import Csr, Float64, Matrix, kind_of
 from accel_logreg.interface.device_matrix import DeviceMatrix
+from accel_logreg.interface.parted_matrix import PartedMatrix
 from accel_logreg.interface.rows import Rows
 from accel_logreg.interface.targets import ClassTargets, Targets, column_targets
 
@@ -48,13 +49,14 @@ class Engine(ABC):
 
         Parameters
         ----------
-        X : (n, d) float32 or float64, C-contiguous, CSR, or what ``adopt`` returned
+        X : (n, d) float32 or float64, C-contiguous, CSR, what ``adopt`` returned, or in parts
         y : (n,) of 0 and 1: one problem, whose labels and weights have been checked; or (n, K): K problems
             that share X, checked here
         weights : None, (n,), or (n, K) for each column's own; 0 takes a row out of one column's problem
         n_classes : K, for y (n,) of 0 to K − 1 and a softmax across classes (classes.py), checked
         max_memory : bytes of a device's memory that may be taken; None is what is free
-            Without a device's memory there is nothing to bound: X is read where it is.
+            Without a device's memory there is nothing to bound: X is read where it is. For X in parts it
+            bounds the host's memory, and None is half of what is free.
 
         Raises
         ------
@@ -63,15 +65,22 @@ class Engine(ABC):
         MemoryError
             There is not enough memory on the device; nothing has been copied.
         """
-        targets: Targets
         if n_classes is not None:
-            targets = ClassTargets(y, weights, n_classes)
+            return self.place_targets(X, ClassTargets(y, weights, n_classes), max_memory)
+        if np.ndim(y) == 1:
+            return self.place_targets(X, Targets(y, weights), max_memory)
+        return self.place_targets(X, column_targets(X.shape[0], y, weights), max_memory)
+
+    def place_targets(self, X: Any, targets: Targets, max_memory: int | None = None) -> Rows:
+        """As ``place``, for labels and weights that have been checked."""
+        if isinstance(X, PartedMatrix):
+            parted: Rows = X.rows(self, targets, max_memory)
+            return parted
+        if isinstance(targets, ClassTargets):
             rows = self._place_classes(X, targets, max_memory)
-        elif np.ndim(y) == 1:
-            targets = Targets(y, weights)
+        elif targets.y.ndim == 1:
             rows = self._place(X, targets, max_memory)
         else:
-            targets = column_targets(X.shape[0], y, weights)
             rows = self._place_columns(X, targets, max_memory)
         return rows.placed(targets, self.rates)
 

@@ -67,6 +67,10 @@ class PartTargets(Targets):
     def each_its_own(self) -> bool:
         return True
 
+    @property
+    def nbytes(self) -> int:
+        return self.y.nbytes + self.parts.of_row.nbytes + (0 if self.of_rows is None else self.of_rows.nbytes)
+
     def own_weights(self, columns: slice) -> Float64:
         return self.parts.only(columns).weights(self.of_rows)
 
@@ -80,6 +84,10 @@ class PartTargets(Targets):
 
     def only(self, columns: NDArray[np.intp]) -> PartTargets:
         return PartTargets(np.ascontiguousarray(self.y[:, columns]), self.of_rows, self.parts.only(columns))
+
+    def part(self, rows: slice) -> PartTargets:
+        s = None if self.of_rows is None else self.of_rows[rows]
+        return PartTargets(self.y[rows], s, Parts(self.parts.of_row[rows], self.parts.times))
 
     def of_sample(self, rows: NDArray[np.intp], factors: Float64) -> PartTargets:
         s = factors if self.of_rows is None else self.of_rows[rows] * factors

@@ -111,9 +111,15 @@ class Rows(ABC):
         The labels and weights on the host, where ``Engine.place`` made these rows; samples have none.
     rates : Rates
         How long the engine's work on these rows takes.
+    held : Rows or None
+        Where these rows are not in memory, a sample of them that is: ``pick`` and ``sample`` choose from it.
+    held_rows : RowSample or None
+        Which rows these are, and their factors.
     """
 
     n_columns: int | None = None
+    held: Rows | None = None
+    held_rows: RowSample | None = None
     sparse = False
     pairs = 0.0
     targets: Targets
@@ -204,6 +210,13 @@ class Rows(ABC):
         where they end. centre and scale are (d,); for CSR rows centre must be zero.
         """
 
+    def expect_hessian(self, centre: Float64, scale: Float64, precision: Precision) -> bool:  # noqa: ARG002
+        """Say that where ``loss_grad`` is asked next, ``hessian`` will be as well, in these coordinates.
+
+        True where both then take one read.
+        """
+        return False
+
     def low_precision_hessian(
         self,
         W: Float64,  # noqa: ARG002
@@ -273,6 +286,11 @@ class Rows(ABC):
                 piece -= mean[columns]
             deviation[columns] = _root_mean_square(piece, s)
         return ColumnMoments(mean, deviation)
+
+    @property
+    def most_picked(self) -> int:
+        """Rows that a sample can have."""
+        return self.n_rows
 
     def pick(self, size: int, random: np.random.RandomState) -> RowSample:
         """About ``size`` rows that stand for all, drawn at random (sampling.py)."""

@@ -40,6 +40,11 @@ class Targets:
         return np.broadcast_to(self.s.sum(axis=0), self.y.shape[1:]).copy()
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of labels and weights."""
+        return self.y.nbytes + (0 if self.s is None else self.s.nbytes)
+
+    @property
     def smallest_weight(self) -> float:
         """The smallest positive weight."""
         return 1.0 if self.s is None else float(self.s[self.s > 0].min())
@@ -97,6 +102,10 @@ class Targets:
         s = np.ascontiguousarray(self.s[:, columns]) if self.each_its_own and self.s is not None else self.s
         return Targets(np.ascontiguousarray(self.y[:, columns]), s)
 
+    def part(self, rows: slice) -> Targets:
+        """Those of neighbouring rows, views."""
+        return Targets(self.y[rows], None if self.s is None else self.s[rows])
+
     def of_sample(self, rows: NDArray[np.intp], factors: Float64) -> Targets:
         """Those of some rows, whose weights are multiplied by factors (m,)."""
         if self.s is None:
@@ -122,6 +131,10 @@ class ClassTargets(Targets):
     def label_shares(self) -> Float64:
         """The share of the weight that each class has, (K,)."""
         return np.asarray(np.bincount(self.y, self.s, minlength=self.n_classes) / self.weight_sum)
+
+    def part(self, rows: slice) -> ClassTargets:
+        one = super().part(rows)
+        return ClassTargets(one.y, one.s, self.n_classes)
 
     def of_sample(self, rows: NDArray[np.intp], factors: Float64) -> ClassTargets:
         one = super().of_sample(rows, factors)

@@ -85,8 +85,9 @@ class ColumnProblem:
 
     def sample(self, picked: RowSample) -> ColumnProblem:
         """The same columns over the picked rows, with the same λ."""
-        s = picked.factors if self.s is None else self.s[picked.rows] * picked.factors
-        parts = self.parts and self.parts.of_rows(picked.rows)
+        of_all = self._in_all(picked)
+        s = of_all.factors if self.s is None else self.s[of_all.rows] * of_all.factors
+        parts = self.parts and self.parts.of_rows(of_all.rows)
         return self._like(self.rows.sample(picked), self.l2, s, parts, self._pooled.sample(picked))
 
     def _like(
@@ -99,7 +100,24 @@ class ColumnProblem:
 
     def pick(self, size: int, random: np.random.RandomState) -> RowSample:
         """About ``size`` rows that stand for all."""
-        return self.sampler.pick(size, random)
+        return self.sampler.pick(size, random) if self.rows.held is None else self.rows.pick(size, random)
+
+    @property
+    def most_picked(self) -> int:
+        """Rows that a sample can have."""
+        return self.rows.most_picked
+
+    @property
+    def exact(self) -> bool:
+        """Whether Hessians may be made of all rows: not part by part of what is not in memory."""
+        return self.rows.held is None or self.parts is None
+
+    def _in_all(self, picked: RowSample) -> RowSample:
+        """Picked rows by their numbers among all rows, where they were picked from a sample."""
+        held = self.rows.held_rows
+        if held is None:
+            return picked
+        return RowSample(held.rows[picked.rows], held.factors[picked.rows] * picked.factors)
 
     def trivial(self) -> Float64:
         """(p, K): 0 but for the intercept, the log-odds of each column's labels."""
@@ -158,8 +176,9 @@ class ColumnProblem:
             return [(self._hessian(U, sample, precision), columns)]
         rows = np.arange(self.n_rows) if sample is None else sample.rows
         factors = np.ones(len(rows)) if sample is None else sample.factors
-        weights = factors if self.s is None else factors * self.s[rows]
-        part = self.parts.of_row[rows]
+        of_all = self._in_all(RowSample(rows, factors))
+        weights = of_all.factors if self.s is None else of_all.factors * self.s[of_all.rows]
+        part = self.parts.of_row[of_all.rows]
         sums = np.bincount(part, weights, minlength=len(self.parts.times))
         sets, of = np.unique(self.parts.times[:, columns], axis=1, return_inverse=True)
         of = of.ravel()

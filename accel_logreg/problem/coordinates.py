@@ -27,6 +27,7 @@ from accel_logreg.problem.objective import Objective
 from accel_logreg.problem.penalty import ElasticNet
 from accel_logreg.problem.quantised import QuantisedObjective
 
+_FEW = 256  # unknowns of which exact products cost less than another read of X from a disk
 ELIMINATED = 1e-12  # of a diagonal entry: what rounding leaves of it once a constant column is eliminated
 _NOISE = 1e-12  # of a direction's largest coordinate: zero but for rounding
 SAME = 1e-13  # of J: no change but for rounding
@@ -39,7 +40,8 @@ NAMED = 0.01  # of the largest coordinate of a direction: columns above this sha
 def standardised(objective: Objective) -> Coordinates:
     """J in coordinates of about equal curvature: at most two reads of X, to find them."""
     if objective.sparse:
-        return Coordinates(objective, *sparse_scales(objective, objective.trivial()[0], objective.l2))
+        held = objective.held()
+        return Coordinates(objective, *sparse_scales(held, held.trivial()[0], objective.l2))
     return Coordinates(objective, *column_scales(objective))
 
 
@@ -117,6 +119,7 @@ class Coordinates:
         self._objective = objective
         self._mean = mean
         self._scale = scale
+        self._zero = np.zeros_like(mean)
         self.size = objective.size
         self.n_rows = objective.n_rows
         self.sparse = objective.sparse
@@ -135,6 +138,27 @@ class Coordinates:
     def trivial(self) -> tuple[Float64, float]:
         W, value = self._objective.trivial()
         return self.coordinates(W), value
+
+    @property
+    def most_picked(self) -> int:
+        return self._objective.most_picked
+
+    def expect_certificate(self) -> bool:
+        """Say that where ``value_grad`` is asked next, ``certificate`` will be as well.
+
+        True where both then take one read.
+        """
+        centre = self._centre()
+        return self._objective.rows.expect_hessian(centre, self._scale, self._precisions()[0])
+
+    def _precisions(self) -> tuple[Precision, ...]:
+        """Of a certificate's Hessian: what costs least first, where it is the products that cost."""
+        away = self._objective.rows.held is not None and self.size <= _FEW
+        return ("float64",) if away else ("float32", "float64")
+
+    def _centre(self) -> Float64:
+        """Of the coordinates that rows are asked for a Hessian in."""
+        return self._zero if self.sparse else self._mean
 
     def pick(self, size: int, random: np.random.RandomState) -> RowSample:
         return self._objective.pick(size, random)
@@ -226,8 +250,7 @@ class Coordinates:
         W = self.original(U)
         if not self.sparse:
             return self._objective.hessian(W, self._mean, self._scale, sample=sample, precision=precision)
-        centre = np.zeros_like(self._mean)
-        H = self._objective.hessian(W, centre, self._scale, sample=sample, precision=precision)
+        H = self._objective.hessian(W, self._zero, self._scale, sample=sample, precision=precision)
         return _centred(H, self._mean / self._scale)
 
     def jacobi(self, U: Float64) -> Jacobi:
@@ -241,8 +264,7 @@ class Coordinates:
     def _certificate(self, U: Float64, spread: float) -> Certificate:
         """``spread``: what a row's logits may move by together, in lengths of the row."""
         penalty = self._objective.l2 / float(self._scale.max()) / float(self._scale.max())
-        precisions: tuple[Precision, ...] = ("float32", "float64")
-        for precision in precisions:
+        for precision in self._precisions():
             H = np.asarray(self.hessian(U, precision=precision), dtype=np.float64)
             noise = NOISE[precision] * float(np.trace(H))
             if self.sparse:

@@ -41,7 +41,7 @@ def standardised_classes(objective: SoftmaxObjective) -> SoftmaxCoordinates:
     """J in coordinates of about equal curvature."""
     if not objective.sparse:
         return SoftmaxCoordinates(objective, *column_scales(objective))
-    two = objective.two_classes()  # at zero their curvatures are alike
+    two = objective.held().two_classes()  # at zero their curvatures are alike
     return SoftmaxCoordinates(objective, *sparse_scales(two, np.zeros(two.size), objective.l2))
 
 
@@ -271,9 +271,7 @@ class SoftmaxCoordinates(Coordinates):
         W = self.original(U)
         if not self.sparse:
             return self._objective.hessian(W, self._mean, self._scale, sample=sample, precision=precision)
-        H = self._objective.hessian(
-            W, np.zeros_like(self._mean), self._scale, sample=sample, precision=precision
-        )
+        H = self._objective.hessian(W, self._zero, self._scale, sample=sample, precision=precision)
         # Centred from both sides, class by class: x̂ − (shift, 0), as the intercept's entry is 1.
         K, p, shift = self.n_classes, len(self._mean) + 1, self._mean / self._scale
         blocks = H.reshape(K, p, K, p)

@@ -62,6 +62,11 @@ class Objective:
         W[-1] = math.log(shares[1] / shares[0])
         return W, -sum(share * math.log(share) for share in shares)
 
+    @property
+    def most_picked(self) -> int:
+        """Rows that a sample can have."""
+        return self.rows.most_picked
+
     def pick(self, size: int, random: np.random.RandomState) -> RowSample:
         """About ``size`` rows that stand for all."""
         return self.rows.pick(size, random)
@@ -73,6 +78,10 @@ class Objective:
     def sample(self, picked: RowSample) -> Self:
         """J over the picked rows alone, with the same λ."""
         return self._over(self.rows.sample(picked), self._smallest_weight * float(picked.factors.min()))
+
+    def held(self) -> Self:
+        """J over the sample that is in memory, where X is not; else this."""
+        return self if self.rows.held is None else self._over(self.rows.held, self._smallest_weight)
 
     def restricted(self, columns: NDArray[np.intp]) -> Self:
         """J over these columns of X alone."""

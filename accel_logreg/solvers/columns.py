@@ -56,6 +56,10 @@ class ColumnProblem(Protocol):
 
     @property
     def reads(self) -> float: ...
+    @property
+    def most_picked(self) -> int: ...
+    @property
+    def exact(self) -> bool: ...
     def trivial(self) -> Float64: ...
     def value_grad(self, U: Float64) -> tuple[Float64, Float64]: ...
     def pick(self, size: int, random: np.random.RandomState) -> RowSample: ...
@@ -268,9 +272,12 @@ class _Block:
             return float(price * (far / np.maximum(slow, 1e-3)).sum())
 
         change = np.minimum(0.1, self.decrement[columns] / self.value[columns]) + _UNLIKE * (len(columns) > 1)
-        options = [n]
+        options = [n] if self.problem.exact else []
         if self.random is not None:
-            options += [n // 2**k for k in range(1, 24) if n // 2**k >= 4 * p]
+            most = self.problem.most_picked
+            sizes = [most, *(n // 2**k for k in range(1, 24) if n // 2**k < most)]
+            options += [rows for rows in sizes if 4 * p <= rows < n]
+        options = options or [self.problem.most_picked]
         predicted = {
             rows: total(change + sampling_rate(p, rows, n))
             + len(groups) * costs.hessian(rows, low_precision=False)
@@ -358,7 +365,7 @@ def solve_columns(
     """
     p, n, K = problem.size, problem.n_rows, problem.n_columns
     U, expected = problem.trivial() if start is None else start, None
-    for size in _sample_sizes(n, p) if start is None else ():
+    for size in _sample_sizes(problem, p) if start is None else ():
         U = _solve_sample(problem, U, size, costs, random, expected, report)
         expected = p / size
     block, columns = _Block(problem, U, costs, random, expected), np.arange(K)
@@ -428,9 +435,10 @@ def _certify(
                 answer.gap[columns[k]], answer.certified[columns[k]] = gap, True
 
 
-def _sample_sizes(n: int, p: int) -> list[int]:
+def _sample_sizes(problem: ColumnProblem, p: int) -> list[int]:
     """Each several times the one before; the last as large as samples may be."""
-    sizes, size = [], int(_LARGEST_COPY * n)
+    n, held = problem.n_rows, problem.most_picked
+    sizes, size = [], int(_LARGEST_COPY * n) if held == n else held
     while size >= _SMALLEST_SAMPLE * p:
         sizes.append(size)
         size //= _GROWTH

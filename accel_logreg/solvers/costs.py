@@ -25,7 +25,8 @@ _EXPONENTIAL = 2e-9  # seconds a class and row
 class Costs:
     """Seconds on one engine, for rows with p unknowns, ``entries`` stored of ``entry_bytes`` each.
 
-    ``pairs`` is the mean over sparse rows of the square of their entries; 0 for dense ones.
+    ``pairs`` is the mean over sparse rows of the square of their entries; 0 for dense ones. More rows than
+    ``in_memory`` are read from where X lies.
     """
 
     rates: Rates
@@ -33,12 +34,20 @@ class Costs:
     entries: float
     entry_bytes: float
     pairs: float = 0.0
+    in_memory: float = math.inf
+
+    def reading(self, rows: float) -> float:
+        """To bring X's bytes to memory."""
+        if rows <= self.in_memory:
+            return 0.0
+        return rows * self.entries * self.entry_bytes * self.rates.source_byte
 
     def gradient(self, rows: float) -> float:
         """One pass over this many rows: at the memory's pace, or the processor's if that is slower."""
         rates = self.rates
         entry = rates.sparse_entry if self.pairs and rates.sparse_entry is not None else rates.entry
-        return rows * self.entries * max(self.entry_bytes * rates.byte, entry) + rates.call
+        passing = rows * self.entries * max(self.entry_bytes * rates.byte, entry) + rates.call
+        return passing + self.reading(rows)
 
     def quantised_pass(self, rows: float) -> float:
         """One pass over a copy in few bits; no longer than a gradient, which takes its place."""
@@ -59,7 +68,7 @@ class Costs:
         seconds = rows * p * (tile_entry + 0.5 * p * multiplication)
         if self.pairs:
             seconds = min(_SCATTERED * seconds, 0.5 * rows * self.pairs * rates.pair + _MOVED * p**2)
-        return seconds + 2.0 * rates.call
+        return seconds + 2.0 * rates.call + self.reading(rows)
 
     def factor(self) -> float:
         """A Cholesky factor: p³/6 multiplications on the host, and p² numbers to move."""
@@ -104,7 +113,7 @@ class ClassCosts(Costs):
         blocks = max(1, K * (K - 1) // 2)
         by_blocks = blocks * max(super().hessian(rows, low_precision=False), _BLOCK_OF_A_ROW * rows)
         at_once = rows * entries * 4.5 * self.rates.multiplication if K > 1 else math.inf
-        return min(by_blocks, at_once) + _MOVED * entries / 10.0
+        return min(by_blocks, at_once) + _MOVED * entries / 10.0 + self.reading(rows)
 
     def factor(self) -> float:
         size = self.n_classes * self.p

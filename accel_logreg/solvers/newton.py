@@ -85,6 +85,10 @@ class _Descent:
         self.memory = Memory()
         self.factor: _MadeFactor | None = None
         self.U = U
+        # Where the exact Hessian is made in the end, it is the one that steps are made with.
+        self.exact = random is not None and affordable(problem, costs)
+        # And where it takes no read beside the gradient's, it is made at once.
+        self.at_once = self.exact and problem.expect_certificate()
         self.value, self.gradient = problem.value_grad(U)
         require_finite(self.value, self.gradient)
         self.expected = 0.1 * self.value if expected is None else expected  # gap in nats, before a factor
@@ -94,8 +98,6 @@ class _Descent:
         self.stale = False  # the factor is of another place: the last step was much too short for it
         self.stuck = False
         self.low_precision = True  # try products of few bits first
-        # Where the exact Hessian is made in the end, it is the one that steps are made with.
-        self.exact = random is not None and affordable(problem, costs)
         self.certificate: Certificate | None = None  # the last exact Hessian
         self.least = 0  # rows of a factor: fewer have been seen to be too few
 
@@ -156,11 +158,13 @@ class _Descent:
             return price * passes(far, rate)
 
         options = [n]
-        near = self.factor is not None and self.decrement <= _NEAR * self.value
+        near = self.at_once or (self.factor is not None and self.decrement <= _NEAR * self.value)
         if self.exact and self.certificate is None and near:
             return n  # the exact Hessian is a proof as well, and it may be the last question
         if self.random is not None:
-            options += [n // 2**k for k in range(1, 24) if n // 2**k >= max(4 * p, self.least)]
+            most = self.problem.most_picked
+            sizes = [n // 2**k for k in range(1, 24) if n // 2**k < most]
+            options += [rows for rows in [most, *sizes] if max(4 * p, self.least) <= rows < n]
         predicted = {
             rows: total(self._rate_of(rows))
             + self.costs.hessian(rows, low_precision=self.low_precision)
@@ -248,7 +252,7 @@ def newton(problem: NewtonProblem, start: Float64 | None, budget: Budget) -> Sol
     trivial, ceiling = problem.trivial()
     U, expected = (trivial if start is None else start), None
     if start is None:
-        for rows in _sample_sizes(problem.n_rows, -(-problem.size // problem.rank)):
+        for rows in _sample_sizes(problem, -(-problem.size // problem.rank)):
             U = _solve_sample(problem, U, rows, random, budget, expected)
             expected = problem.size / rows
     descent = _started(problem, costs, random, U, expected)
@@ -335,12 +339,15 @@ def _started(
         return _Descent(problem, costs, random, problem.trivial()[0])
 
 
-def _sample_sizes(n: int, p: int) -> list[int]:
+def _sample_sizes(problem: NewtonProblem, p: int) -> list[int]:
+    n, held = problem.n_rows, problem.most_picked
     sizes = []
     size = _SMALLEST_SAMPLE * p
-    while size <= _LARGEST_COPY * n:
+    while size <= (_LARGEST_COPY * n if held == n else held / 2):
         sizes.append(size)
         size *= _GROWTH
+    if size // _GROWTH < held < n:  # in memory already
+        sizes.append(held)
     return sizes
 
 

@@ -261,7 +261,7 @@ def change_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     [
         pytest.param(lambda s: s.update(format="other"), "is not an accel_logreg model", id="foreign"),
         pytest.param(lambda s: s.clear(), "is not an accel_logreg model", id="empty"),
-        pytest.param(lambda s: s.update(format_version=6), "reads up to 5; upgrade", id="newer"),
+        pytest.param(lambda s: s.update(format_version=7), "reads up to 6; upgrade", id="newer"),
         pytest.param(lambda s: s.update(format_version="1"), "not a positive integer", id="version"),
         pytest.param(lambda s: s.pop("params"), "lacks 'params'", id="no params"),
         pytest.param(lambda s: s["params"].pop("C"), "lacks 'C'", id="no C"),
