@@ -200,6 +200,8 @@ class LogisticRegression(LinearPrediction, Statistics, CallbackSupport, Classifi
     feature_names_in_ : (d,) of str, only when X has column names
     backend_, solver_ : str
         What ran.
+    source_ : str, only when X was read in parts
+        What X is, what stayed in memory, how often it was read and how much came from where it lies.
     gap_ : float
         Relative suboptimality (J − J*)/J* reached, of "ovr" the largest of all classes'; inf where there is
         no optimum.
@@ -347,9 +349,14 @@ class LogisticRegression(LinearPrediction, Statistics, CallbackSupport, Classifi
             if backend is not None:
                 backend.after_fit()
             if source is not None:
-                source.close()
+                source.end_fit()
         if work is not None:
             note(work.kind)
+        self.__dict__.pop("source_", None)
+        if source is not None:
+            self.source_ = str(source)
+            if self.verbose:
+                print(self.source_)
         W = _by_class(solution.W, data)
         self.coef_ = W[:, :-1].copy()
         self.intercept_: Float64 = W[:, -1].copy()

@@ -194,7 +194,7 @@ class LogisticRegressionCV(LogisticRegression):
             if engine is not None:
                 engine.after_fit()
             if sourced is not None:
-                sourced.X.close()
+                sourced.X.end_fit()
 
     def _checked(self) -> tuple[dict[str, Any], Float64]:
         """LogisticRegression's parameters, all of them looked at, and the l1_ratios."""

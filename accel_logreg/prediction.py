@@ -144,7 +144,7 @@ class LinearPrediction:
         if y is None or len(y) != sourced.X.shape[0]:
             has = "is None" if y is None else f"has {len(y)} labels"
             raise ValueError(f"y {has}; {sourced.X.where} has {sourced.X.shape[0]} rows")
-        for part in sourced.X.scan(range(sourced.X.n_parts)):
+        for part in sourced.X.through():
             rows = slice(first, first + part.shape[0])
             first = rows.stop
             weights = np.ones(part.shape[0]) if s is None else np.asarray(s[rows], dtype=np.float64)
@@ -253,7 +253,7 @@ class LinearPrediction:
     def _scores_in_parts(self, X: Any) -> Iterator[Scores]:
         source = source_of(X, getattr(self, "feature_names_in_", None))
         if source is not None:
-            yield from map(self._host_scores, source.scan(range(source.n_parts)))
+            yield from map(self._host_scores, source.through())
             return
         for batch in X:
             yield self._scores(batch[0] if isinstance(batch, (tuple, list)) else batch)

@@ -67,6 +67,15 @@ SkipBroken = Annotated[
 ]
 
 
+MaxMemory = Annotated[
+    str | None,
+    optional(
+        "Read the data in parts, several times, in this much memory, such as 8GB: for .npy (with --labels), "
+        ".npz, .parquet, .feather, or a quoted pattern of several."
+    ),
+]
+
+
 # Options of the commands that read tables.
 Drop = Annotated[list[str] | None, several("Leave these columns out: by commas, or the option again.")]
 Sep = Annotated[

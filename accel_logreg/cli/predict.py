@@ -13,6 +13,7 @@ from accel_logreg import LogisticRegression
 from accel_logreg.cli.common import (
     Decimal,
     Encoding,
+    MaxMemory,
     Missing,
     NoHeader,
     Precision,
@@ -32,6 +33,7 @@ from accel_logreg.cli.common import (
     told,
     waiting,
 )
+from accel_logreg.cli.in_parts import check_suited, predict_in_parts, refuse
 from accel_logreg.evaluation import report
 from accel_logreg.evaluation.scores import score
 from accel_logreg.files.atomic import is_standard_output
@@ -78,6 +80,7 @@ def predict(
     decimal: Decimal = None,
     no_header: NoHeader = False,
     missing: Missing = None,
+    max_memory: MaxMemory = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON instead.")] = False,
     skip_broken: SkipBroken = False,
 ) -> None:
@@ -93,6 +96,16 @@ def predict(
         raise ValueError("--json and --output - both write to standard output; give the answers a file")
     console = console_beside(output)
     fitted, metadata, preparation = read_model_file(model)
+    if max_memory is not None:
+        check_suited(data)
+        refuse(
+            {
+                "--id": ids, "--target": target, "--labels": labels, "--json": as_json,
+                f"{model}'s preparation": preparation,
+            }
+        )  # fmt: skip
+        predict_in_parts(fitted, str(data), output, console)
+        return
     columns: dict[str, Any] = {}
     y = None
     with waiting(f"reading {data}"):

@@ -24,6 +24,7 @@ from accel_logreg.cli.common import (
     Encoding,
     HowToSolve,
     MaxIter,
+    MaxMemory,
     Missing,
     NoHeader,
     Precision,
@@ -44,6 +45,7 @@ from accel_logreg.cli.common import (
     told,
     waiting,
 )
+from accel_logreg.cli.in_parts import check_suited, refuse, train_in_parts
 from accel_logreg.evaluation import report
 from accel_logreg.evaluation.coefficients import by_size
 from accel_logreg.evaluation.report import Training
@@ -157,6 +159,10 @@ def train(
         Precision, typer.Option(help="How X is stored. float32 halves memory and time; sums stay float64.")
     ] = Precision.FLOAT64,
     n_threads: Threads = None,
+    max_memory: MaxMemory = None,
+    weights: Annotated[
+        str | None, optional("With --max-memory: the column, or .npy file, of the rows' weights.")
+    ] = None,
     test_size: Annotated[
         float | None,
         optional(
@@ -209,6 +215,22 @@ def train(
         random_state=seed,
         n_threads=n_threads,
     )
+    if max_memory is None and weights is not None:
+        raise ValueError("--weights goes with --max-memory")
+    if max_memory is not None:
+        check_suited(data)
+        refuse(
+            {
+                "--id": ids, "--categories": categories, "--impute": impute, "--standardize": standardize,
+                "--test-size": test_size, "--report": page, "--json": as_json,
+            }
+        )  # fmt: skip
+        model.set_params(max_memory=max_memory)
+        train_in_parts(
+            model, str(data), output, console, target=target, labels=labels, weights=weights,
+            features=split(features), drop=split(drop),
+        )  # fmt: skip
+        return
     with waiting(f"reading {data}"):
         if data.is_dir():
             if target or features or drop or labels or ids or categories or impute or standardize:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -214,6 +214,32 @@ def write_columns(path: str | os.PathLike[str], columns: Mapping[str, Any]) -> N
             packed = gzip.GzipFile("", "wb", fileobj=file) if suffix == ".csv.gz" else nullcontext(file)
             with packed as stream:
                 arrow.csv.write_csv(table, stream, options)
+
+
+def write_parts(path: str | os.PathLike[str], parts: Iterator[Mapping[str, Any]]) -> None:
+    """As ``write_columns``, for a table that comes in parts of the same columns: CSV, TSV or Parquet.
+
+    Raises DataError for another kind of file.
+    """
+    path = Path(path)
+    name = path.name.lower()
+    kinds = (".csv", ".csv.gz", ".tsv", ".parquet")
+    if not name.endswith(kinds) and not is_stream(path):
+        raise DataError(f"{path}: written in parts are {', '.join(kinds)}")
+    arrow, writer = load_arrow(), None
+    with atomic_write(path) as file:
+        packed = gzip.GzipFile("", "wb", fileobj=file) if name.endswith(".gz") else nullcontext(file)
+        with packed as stream:
+            for columns in parts:
+                table = arrow.table(dict(columns))
+                if writer is None and name.endswith(".parquet"):
+                    writer = arrow.parquet.ParquetWriter(stream, table.schema)
+                elif writer is None:
+                    options = arrow.csv.WriteOptions(delimiter="\t" if name.endswith(".tsv") else ",")
+                    writer = arrow.csv.CSVWriter(stream, table.schema, write_options=options)
+                writer.write_table(table)
+            if writer is not None:
+                writer.close()
 
 
 def _is_number(kind: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,7 @@ class PartedMatrix(ABC):
     names: NDArray[Any] | None = None
     where: str
     pairs = 0.0
+    progress: Callable[[int, int, int], None] | None = None  # told pass, part and bytes of each that was read
     seed = 0  # of the sample that solvers steer by
 
     @property
@@ -120,5 +121,5 @@ class PartedMatrix(ABC):
     def check_unchanged(self) -> None:  # noqa: B027
         """Raise SourceError where what is read is seen to have changed since it was opened."""
 
-    def close(self) -> None:  # noqa: B027
-        """Give back what reading needs."""
+    def end_fit(self) -> None:  # noqa: B027
+        """Give back what a fit kept in memory."""

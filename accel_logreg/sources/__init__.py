@@ -90,6 +90,18 @@ def open_source(
     return Sourced(source, y, sample_weight)
 
 
+def column_names(X: Any) -> list[str]:
+    """The columns of a table, all of them."""
+    from accel_logreg.sources.arrow import dataset_of
+
+    paths = _paths(X)
+    assert paths is not None
+    suffixes = {path.suffix.lower() for path in paths}
+    if suffixes & {_DENSE, _SPARSE}:
+        raise ValueError(f"{X} has no names of columns, which Parquet and Arrow files have")
+    return list(dataset_of(paths).schema.names)
+
+
 def refuse_source(X: Any, what: str) -> None:
     """Raise TypeError where X is a source, and ``what`` needs an array."""
     if is_source(X):

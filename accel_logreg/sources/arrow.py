@@ -48,17 +48,24 @@ class _TableFile:
         pa = _pyarrow()
         self._pa, self.path, self._filesystem = pa, fragment.path, fragment.filesystem
         self._parquet = fragment.format.default_extname == "parquet"
-        with self._opened() as file:
-            if self._parquet:
-                self.metadata = pa.parquet.read_metadata(file)
-                self.schema = self.metadata.schema.to_arrow_schema()
-                counts = [self.metadata.row_group(i).num_rows for i in range(self.metadata.num_row_groups)]
-            else:
-                reader = pa.ipc.open_file(file)
-                self.schema = reader.schema
-                counts = [reader.get_batch(i).num_rows for i in range(reader.num_record_batches)]
+        try:
+            with self._opened() as file:
+                counts = self._look_into(file)
+        except pa.ArrowException as error:
+            kind = "Parquet" if self._parquet else "Arrow (Feather, version 2)"
+            raise ValueError(f"{self.path} is no {kind} file: {error}") from None
         self.pieces = [_Piece(self, i, count) for i, count in enumerate(counts) if count]
         self._info = self._state()
+
+    def _look_into(self, file: Any) -> list[int]:
+        """The rows of each piece; what the file says of itself is kept."""
+        if self._parquet:
+            self.metadata = self._pa.parquet.read_metadata(file)
+            self.schema = self.metadata.schema.to_arrow_schema()
+            return [self.metadata.row_group(i).num_rows for i in range(self.metadata.num_row_groups)]
+        reader = self._pa.ipc.open_file(file)
+        self.schema = reader.schema
+        return [reader.get_batch(i).num_rows for i in range(reader.num_record_batches)]
 
     def batches(self, piece: _Piece, columns: list[str], rows: int) -> Iterator[Any]:
         """Record batches of these columns, in order."""
@@ -240,9 +247,17 @@ def _some(names: list[str]) -> str:
 
 
 def dataset_of(paths: list[Path]) -> Any:
-    """One dataset of Parquet or Arrow files, or of folders of them."""
+    """One dataset of Parquet or Arrow files; of a folder those in it, at any depth.
+
+    Raises ValueError where there are none, or of both kinds.
+    """
     pa = _pyarrow()
-    first = paths[0]
-    suffix = first.suffix.lower()
-    arrow = "feather" if suffix in (".feather", ".arrow", ".ipc") else "parquet"
-    return pa.dataset.dataset([str(path) for path in paths] if len(paths) > 1 else str(first), format=arrow)
+    files = [file for path in paths for file in ([path] if path.is_file() else sorted(path.rglob("*")))]
+    files = [file for file in files if file.suffix.lower() in SUFFIXES]
+    arrow = {file.suffix.lower() not in (".parquet", ".pq") for file in files}
+    if len(arrow) != 1:
+        found = "files of both kinds" if arrow else "no such files"
+        raise ValueError(
+            f"{paths[0]}: Parquet or Arrow files are read, {', '.join(SUFFIXES)}; there are {found}"
+        )
+    return pa.dataset.dataset([str(file) for file in files], format="feather" if True in arrow else "parquet")

@@ -74,11 +74,6 @@ class NpySource(Source):
         for extent in self._extents:
             extent.file.check_unchanged()
 
-    def close(self) -> None:
-        super().close()
-        for extent in self._extents:
-            extent.file.close()
-
     def _read(self, part: int, buffer: NDArray[np.uint8]) -> Matrix:
         piece, first, last = self._parts[part]
         extent = self._extents[piece]

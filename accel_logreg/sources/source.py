@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accel_logreg.backends.parted.rows import place_parts, rows_of_store
-from accel_logreg.interface.arrays import Csr, Float64
+from accel_logreg.interface.arrays import Csr, Float64, Matrix
 from accel_logreg.interface.engine import Engine
 from accel_logreg.interface.parted_matrix import PartedMatrix
 from accel_logreg.interface.rows import Rows
 from accel_logreg.interface.targets import Targets
+from accel_logreg.measure.words import in_bytes
 from accel_logreg.sources.memory import default_memory
 
 PART_BYTES = 16 << 20  # of X as an array: read in 10 ms, and little beside any memory
@@ -40,7 +42,7 @@ class Source(PartedMatrix):
         order = np.argsort(rows, kind="stable")
         ends = np.searchsorted(rows[order], self.bounds)
         z = np.empty((len(rows), W.shape[1]))
-        parts = enumerate(self.scan(range(self.n_parts))) if self._store is None else self._store.parts()
+        parts = enumerate(self.through()) if self._store is None else self._store.parts()
         for part, X in parts:
             mine = order[ends[part] : ends[part + 1]]
             if len(mine):
@@ -53,12 +55,32 @@ class Source(PartedMatrix):
         found: Float64 | None = None if self._store is None else self._store.latest
         return found
 
-    def close(self) -> None:
+    def __str__(self) -> str:
+        """What it is; once it was read, also what stayed in memory, and how much came from where X lies."""
+        n, d = self.shape
+        what = f"{self.where}, {n} x {d} {self.dtype}, {in_bytes(self.nbytes)} in {self.n_parts} parts"
+        if self._passes == 0:
+            return what
+        kept = in_bytes(self.kept_bytes)
+        return f"{what}: {kept} kept in memory, {self._passes} reads, {in_bytes(self._streamed)} streamed"
+
+    _passes = _streamed = 0  # of the fits so far
+
+    def end_fit(self) -> None:
+        if self._store is not None:
+            self._passes, self._streamed = self._store.passes, self._store.streamed
         self._store = None
+
+    def through(self) -> Iterator[Matrix | Csr]:
+        """All parts in order, once; each valid until the next is asked for."""
+        for part, X in enumerate(self.scan(range(self.n_parts))):
+            if self.progress is not None:
+                self.progress(1, part, X.nbytes)
+            yield X
 
     def check_finite(self) -> None:
         """Raise ValueError that names the first entry of X that is NaN or infinite, if there is one."""
-        for part, X in enumerate(self.scan(range(self.n_parts))):
+        for part, X in enumerate(self.through()):
             values = X.data if isinstance(X, Csr) else X
             wrong = ~np.isfinite(values)
             if not wrong.any():

@@ -32,7 +32,7 @@ ALLOWED = {
         "kernels.numpy_vectorised",
     },
     "backends.parted": {"interface"},
-    "sources": {"interface", "backends.parted"},
+    "sources": {"interface", "backends.parted", "measure"},
     "backends.blas_threads": set(),
     "backends.first_use": set(),
     "backends": {"interface", "backends.first_use", *(f"backends.{engine}" for engine in ENGINES)},
@@ -66,7 +66,9 @@ ALLOWED = {
     },
     "profile": {"public", "backends", "backends.blas_threads", "interface", "measure"},
     "evaluation": {"measure"},
-    "cli": {"public", "files", "measure", "doctor", "evaluation", "lesson", "profile"},
+    "cli": {
+        "public", "files", "measure", "doctor", "evaluation", "lesson", "profile", "sources",
+    },
     "__init__": {
         "backends", "certify", "estimator", "gradient_check", "files", "inference", "interface",
         "model_selection", "patch", "paths", "probe", "solvers",

@@ -36,6 +36,7 @@ class Store:
         """``room``: bytes that kept parts may take."""
         self.X = X
         self.passes = 0
+        self.streamed = 0  # bytes that came from where X lies, as arrays
         self.latest: Float64 | None = None  # where the last gradient was asked for
         self.picked: RowSample  # the rows that solvers steer by
         self.sample: Matrix | Csr
@@ -59,6 +60,9 @@ class Store:
                 yield part, self._kept[part]
                 continue
             rows = next(streamed)
+            self.streamed += rows.nbytes
+            if X.progress is not None:
+                X.progress(self.passes + 1, part, rows.nbytes)
             self._check(part, rows, first=first)
             if first and part == self.n_kept:
                 self._keep(rows)
