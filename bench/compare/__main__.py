@@ -15,7 +15,8 @@ from bench.compare.comparison import compare as compare_documents
 from bench.compare.revisions import Checkout
 from bench.compare.rounds import Plan
 from bench.compare.study import SUITE, Question, compare_revisions
-from bench.report.document import BenchDocument, read
+from bench.report.document import BenchDocument
+from bench.report.results_file import read, write
 
 TOO_SLOW = 1
 WRONG = 2
@@ -98,8 +99,8 @@ def compare(
         title = f"A: {study.a.revision}, B: {study.b.revision}"
         remarks = study.remarks
         if keep is not None:
-            study.a.write(keep / "A.json")
-            study.b.write(keep / "B.json")
+            write(study.a, keep / "A.json")
+            write(study.b, keep / "B.json")
     else:
         given = {"--rounds": rounds, "--shape": shape, "--n-threads": n_threads, "--install": install}
         for option, value in (given | {"--keep": keep}).items():

@@ -27,7 +27,8 @@ from accel_logreg.measure.intervals import Interval
 from accel_logreg.measure.table import Table
 from accel_logreg.measure.words import in_words
 from bench.compare import significance
-from bench.report.document import BenchDocument, Record, finite
+from bench.report.document import BenchDocument, Record
+from bench.report.results_file import finite
 
 FORMAT, VERSION = "accel_logreg comparison", 1
 LEVEL = 0.01  # chance of any false verdict in one comparison, at most
@@ -38,9 +39,11 @@ _WORSE = 10.0  # answers within the promise differ by this much before it is sai
 
 # Of the machine: another one, if any of these differs; and what may differ on the same one.
 _IDENTITY = {
-    "cpu": "processor", "logical_cores": "cores", "usable_cores": "usable cores",
+    "cpu": "processor", "cpu_id": "processor's family", "instruction_set": "instruction set",
+    "physical_cores": "cores without their threads", "logical_cores": "cores", "usable_cores": "usable cores",
     "cpu_quota": "limit in cores", "gpus": "GPUs",
 }  # fmt: skip
+_OF_LATE = ("cpu_id", "instruction_set", "physical_cores")  # which files before version 3 do not tell
 _SETTINGS = {
     "platform": "system", "memory_bytes": "memory in bytes", "cache_bytes": "caches in bytes",
     "python": "Python", "blas": "BLAS", "driver": "driver", "cuda": "CUDA", "nvrtc": "NVRTC",
@@ -399,7 +402,7 @@ def _unlike(a: Mapping[str, Any], b: Mapping[str, Any], names: Mapping[str, str]
     return [
         f"{text}: {_shown(a.get(name))} in A, {_shown(b.get(name))} in B"
         for name, text in names.items()
-        if a.get(name) != b.get(name)
+        if a.get(name) != b.get(name) and not (name in _OF_LATE and (name in a) != (name in b))
     ]
 
 

@@ -13,6 +13,7 @@ import pytest
 from support.bench_documents import MACHINE, document, record
 from support.command_line import refused, run
 
+from bench.report import results_file
 from bench.report.document import BenchDocument
 
 SECONDS = 1e-3 * np.linspace(1.0, 1.02, 24)
@@ -23,7 +24,7 @@ STEADY = [record(f"steady{i}", SECONDS) for i in range(12)]
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[[str, BenchDocument], Path]:
     def one(name: str, content: BenchDocument) -> Path:
-        content.write(tmp_path / name)
+        results_file.write(content, tmp_path / name)
         return tmp_path / name
 
     return one

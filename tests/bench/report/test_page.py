@@ -20,12 +20,13 @@ from accel_logreg.measure.machine import describe  # noqa: E402
 from bench.peers import results  # noqa: E402
 from bench.peers.results import Run  # noqa: E402
 from bench.peers.solvers import DEFAULT  # noqa: E402
-from bench.report import document as bench_document  # noqa: E402
 from bench.report import page as bench_report  # noqa: E402
 from bench.report import peers as bench_peers  # noqa: E402
 from bench.report import plots as bench_plots  # noqa: E402
-from bench.report.document import BenchDocument, BenchDocumentError  # noqa: E402
+from bench.report import results_file  # noqa: E402
+from bench.report.document import BenchDocument  # noqa: E402
 from bench.report.page import sections  # noqa: E402
+from bench.report.results_file import BenchDocumentError  # noqa: E402
 from bench.report.table import facts, faster, suite_table, suites, verdict  # noqa: E402
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -43,9 +44,9 @@ def titles(document: BenchDocument, peers: Path | None = None) -> list[str]:
 def test_one_file_whole_from_a_document_that_went_through_a_file(
     sample: BenchDocument, tmp_path: Path
 ) -> None:
-    sample.write(tmp_path / "results.json")
+    results_file.write(sample, tmp_path / "results.json")
     folder = tmp_path / "new" / "report"
-    page = bench_report.write_report(bench_document.read(tmp_path / "results.json"), folder)
+    page = bench_report.write_report(results_file.read(tmp_path / "results.json"), folder)
     assert page == folder / "bench.html"
     assert [path.name for path in folder.iterdir()] == ["bench.html"]
     html = page.read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ from support.bench_documents import document
 from bench.harness.laboratory import Replay
 from bench.harness.noise import Noise
 from bench.report import table
-from bench.report.document import record, thinned
+from bench.report.results_file import record
 
 CEILINGS = {"read bandwidth": 1e10, "float64 product": 1e11, "float32 product": 2e11, "device copy": 1e12}
 
@@ -60,13 +60,6 @@ def test_the_ceiling_is_what_takes_longest(
     made = record(entry([1.0] * 5, **info), CEILINGS)
     assert (made.rate, made.ceiling_of) == (rate, of)
     assert made.percent_of_ceiling == (None if percent is None else pytest.approx(percent))
-
-
-def test_many_samples_are_thinned_evenly_and_alike() -> None:
-    kept = thinned([float(k) for k in range(601)])
-    assert len(kept) == 60
-    assert (kept[0], kept[-1]) == (0.0, 600.0)
-    assert thinned([1.0, 2.0]) == (1.0, 2.0)
 
 
 def test_the_timer_of_pytest_benchmark_replays_our_samples() -> None:
