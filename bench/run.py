@@ -28,6 +28,7 @@ from accel_logreg.profile.ceilings import Ceilings, best_of, device_ceilings, ho
 from bench.report import gpu_targets, table
 from bench.report.ceilings import named_ceilings
 from bench.report.document import BenchDocument
+from bench.report.findings import findings
 from bench.report.results_file import of_json, write
 
 BENCH = Path(__file__).parent
@@ -61,6 +62,7 @@ def main() -> int:
     command = " ".join(["python -m bench.run", *sys.argv[1:]])
     document = replace(of_json(body, limits), command=command)
     print(f"\n{table.text(document)}")
+    print("\n".join(["\nfindings:", *(f"  {sentence}" for sentence in findings(document))]))
     if options.gpu:
         print(f"\n{gpu_targets.text(document.records)}")
     print(f"\n{description.cpu}; {len(document.records)} benchmarks in {time.perf_counter() - began:.0f} s")
