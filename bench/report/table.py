@@ -51,11 +51,9 @@ def baseline(record: Record) -> str:
     if record.engine != "python":
         return way(record)
     version = record.version.removeprefix("python, ")
-    return (
-        f"the {version}"
-        if version.startswith("loop")
-        else ", ".join(filter(None, ["the Python loop", version]))
-    )
+    if version.startswith("loop"):
+        return f"the {version}"
+    return f"the Python loop ({version})" if version else "the Python loop"
 
 
 def in_rate(ceiling: str, rate: float) -> str:

@@ -83,7 +83,7 @@ def test_a_quiet_run_is_not_called_busy() -> None:
     ("version", "words"),
     [
         ("", "the Python loop"),
-        ("one read", "the Python loop, one read"),
+        ("one read", "the Python loop (one read)"),
         ("loop over lists", "the loop over lists"),
     ],
 )
