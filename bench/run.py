@@ -1,5 +1,6 @@
-"""``python -m bench.run``: run the suites, write one small JSON file for this machine, print the table.
+"""``python -m bench.run``: run the suites, write one JSON file for this machine, print the table.
 
+The file is pytest-benchmark's, which ``pytest-benchmark compare`` reads, with ceilings and noise beside it.
 ``make bench`` runs the CPU engines in under five minutes, with FULL=1 the large shapes as well; ``make gpu``
 runs the CuPy engine alone. Extra arguments go to pytest, for example ``python -m bench.run -k gradient``; a
 partial run prints its table and writes no results.
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,10 @@ from accel_logreg.interface.engine import Engine
 from accel_logreg.measure import machine
 from accel_logreg.profile.ceilings import Ceilings, best_of, device_ceilings, host_ceilings
 from bench.report import gpu_targets, table
-from bench.report.document import BenchDocument, named_ceilings, record
+from bench.report.ceilings import named_ceilings
+from bench.report.document import BenchDocument
+from bench.report.findings import findings
+from bench.report.results_file import of_json, write
 
 BENCH = Path(__file__).parent
 ROOT = BENCH.parent
@@ -54,17 +59,10 @@ def main() -> int:
         return status or 1
     after = ceilings(gpu=options.gpu)
     limits = named_ceilings(*map(_best, before or after, after))
-    document = BenchDocument(
-        command=" ".join(["python -m bench.run", *sys.argv[1:]]),
-        mode="full" if options.full else "quick",
-        revision=revision(),
-        machine=description.to_dict(),
-        ceilings=limits,
-        noise=body["laboratory"]["noise"],
-        records=tuple(record(entry, limits) for entry in body["benchmarks"]),
-        skipped=body["laboratory"]["skipped"],
-    )
+    command = " ".join(["python -m bench.run", *sys.argv[1:]])
+    document = replace(of_json(body, limits), command=command)
     print(f"\n{table.text(document)}")
+    print("\n".join(["\nfindings:", *(f"  {sentence}" for sentence in findings(document))]))
     if options.gpu:
         print(f"\n{gpu_targets.text(document.records)}")
     print(f"\n{description.cpu}; {len(document.records)} benchmarks in {time.perf_counter() - began:.0f} s")
@@ -75,7 +73,7 @@ def main() -> int:
         print("a partial run: nothing was written (give --output to keep it)")
         return 0
     path = options.output or RESULTS / f"{machine_name(description, options.gpu)}.json"
-    document.write(path)
+    write(document, path)
     print(f"written: {path}")
     peers = RESULTS / f"peers-{machine_name(description, gpu=False)}.json"
     print(report(document, ROOT / "report", peers if peers.exists() else None))
@@ -119,17 +117,6 @@ def _fastest() -> Engine:
         return load_backend("numpy")
 
 
-def revision() -> str:
-    """``git describe`` of the tree that was measured; empty outside of one, or without git."""
-    try:
-        answer = subprocess.run(
-            ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
-        )
-    except OSError:
-        return ""
-    return answer.stdout.strip()
-
-
 def report(document: BenchDocument, folder: Path, peers: Path | None) -> str:
     """Write the page and say where; or say in words why there is none."""
     try:
@@ -140,11 +127,19 @@ def report(document: BenchDocument, folder: Path, peers: Path | None) -> str:
 
 
 def machine_name(description: machine.Machine, gpu: bool) -> str:
-    """A file name: cpu-intel-r-xeon-r-processor-2-cores, gpu-nvidia-h100."""
+    """A file name, unlike that of another machine: gpu-nvidia-h100-80gb-hbm3, or of a processor
+    cpu-amd-epyc-family-26-model-2-stepping-1-avx-512-2-cores-2-threads.
+
+    Marketing names do not tell generations apart, and one processor is rented out in many sizes.
+    """
     if gpu:
         text = f"gpu {description.gpus[0].name}" if description.gpus else "gpu"
     else:
-        text = f"cpu {description.cpu} {description.usable_cores} cores"
+        text = (
+            f"cpu {description.cpu} {description.cpu_id} {description.instruction_set} "
+            f"{description.physical_cores} cores {description.usable_cores} threads"
+        )
+        text += "" if description.cpu_quota is None else f" limit {description.cpu_quota:g}"
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 

@@ -8,6 +8,7 @@ import typer
 
 import accel_logreg
 from accel_logreg.cli.check import check
+from accel_logreg.cli.common import WithJsonFile
 from accel_logreg.cli.doctor import doctor
 from accel_logreg.cli.predict import predict
 from accel_logreg.cli.probe import probe
@@ -26,9 +27,8 @@ app = typer.Typer(
 )
 for command in (doctor, train, predict, probe, speedup, profile, check):
     # The list of commands says what each does, its own help begins with an example.
-    app.command(short_help=str(command.__doc__).split("\n\n")[1].partition(". ")[0].removesuffix("."))(
-        command
-    )
+    shown = str(command.__doc__).split("\n\n")[1].partition(". ")[0].removesuffix(".")
+    app.command(short_help=shown, cls=WithJsonFile if command in (probe, profile) else None)(command)
 
 
 def _moved(name: str, module: str, needs: str) -> None:

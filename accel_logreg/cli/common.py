@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from typer.core import TyperCommand
 
 from accel_logreg import BackendUnavailableError
 from accel_logreg.files.atomic import is_standard_output, is_stream
@@ -74,6 +75,30 @@ MaxMemory = Annotated[
         ".npz, .parquet, .feather, or a quoted pattern of several."
     ),
 ]
+
+
+# --json means the same everywhere; a file of the same has an option of its own.
+AsJson = Annotated[bool, typer.Option("--json", help="Print the figures as JSON instead.")]
+JsonFile = Annotated[
+    Path | None, optional("Write the figures to this file as JSON; '-' is standard output.", "--json-file")
+]
+
+
+class WithJsonFile(TyperCommand):
+    """A command whose --json took a file once: that use is refused, and the remedy said."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        for place, word in enumerate(args):
+            name, given, value = word.partition("=")
+            if name == "--json" and not given:
+                value, *after = [*args[place + 1 : place + 3], ""]
+                # A file that is read may follow a flag; it is no JSON, or another one follows it.
+                if value != "-" and not (value.endswith(".json") and after[0][:1] in ("", "-")):
+                    continue
+            if name == "--json":
+                remedy = "leave the '-' out" if value == "-" else f"write --json-file {value}"
+                ctx.fail(f"--json takes no file any more, it prints: {remedy}")
+        return super().parse_args(ctx, args)
 
 
 # Options of the commands that read tables.
@@ -173,6 +198,12 @@ def waiting(text: str) -> Iterator[None]:
 def told(backend: str) -> AbstractContextManager[Any]:
     """A note at once where the engine begins to compile its kernels, which takes seconds the first time."""
     return told_of_compiling(note) if backend in ("auto", "numba") else nullcontext()
+
+
+def one_output(option: str, path: Path | None, as_json: bool) -> None:
+    """Refuse two things on standard output."""
+    if as_json and path is not None and is_standard_output(path):
+        raise ValueError(f"--json and {option} - both write to standard output; give {option} a file")
 
 
 def standard_output(path: Path) -> Path:

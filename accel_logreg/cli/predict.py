@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from accel_logreg import LogisticRegression
 from accel_logreg.cli.common import (
+    AsJson,
     Decimal,
     Encoding,
     MaxMemory,
@@ -24,6 +25,7 @@ from accel_logreg.cli.common import (
     dialect,
     facts,
     note,
+    one_output,
     optional,
     report_pictures,
     reports_errors,
@@ -36,7 +38,6 @@ from accel_logreg.cli.common import (
 from accel_logreg.cli.in_parts import check_suited, predict_in_parts, refuse
 from accel_logreg.evaluation import report
 from accel_logreg.evaluation.scores import score
-from accel_logreg.files.atomic import is_standard_output
 from accel_logreg.files.checks import Matrix, listed
 from accel_logreg.files.formats import Dialect
 from accel_logreg.files.images import load_image_folder
@@ -81,7 +82,7 @@ def predict(
     no_header: NoHeader = False,
     missing: Missing = None,
     max_memory: MaxMemory = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON instead.")] = False,
+    as_json: AsJson = False,
     skip_broken: SkipBroken = False,
 ) -> None:
     """accel-logreg predict model.json new.csv --output answers.csv
@@ -92,8 +93,7 @@ def predict(
     """
     output = standard_output(output)
     check_output(output, WRITTEN)
-    if as_json and is_standard_output(output):
-        raise ValueError("--json and --output - both write to standard output; give the answers a file")
+    one_output("--output", output, as_json)
     console = console_beside(output)
     fitted, metadata, preparation = read_model_file(model)
     if max_memory is not None:

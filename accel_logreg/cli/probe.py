@@ -17,10 +17,12 @@ from scipy.sparse import issparse
 
 from accel_logreg import ProbeResult, linear_probe, save_model
 from accel_logreg.cli.common import (
+    AsJson,
     Backend,
     Decimal,
     Encoding,
     HowToSolve,
+    JsonFile,
     MaxIter,
     Missing,
     NoHeader,
@@ -32,6 +34,7 @@ from accel_logreg.cli.common import (
     err,
     facts,
     note,
+    one_output,
     optional,
     reports_errors,
     several,
@@ -85,9 +88,8 @@ def probe(
         Path | None, optional("The file for the best model: .json or .npz.", "--output", "-o")
     ] = None,
     picture: Annotated[Path | None, optional("Draw accuracy and log loss by C: .png, .svg or .pdf.")] = None,
-    json_file: Annotated[
-        Path | None, optional("Write the figures to this file; '-' is standard output.", "--json")
-    ] = None,
+    as_json: AsJson = False,
+    json_file: JsonFile = None,
     refit: Annotated[
         bool, typer.Option(help="Fit the best model to all rows, those held out as well.")
     ] = True,
@@ -113,8 +115,9 @@ def probe(
     output = None if output is None else standard_output(output)
     json_file = None if json_file is None else standard_output(json_file)
     for path, suffixes, option in (
-        (output, SUFFIXES, "--output"), (picture, PICTURES, "--picture"), (json_file, (), "--json")
+        (output, SUFFIXES, "--output"), (picture, PICTURES, "--picture"), (json_file, (), "--json-file")
     ):  # fmt: skip
+        one_output(option, path, as_json)
         if path is not None:
             check_output(path, suffixes, option)
     if picture is not None and find_spec("matplotlib") is None:
@@ -157,7 +160,10 @@ def probe(
     if json_file is not None:
         with atomic_write(json_file) as file:
             file.write(to_json(found).encode())
-    _say(found, features, written, console_beside(*written))
+    if as_json:
+        typer.echo(to_json(found))
+    else:
+        _say(found, features, written, console_beside(*written))
 
 
 def to_json(found: ProbeResult) -> str:

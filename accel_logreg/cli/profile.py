@@ -14,12 +14,14 @@ import typer
 from rich.console import Console
 
 from accel_logreg.cli.common import (
+    AsJson,
     Backend,
     BackendName,
     Decimal,
     Drop,
     Encoding,
     HowToSolve,
+    JsonFile,
     MaxIter,
     Missing,
     NoHeader,
@@ -31,6 +33,7 @@ from accel_logreg.cli.common import (
     dialect,
     facts,
     note,
+    one_output,
     optional,
     out,
     reports_errors,
@@ -85,9 +88,8 @@ def profile(
     output: Annotated[
         Path | None, optional("Folder for the page, pictures and JSON.", "--output", "-o")
     ] = None,
-    json_file: Annotated[
-        Path | None, optional("Write the figures to this file; '-' is standard output.", "--json")
-    ] = None,
+    as_json: AsJson = False,
+    json_file: JsonFile = None,
     trace: Annotated[Path | None, optional("Write a trace for ui.perfetto.dev or chrome://tracing.")] = None,
     nsys: Annotated[
         bool, typer.Option("--nsys", help="Run under Nsight Systems, or print the command that does.")
@@ -120,26 +122,25 @@ def profile(
     if output is not None and output.exists() and not output.is_dir():
         raise NotADirectoryError(f"--output {output} is a file; name a folder")
     json_file = None if json_file is None else standard_output(json_file)
-    console = console_beside(json_file, trace)
-    for option, path in (("--json", json_file), ("--trace", trace)):
+    console = console_beside(json_file, trace, Path("/dev/stdout") if as_json else None)
+    for option, path in (("--json-file", json_file), ("--trace", trace)):
+        one_output(option, path, as_json)
         if path is not None:
             check_output(path, option=option)
     tools = [tool for tool, asked in ((nsight.SYSTEMS, nsys), (nsight.COMPUTE, ncu)) if asked]
     if tools:
         source = {"--rows": n, "--features": d} if data is None else {"--data": data, **of_a_file}
-        written = {"--output": output, "--json": json_file, "--trace": trace}
+        written = {"--output": output, "--json": as_json, "--json-file": json_file, "--trace": trace}
         arguments = _arguments(settings, {**source, "--dtype": dtype.value, **written})
         raise typer.Exit(max(_run_tool(tool, arguments, output, backend) for tool in tools))
     problem = _made(n, d, dtype, settings) if data is None else _read(
         data, target, split(drop) or [], dtype, dialect(sep, encoding, decimal, no_header, missing)
     )  # fmt: skip
     result = run_profile(problem, settings, report=note)
-    facts(report.facts(result), console)
-    console.print()
-    for table in report.tables(result).values():
-        show(console, table)
-    for sentence in report.cautions(result):
-        say(console, f"→ {sentence}")
+    if as_json:
+        typer.echo(report.to_json(result))
+    else:
+        _show(result, console)
     for path, text in ((json_file, report.to_json), (trace, report.to_trace)):
         if path is not None:
             with atomic_write(path) as stream:
@@ -147,6 +148,15 @@ def profile(
             say(console, f"Written: {path}")
     if output is not None:
         _publish(result, output, console)
+
+
+def _show(result: Profile, console: Console) -> None:
+    facts(report.facts(result), console)
+    console.print()
+    for table in report.tables(result).values():
+        show(console, table)
+    for sentence in report.cautions(result):
+        say(console, f"→ {sentence}")
 
 
 def _read(data: Path, target: str | None, drop: list[str], dtype: Precision, how: Dialect) -> Problem:

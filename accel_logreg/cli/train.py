@@ -36,6 +36,7 @@ from accel_logreg.cli.common import (
     dialect,
     facts,
     note,
+    one_output,
     optional,
     report_pictures,
     reports_errors,
@@ -50,7 +51,7 @@ from accel_logreg.evaluation import report
 from accel_logreg.evaluation.coefficients import by_size
 from accel_logreg.evaluation.report import Training
 from accel_logreg.evaluation.scores import Scores, score
-from accel_logreg.files.atomic import atomic_write, is_standard_output
+from accel_logreg.files.atomic import atomic_write
 from accel_logreg.files.checks import listed
 from accel_logreg.files.images import load_image_folder
 from accel_logreg.files.model import SUFFIXES, save_model
@@ -197,8 +198,7 @@ def train(
             raise ImportError(
                 f'--report needs {" and ".join(absent)}, which is missing: pip install "accel_logreg[lab]"'
             )
-    if as_json and is_standard_output(output):
-        raise ValueError("--json and --output - both write to standard output; give the model a file")
+    one_output("--output", output, as_json)
     if test_size is not None and not 0 <= test_size < 1:
         raise ValueError(f"--test-size {test_size} must lie between 0 and 1, as in 0.2, or be 0 for none")
     console = console_beside(output, Path("/dev/stdout") if as_json else None)

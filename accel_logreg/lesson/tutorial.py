@@ -115,8 +115,8 @@ def _table(
     seconds: Mapping[str, float], columns: Mapping[str, Callable[[float], float]], times_faster: bool
 ) -> str:
     """Markdown, one row a name."""
-    first = next(iter(seconds.values()))
-    head = ["", "time", *(["times faster"] if times_faster else []), *columns]
+    base, first = next(iter(seconds.items()))
+    head = ["", "time", *([f"times faster than {base}"] if times_faster else []), *columns]
     rows = [
         [
             name,

@@ -24,6 +24,7 @@ from threadpoolctl import threadpool_info
 
 from accel_logreg.backends import BackendUnavailableError, load_backend
 from accel_logreg.measure.clock import median_seconds
+from accel_logreg.measure.processor import of_cpuinfo
 from accel_logreg.measure.words import in_memory
 
 PACKAGES = ("accel_logreg", "numpy", "scipy", "scikit-learn", "threadpoolctl", "numba", "llvmlite")
@@ -62,6 +63,9 @@ class Machine:
     date: str  # when it was written, ISO 8601, UTC
     platform: str
     cpu: str
+    cpu_id: str  # family, model and stepping, or what ARM has in their place
+    instruction_set: str  # the widest vectors: "AVX-512"
+    physical_cores: int  # without the threads that share one
     logical_cores: int
     usable_cores: int  # that this process may run on (its affinity)
     cpu_quota: float | None  # a container's limit in cores (cgroup v2); None where there is none
@@ -85,10 +89,14 @@ class Machine:
 
 def describe() -> Machine:
     """Describe this machine. Takes milliseconds, or the time CuPy takes to load where it is installed."""
+    processor = of_cpuinfo(_lines(_CPUINFO))
     return Machine(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         platform=platform.platform(),
-        cpu=_cpu_model(),
+        cpu=processor.name or platform.processor() or platform.machine(),
+        cpu_id=processor.identity,
+        instruction_set=processor.vectors,
+        physical_cores=processor.cores or os.cpu_count() or 1,
         logical_cores=os.cpu_count() or 1,
         usable_cores=usable_cores(),
         cpu_quota=_cpu_quota(),
@@ -180,11 +188,6 @@ def _lines(path: Path) -> list[str]:
         return path.read_text(encoding="utf-8").splitlines()
     except OSError:
         return []
-
-
-def _cpu_model() -> str:
-    names = [line.partition(":")[2].strip() for line in _lines(_CPUINFO) if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _cpu_quota() -> float | None:

@@ -207,7 +207,7 @@ def staircase(title: str, steps: Sequence[Step]) -> Figure:
     ]
     levels(axes, names, (low / room, high * room), -0.35)
     axes.tick_params(axis="y", length=0)
-    write_at_the_right(axes, -0.62, "in total", "0.4")
+    write_at_the_right(axes, -0.62, "over the first", "0.4")
     above: tuple[int, float] | None = None
     for level, step in enumerate(steps):
         colour = ENGINE_COLOURS.get(step.engine, BLACK)

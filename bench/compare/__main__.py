@@ -7,15 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from accel_logreg.cli.common import note, optional, out, reports_errors
+from accel_logreg.cli.common import AsJson, JsonFile, WithJsonFile, note, optional, out, reports_errors
 from accel_logreg.files.atomic import atomic_write
 from accel_logreg.measure.table import say, show
+from bench.compare import report
 from bench.compare.comparison import Comparison, Selection, Thresholds, other_machine
 from bench.compare.comparison import compare as compare_documents
 from bench.compare.revisions import Checkout
 from bench.compare.rounds import Plan
 from bench.compare.study import SUITE, Question, compare_revisions
-from bench.report.document import BenchDocument, read
+from bench.report.document import BenchDocument
+from bench.report.results_file import read, write
 
 TOO_SLOW = 1
 WRONG = 2
@@ -29,7 +31,7 @@ def of_revisions(help_text: str, *names: str) -> Any:
 @reports_errors
 def compare(
     a: Annotated[
-        Path | None, typer.Argument(metavar="A.json", help="Results of 'make bench'.", show_default=False)
+        Path | None, typer.Argument(metavar="A.json", help="Results to compare with.", show_default=False)
     ] = None,
     b: Annotated[
         Path | None, typer.Argument(metavar="B.json", help="Results to judge.", show_default=False)
@@ -68,16 +70,21 @@ def compare(
     ] = None,
     keep: Annotated[Path | None, of_revisions("write what was measured as A.json and B.json here.")] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown instead of a table.")] = False,
-    json_file: Annotated[Path | None, optional("Write the comparison to this file.", "--json")] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Show every benchmark, not only what changed.")
+    ] = False,
+    as_json: AsJson = False,
+    json_file: JsonFile = None,
 ) -> None:
-    """Say whether B is slower or faster than A, and how sure that is.
+    """Say what changed from A to B: slower, faster, wrong, new and gone; and how sure that is.
 
-    The exit code is 1 if a benchmark is certainly slower by more than --relative and by more than
-    --absolute, 2 for files or revisions that cannot be compared, or an answer that is wrong.
+    All other benchmarks are counted in one line. The files are of 'make bench', of 'python -m bench.run' or
+    of 'pytest bench --benchmark-json'. The exit code is 1 if a benchmark is certainly slower by more than
+    --relative and by more than --absolute, 2 for files or revisions that cannot be compared, or an answer
+    that is wrong.
     """
     thresholds, select = Thresholds(relative, absolute), Selection(pattern)
-    _check_file("--json", json_file)
-    wrong: tuple[str, ...] = ()
+    _check_file("--json-file", json_file)
     remarks: tuple[str, ...] = ()
     if revisions is not None:
         refusals = {
@@ -94,12 +101,12 @@ def compare(
         study = compare_revisions(
             Checkout.around(Path.cwd()), *revisions, question, install=install, report=note
         )
-        found, wrong = study.comparison, study.wrong
+        found = study.comparison
         title = f"A: {study.a.revision}, B: {study.b.revision}"
         remarks = study.remarks
         if keep is not None:
-            study.a.write(keep / "A.json")
-            study.b.write(keep / "B.json")
+            write(study.a, keep / "A.json")
+            write(study.b, keep / "B.json")
     else:
         given = {"--rounds": rounds, "--shape": shape, "--n-threads": n_threads, "--install": install}
         for option, value in (given | {"--keep": keep}).items():
@@ -110,12 +117,15 @@ def compare(
         if a is None or b is None:
             raise ValueError("name two results of 'make bench', A.json B.json, or --revisions BASE HEAD")
         found, title = _compare_files(a, b, thresholds, select, anyway)
-    _print(found, title, remarks, wrong, markdown)
+    if as_json:
+        typer.echo(report.to_json(found, title), nl=False)
+    else:
+        _print(found, title, remarks, markdown=markdown, every=every)
     if json_file is not None:
         with atomic_write(json_file) as stream:
-            stream.write(found.to_json(title).encode())
+            stream.write(report.to_json(found, title).encode())
         note(f"written: {json_file}")
-    if wrong:
+    if found.wrong:
         raise typer.Exit(WRONG)
     if found.failures:
         raise typer.Exit(TOO_SLOW)
@@ -137,19 +147,20 @@ def _compare_files(
     return found, f"A: {a} ({of_a}), B: {b} ({of_b})"
 
 
-def _print(
-    found: Comparison, title: str, remarks: tuple[str, ...], wrong: tuple[str, ...], markdown: bool
-) -> None:
-    answers = [f"WRONG ANSWER: {text}" for text in wrong]
+def _print(found: Comparison, title: str, remarks: tuple[str, ...], *, markdown: bool, every: bool) -> None:
     if markdown:
-        typer.echo(found.to_markdown(title, (*remarks, *answers)), nl=False)
+        typer.echo(report.to_markdown(found, title, remarks, every=every), nl=False)
         return
-    for sentence in remarks:
+    for sentence in (*found.busy, *remarks):
         say(out, sentence)
     for sentence in found.differences:
         say(out, f"Not alike: {sentence}")
-    show(out, found.table(title))
-    for sentence in (*answers, *found.sentences()):
+    table = report.table(found, title, every=every)
+    if table.rows:
+        show(out, table)
+    else:
+        say(out, title, style="italic")
+    for sentence in report.sentences(found, every=every):
         say(out, sentence)
 
 
@@ -183,7 +194,7 @@ def _check_file(option: str, path: Path | None) -> None:
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-app.command()(compare)
+app.command(cls=WithJsonFile)(compare)
 
 if __name__ == "__main__":
     app(prog_name="python -m bench.compare")

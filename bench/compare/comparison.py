@@ -1,4 +1,4 @@
-"""Whether B is slower or faster than A: the verdicts on two benchmark documents, and how they are shown.
+"""Whether B is slower or faster than A: the verdicts on two benchmark documents; ``report.py`` shows them.
 
 A slow-down FAILS only if all of this holds, so that a failure can be believed:
 
@@ -15,21 +15,18 @@ by ``relative`` can be excluded. Anything else is "too noisy to say".
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from accel_logreg.measure.intervals import Interval
-from accel_logreg.measure.table import Table
 from accel_logreg.measure.words import in_words
 from bench.compare import significance
-from bench.report.document import BenchDocument, Record, finite
+from bench.report.document import BenchDocument, Record
 
-FORMAT, VERSION = "accel_logreg comparison", 1
 LEVEL = 0.01  # chance of any false verdict in one comparison, at most
 DOUBT = 0.05  # chance that a slow-down is taken to pass the relative threshold and does not, at most
 VISIBLE = 0.03  # a smaller difference is no news, however certain
@@ -38,9 +35,11 @@ _WORSE = 10.0  # answers within the promise differ by this much before it is sai
 
 # Of the machine: another one, if any of these differs; and what may differ on the same one.
 _IDENTITY = {
-    "cpu": "processor", "logical_cores": "cores", "usable_cores": "usable cores",
+    "cpu": "processor", "cpu_id": "processor's family", "instruction_set": "instruction set",
+    "physical_cores": "cores without their threads", "logical_cores": "cores", "usable_cores": "usable cores",
     "cpu_quota": "limit in cores", "gpus": "GPUs",
 }  # fmt: skip
+_OF_LATE = ("cpu_id", "instruction_set", "physical_cores")  # which files before version 3 do not tell
 _SETTINGS = {
     "platform": "system", "memory_bytes": "memory in bytes", "cache_bytes": "caches in bytes",
     "python": "Python", "blas": "BLAS", "driver": "driver", "cuda": "CUDA", "nvrtc": "NVRTC",
@@ -132,8 +131,11 @@ class Comparison:
     """What two documents say of each other.
 
     differences : what is not alike in machine, versions and settings, in sentences
+    busy : sentences on a machine that was busy while A or B was measured
+    only_a, only_b : benchmarks that are gone, and new ones
     incomparable : benchmark → what it differs in
-    worse : sentences on answers that B gives less exactly than A
+    worse : benchmark → how much less exactly B answers than A
+    wrong : benchmark → whose answer was wrong, and how; it has no times
     scatter : how much two runs of the same code differ, relative; None where samples are paired
     """
 
@@ -142,76 +144,16 @@ class Comparison:
     paired: bool
     scatter: float | None
     differences: tuple[str, ...] = ()
+    busy: tuple[str, ...] = ()
     only_a: tuple[str, ...] = ()
     only_b: tuple[str, ...] = ()
     incomparable: dict[str, str] = field(default_factory=dict)
-    worse: tuple[str, ...] = ()
+    worse: dict[str, str] = field(default_factory=dict)
+    wrong: dict[str, str] = field(default_factory=dict)
 
     @property
     def failures(self) -> tuple[Row, ...]:
         return tuple(row for row in self.rows if row.fails)
-
-    def table(self, title: str) -> Table:
-        """The benchmarks of both, those that fail first, then by how much they changed."""
-        order = sorted(self.rows, key=lambda row: (not row.fails, -abs(math.log(row.ratio.value))))
-        relative, absolute = f"{self.thresholds.relative:.0%}", in_words(self.thresholds.absolute)
-        noise = "Both were measured in turns; A, B and B/A are medians of the rounds' least times."
-        if self.scatter is not None:
-            noise = (
-                f"Verdicts allow for runs of the same code that differ by {self.scatter:.1%} "
-                "(standard deviation)."
-            )
-        fails = (
-            f"Too slow: certainly by more than {relative}, and by more than {absolute}. Verdicts allow for "
-            f"{len(self.rows)} benchmarks looked at together; the interval is that of one."
-        )
-        columns = ("benchmark", "A", "B", "B/A", "95 % interval", "verdict")
-        return Table(title, columns, tuple(map(_cells, order)), (fails, noise))
-
-    def sentences(self) -> list[str]:
-        """What is said after the table: what could not be compared, answers, and the conclusion."""
-        said = [f"Only in {side}: {', '.join(only)}" for side, only in self._only() if only]
-        said += [f"Not alike: {name}: {why}" for name, why in self.incomparable.items()]
-        return [*said, *(f"Worse answer in B: {text}" for text in self.worse), self.conclusion()]
-
-    def _only(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        return ("A", self.only_a), ("B", self.only_b)
-
-    def conclusion(self) -> str:
-        """One sentence: what failed, or that nothing did, and how many of each verdict there are."""
-        counts = {verdict: sum(row.verdict is verdict for row in self.rows) for verdict in Verdict}
-        shares = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
-        if not self.failures:
-            return f"No slow-down beyond the thresholds among {len(self.rows)}: {shares}."
-        named = ", ".join(f"{row.name} ({row.ratio.value:.2f} times)" for row in self.failures)
-        again = "" if self.paired else " Confirm it with --revisions, which measures both in turns."
-        return f"TOO SLOW: {named}. Among {len(self.rows)}: {shares}.{again}"
-
-    def to_markdown(self, title: str, remarks: Sequence[str] = ()) -> str:
-        """Title, differences, table and sentences, for an issue or a pull request."""
-        shown = self.table(title)
-        cells = [shown.columns, ("---", *["---:"] * 4, "---"), *shown.rows]
-        above = [*remarks, *(f"Not alike: {text}" for text in self.differences)]
-        parts = [
-            [f"### {title}"],
-            [f"- {text}" for text in above],
-            ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in cells],
-            [f"- {text}" for text in (*self.sentences(), *shown.notes)],
-        ]
-        return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
-
-    def to_json(self, title: str) -> str:
-        """All of it, numbers unrounded, times in seconds; what is not known is null."""
-        body = {"format": FORMAT, "version": VERSION, "title": title, "failed": bool(self.failures)}
-        body |= {"level": LEVEL, **asdict(self)}
-        return json.dumps(finite(body), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    interval = f"{row.ratio.low:.3f} to {row.ratio.high:.3f}" if row.ratio.known else "not known"
-    verdict = "TOO SLOW" if row.fails else row.verdict.value
-    times = in_words(row.median_a), in_words(row.median_b), f"{row.ratio.value:.3f}"
-    return (row.name, *times, interval, f"{verdict}: {row.remark}" if row.remark else verdict)
 
 
 def compare(
@@ -273,10 +215,11 @@ def compare(
         paired=paired,
         scatter=None if paired else scatter,
         differences=_differences(a, b),
+        busy=_busy(a, b),
         only_a=tuple(name for name in of_a if name not in of_b and name in chosen),
         only_b=tuple(name for name in of_b if name not in of_a and name in chosen),
         incomparable={name: why for name, why in refused.items() if name in chosen},
-        worse=tuple(text for first, second in pairs if (text := _worse(first, second))),
+        worse={first.name: text for first, second in pairs if (text := _worse(first, second))},
     )
 
 
@@ -323,14 +266,14 @@ def _rows(
 
 
 def _worse(a: Record, b: Record) -> str:
-    """A sentence if B's answer is further from the optimum than A's in a way that matters; else empty."""
+    """In words if B's answer is further from the optimum than A's in a way that matters; else empty."""
     for what in ("suboptimality", "gap"):
         before, after = getattr(a, what), getattr(b, what)
         if before is None or after is None:
             continue
         broken = after > _PROMISED >= before
         if broken or after > max(_WORSE * before, _PROMISED / 10.0):
-            return f"{a.name}: {what} {after:.1e}, was {before:.1e}" + (
+            return f"{what} {after:.1e}, was {before:.1e}" + (
                 f"; beyond the {_PROMISED:g} that a fit promises" if broken else ""
             )
     return ""
@@ -358,21 +301,24 @@ def other_machine(a: BenchDocument, b: BenchDocument) -> tuple[str, ...]:
 
 
 def _differences(a: BenchDocument, b: BenchDocument) -> tuple[str, ...]:
-    """What differs in machine, versions and mode, and what a document says of itself, in sentences."""
+    """What differs in machine, versions and mode, in sentences."""
     of_a, of_b = (document.machine.get("packages") or {} for document in (a, b))
     names = {name: name for name in {**of_a, **of_b} if name != "accel_logreg"}
     told = _unlike(a.machine, b.machine, _IDENTITY | _SETTINGS) + _unlike(of_a, of_b, names)
     if a.mode != b.mode:
         told.append(f"mode: {a.mode} in A, {b.mode} in B")
-    for side, document in (("A", a), ("B", b)):
-        if warning := document.noise.get("warning"):
-            told.append(f"{side} warns: {warning}")
     told += [
         f"{name}: {a.ceilings[name]:.3g} in A, {b.ceilings[name]:.3g} in B, measured in each run"
         for name in a.ceilings
         if b.ceilings.get(name) and not 1 / 1.05 < a.ceilings[name] / b.ceilings[name] < 1.05
     ]
     return tuple(told)
+
+
+def _busy(a: BenchDocument, b: BenchDocument) -> tuple[str, ...]:
+    """What the documents warn of, which stands above every figure that is made from them."""
+    pairs = (("A", a.noise.get("warning")), ("B", b.noise.get("warning")))
+    return tuple(f"The machine was busy while {side} was measured: {why}." for side, why in pairs if why)
 
 
 def _incomparable(a: Record, b: Record) -> str:
@@ -399,7 +345,7 @@ def _unlike(a: Mapping[str, Any], b: Mapping[str, Any], names: Mapping[str, str]
     return [
         f"{text}: {_shown(a.get(name))} in A, {_shown(b.get(name))} in B"
         for name, text in names.items()
-        if a.get(name) != b.get(name)
+        if a.get(name) != b.get(name) and not (name in _OF_LATE and (name in a) != (name in b))
     ]
 
 

@@ -68,14 +68,12 @@ class Study:
 
     a, b : both sides as benchmark documents
     remarks : sentences on how it was measured
-    wrong : benchmarks whose answers were wrong, and on which side
     """
 
     a: BenchDocument
     b: BenchDocument
     comparison: Comparison
     remarks: tuple[str, ...]
-    wrong: tuple[str, ...]
 
 
 def compare_revisions(
@@ -144,14 +142,14 @@ def conclude(outcome: Outcome, labels: tuple[str, str], question: Question) -> S
     """
     described = machine.describe().to_dict()
     first, second = (_document(side, labels[side], outcome, question.plan, described) for side in (0, 1))
-    wrong = tuple(
-        f"{label}: {name}: {why}"
-        for label, found in zip(labels, outcome.wrong, strict=True)
-        for name, why in found.items()
-    )
+    wrong: dict[str, str] = {}
+    for label, troubles in zip(labels, outcome.wrong, strict=True):
+        for name, why in troubles.items():
+            wrong[name] = f"{wrong[name]}; {label}: {why}" if name in wrong else f"{label}: {why}"
     if not outcome.taken:
         raise RevisionError(
-            f"no benchmark was measured on both sides; {'; '.join(wrong) or 'none ran to its end'}"
+            "no benchmark was measured on both sides; "
+            + ("; ".join(f"{name}: {why}" for name, why in wrong.items()) or "none ran to its end")
         )
     found = compare(first, second, question.thresholds, paired=True)
     missing = outcome.unavailable
@@ -167,8 +165,9 @@ def conclude(outcome: Outcome, labels: tuple[str, str], question: Question) -> S
         found,
         only_a=tuple(name for name in missing[1] if name not in skipped),
         only_b=tuple(name for name in missing[0] if name not in skipped),
+        wrong=wrong,
     )
-    return Study(first, second, found, tuple(remarks), wrong)
+    return Study(first, second, found, tuple(remarks))
 
 
 def _document(
@@ -200,7 +199,7 @@ def _document(
         )
     spreads = [statistics.pstdev(record.seconds) / record.median_seconds for record in records]
     return BenchDocument(
-        command="accel-logreg compare --revisions",
+        command="python -m bench.compare --revisions",
         mode=f"{plan.rounds} rounds",
         revision=label,
         machine=described,

@@ -28,6 +28,7 @@ from rich.console import Console
 from accel_logreg.backends import load_backend
 from accel_logreg.measure.table import Table, show
 from bench.compare.comparison import Selection
+from bench.compare.report import conclusion
 from bench.compare.revisions import Checkout, uninstalled
 from bench.compare.rounds import Plan
 from bench.compare.study import Question, Study, compare_sides, conclude, conductor, ended_by_signals
@@ -148,7 +149,7 @@ def _reruns(a: Path, b: Path, question: Question, tries: int) -> list[tuple[str,
         ratios += [row.ratio.value for row in study.comparison.rows]
         failures = study.comparison.failures
         flagged += bool(failures)
-        _report(study.comparison.conclusion())
+        _report(conclusion(study.comparison))
         false += [
             (f"try {number + 1}: {row.name}", "1", f"{row.ratio.value:.3f}", "", "FALSE") for row in failures
         ]
@@ -164,7 +165,7 @@ def _planted(study: Study, seconds: float) -> tuple[str, ...]:
     values = ", ".join(
         f"{row.ratio.value:.3f}" + ("" if row.fails else f" ({row.verdict}; {row.remark})") for row in rows
     )
-    said = "as it should be" if caught == len(rows) and not study.wrong else "MISSED"
+    said = "as it should be" if caught == len(rows) and not study.comparison.wrong else "MISSED"
     return ("20 % planted", f"{caught} of {len(rows)}", values, f"{seconds:.0f}", said)
 
 

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from accel_logreg.measure import machine
 from accel_logreg.measure.clock import Device
+from accel_logreg.measure.machine import describe
 from bench.harness import caches, measuring
 from bench.harness.device_clock import CudaDevice, event_seconds
 from bench.harness.noise import NoiseMeter
 from bench.harness.work import Outcome, Work
 from bench.problems.problem import SEED
+from bench.report import results_file
 
 EVENT_REPEATS = 5
 
@@ -72,8 +73,8 @@ class Laboratory:
         return measuring.Tools(clock, self.budget, _device, self._eviction, _events)
 
     @cached_property
-    def cache_bytes(self) -> dict[str, int]:
-        return machine.describe().cache_bytes
+    def machine(self) -> dict[str, Any]:
+        return describe().to_dict()
 
     def run(self, works: Mapping[str, Work]) -> dict[str, Kept | BaseException]:
         """Time them together, and keep what a record needs."""
@@ -106,12 +107,12 @@ class Laboratory:
     def _cache(self, work: Work) -> str:
         if work.cold:
             return "cold"
-        return caches.stays(work.X.nbytes, _caches_of(work, self.cache_bytes))
+        return caches.stays(work.X.nbytes, _caches_of(work, self.machine["cache_bytes"]))
 
     def _eviction(self, work: Work) -> Callable[[], object]:
         on_device = work.engine.name == "cupy"
         if on_device not in self._evictions:
-            sizes = _caches_of(work, self.cache_bytes)
+            sizes = _caches_of(work, self.machine["cache_bytes"])
             self._evictions[on_device] = (
                 caches.device_eviction(_cupy(), sizes) if on_device else caches.Eviction(sizes)
             )
@@ -154,9 +155,22 @@ class Laboratory:
             self.skipped[report.nodeid] = str(report.longrepr[2]).removeprefix("Skipped: ")
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:
+    def pytest_benchmark_generate_machine_info(self) -> dict[str, Any]:
+        return results_file.machine_info(self.machine)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_benchmark_update_json(self, config: pytest.Config, output_json: dict[str, Any]) -> None:
         self.meter.sample()
-        output_json["laboratory"] = {"noise": self.meter.noise.to_dict(), "skipped": self.skipped}
+        output_json[results_file.OURS] = {
+            "format": results_file.FORMAT,
+            "version": results_file.VERSION,
+            "command": " ".join(["pytest", *map(str, config.invocation_params.args)]),
+            "mode": "full" if self.full else "quick",
+            "machine": self.machine,
+            "ceilings": {},
+            "noise": results_file.finite(self.meter.noise.to_dict()),
+            "skipped": self.skipped,
+        }
 
 
 def _parameters(node: Any) -> dict[str, Any]:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from accel_logreg.cli.common import note, optional, out, reports_errors
+from accel_logreg.cli.common import AsJson, JsonFile, WithJsonFile, note, optional, out, reports_errors
 from accel_logreg.files.atomic import atomic_write
 from accel_logreg.kernels.cupy_fused.programs import ARCHITECTURES
 from accel_logreg.measure.table import say, show
-from bench.kernels_report.use import capability, kernel_uses, use_table
+from bench.kernels_report.use import KernelUse, capability, kernel_uses, use_table
 
 
 @reports_errors
@@ -25,7 +25,8 @@ def kernels(
     most_spills: Annotated[
         int | None, optional("Fail if a kernel spills more bytes than this, stores and loads together.")
     ] = None,
-    json_file: Annotated[Path | None, optional("Write the figures to this file.", "--json")] = None,
+    as_json: AsJson = False,
+    json_file: JsonFile = None,
 ) -> None:
     """Compile the CUDA kernels and report registers, shared and constant memory, and spills.
 
@@ -34,19 +35,28 @@ def kernels(
     architectures = ARCHITECTURES if not arch else tuple(map(_architecture, arch))
     note(f"compiling for {', '.join(map(capability, architectures))}")
     uses = kernel_uses(architectures)
+    figures = [{**asdict(use), "spills": use.spills, "threads": use.threads} for use in uses]
     if json_file is not None:
-        figures = [{**asdict(use), "spills": use.spills, "threads": use.threads} for use in uses]
         with atomic_write(json_file) as stream:
             stream.write((json.dumps(figures, indent=1) + "\n").encode())
-    show(out, use_table(uses))
+    if as_json:
+        typer.echo(json.dumps(figures, indent=1))
+    else:
+        _show(uses)
     worst = max(uses, key=lambda use: use.spills)
     where = f"{worst.kernel} on {capability(worst.architecture)}"
+    if most_spills is not None and worst.spills > most_spills:
+        raise ArithmeticError(f"{where} spills {worst.spills} bytes, more than --most-spills {most_spills}")
+
+
+def _show(uses: Sequence[KernelUse]) -> None:
+    show(out, use_table(uses))
+    worst = max(uses, key=lambda use: use.spills)
     if worst.spills:
+        where = f"{worst.kernel} on {capability(worst.architecture)}"
         say(out, f"{where} spills most: {worst.spills} bytes in the code of each thread.")
     else:
         say(out, "No kernel spills.")
-    if most_spills is not None and worst.spills > most_spills:
-        raise ArithmeticError(f"{where} spills {worst.spills} bytes, more than --most-spills {most_spills}")
 
 
 def _architecture(text: str) -> int:
@@ -58,7 +68,7 @@ def _architecture(text: str) -> int:
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-app.command()(kernels)
+app.command(cls=WithJsonFile)(kernels)
 
 if __name__ == "__main__":
     app(prog_name="python -m bench.kernels_report")

@@ -16,7 +16,7 @@ from accel_logreg.measure.machine import Machine
 from bench.judge.optimum import Optimum
 from bench.peers.solvers import DEFAULT, OURS
 from bench.problems.problem import SEED, C, Problem
-from bench.report.document import BenchDocumentError, read_json
+from bench.report.results_file import BenchDocumentError, read_json
 from bench.run import machine_name
 
 FORMAT = "accel_logreg peers"

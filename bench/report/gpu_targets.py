@@ -40,8 +40,11 @@ def gradient(records: Sequence[Record]) -> Outcome:
     worst = min(rows, key=lambda record: float(record.extra["percent_of_copy"]))
     percent = float(worst.extra["percent_of_copy"])
     whole = 100.0 * _bytes(worst) / worst.median_seconds / worst.extra["device_copy_bytes_per_second"]
-    words = f"{percent:.1f} % by kernels, {whole:.1f} % by the whole question, at {_shape(worst)}"
-    return f"{words}, the lowest of {len(rows)} shapes", percent >= 90.0
+    if percent > 100.0:  # reading takes less than a copy
+        words = f"as fast as the copy by kernels, {min(whole, 100.0):.1f} % by the whole question"
+    else:
+        words = f"{percent:.1f} % by kernels, {whole:.1f} % by the whole question"
+    return f"{words}, at {_shape(worst)}, the lowest of {len(rows)} shapes", percent >= 90.0
 
 
 def resident_fit(shape: tuple[int, int], most: float) -> Callable[[Sequence[Record]], Outcome]:
@@ -82,7 +85,7 @@ def host_fit(records: Sequence[Record]) -> Outcome:
     if worst is None:
         return None
     ratio, fit = worst
-    return f"{ratio:.2f} ×, {in_words(fit.median_seconds)} at {_shape(fit)}", ratio <= 1.3
+    return f"{ratio:.2f} × the copy alone, {in_words(fit.median_seconds)} at {_shape(fit)}", ratio <= 1.3
 
 
 def step_speed_up(records: Sequence[Record]) -> Outcome:
@@ -93,7 +96,7 @@ def step_speed_up(records: Sequence[Record]) -> Outcome:
     if not loops or not ours:
         return None
     loop, gpu = (record.median_seconds / record.extra["steps"] for record in (loops[0], ours[0]))
-    words = f"{loop / gpu:,.0f} × on {ours[0].problem}: {in_words(loop)} and {in_words(gpu)}"
+    words = f"{loop / gpu:,.0f} × the loop's pace on {ours[0].problem}: {in_words(loop)} and {in_words(gpu)}"
     return words, loop / gpu >= 1e4
 
 

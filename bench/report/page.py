@@ -19,6 +19,7 @@ from bench.report import peers as peers_plot
 from bench.report import plots
 from bench.report import table as words
 from bench.report.document import BenchDocument, by_reason
+from bench.report.findings import findings
 from bench.report.table import NOTES, some, suite_table, suites
 
 PAGE = "bench.html"
@@ -55,6 +56,7 @@ def to_html(document: BenchDocument, peers: Path | None = None) -> str:
         document=document,
         machine=document.machine,
         verdict=words.verdict(document),
+        findings=findings(document),
         facts=words.facts(document),
         ceilings=words.ceilings(document),
         sections=shown,
@@ -73,7 +75,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """sentences: findings; notes: how to read what follows; absent: what is missing, and why."""
+    """sentences: findings; notes: how to read what follows; absent: what is missing, and why.
+
+    ours : measured in this run
+    """
 
     title: str
     pictures: tuple[Picture, ...] = ()
@@ -81,6 +86,12 @@ class Section:
     notes: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     absent: tuple[str, ...] = ()
+    ours: bool = True
+
+    @property
+    def figures(self) -> bool:
+        """Whether it shows what was measured in this run, of which a busy machine has to be told."""
+        return self.ours and bool(self.pictures or self.sentences or self.notes)
 
     @property
     def empty(self) -> bool:
@@ -119,8 +130,8 @@ def _stairs(document: BenchDocument) -> Section:
         staircase(f"One dot product of {size:,} numbers", steps),
         f"A staircase of the times of one dot product of {size:,} numbers: "
         + ", ".join(step.name for step in measured),
-        "Each step names how many times faster it is than the step above it; at the right, the whole way "
-        "down. A bar behind a dot is the 95 % interval of its median.",
+        "Each step names how many times faster it is than the step above it; at the right, than the "
+        f"{measured[0].name}. A bar behind a dot is the 95 % interval of its median.",
     )
     return Section(title, (picture,), (sentence,) if best else (), absent=absent)
 
@@ -195,7 +206,7 @@ def _suboptimality(peers: Path) -> Section:
         for shape in shapes
         if shape.lines
     )
-    return Section("Suboptimality against time, beside other libraries", pictures)
+    return Section("Suboptimality against time, beside other libraries", pictures, ours=False)
 
 
 def _memory(document: BenchDocument) -> Section:

@@ -138,13 +138,14 @@ def rooflines(document: BenchDocument) -> dict[str, bytes]:
                 for name, rate in document.ceilings.items()
                 if name.endswith(" product") and name.startswith("device ") == bool(prefix)
             }
-            found[place] = _roofline(passes, document.ceilings[memory], memory, products)
+            found[place] = _roofline(passes, document, memory, products)
     return found
 
 
 def _roofline(
-    passes: Sequence[Record], bandwidth: float, memory: str, products: Mapping[str, float]
+    passes: Sequence[Record], document: BenchDocument, memory: str, products: Mapping[str, float]
 ) -> bytes:
+    bandwidth = document.ceilings[memory]
     with rc_context(STYLE):
         figure, axes = new_axes(
             4.8, log=True, xlabel="flops per byte of X, log scale", ylabel="GFLOP/s, log scale"
@@ -166,9 +167,7 @@ def _roofline(
         fair = [record for record in passes if record.cache != "hot"] or passes
         best = max(fair, key=lambda record: record.percent_of_ceiling or 0.0)
         if best.percent_of_ceiling:
-            axes.set_title(
-                f"Nearest to its ceiling: {way(best)}, {in_percent(best.percent_of_ceiling)}\n({best.group})"
-            )
+            axes.set_title(f"{_nearest(best, document)}\n({best.group})")
         log_axes(axes, x="rates", y="rates")
         engines = list(dict.fromkeys(record.engine for record in sorted(passes, key=order)))
         handles = [Line2D([], [], ls="none", label=name, **_look(name)) for name in engines]
@@ -177,6 +176,12 @@ def _roofline(
         x, y = axes.transData.transform([(1.0, bandwidth), (10.0, 10.0 * bandwidth)]).T
         name.set_rotation(math.degrees(math.atan2(y[1] - y[0], x[1] - x[0])))
         return to_svg(figure, titles)
+
+
+def _nearest(best: Record, document: BenchDocument) -> str:
+    if best.ceiling_of in document.exceeded:
+        return f"The ceiling of this run is its best rate: {way(best)}"
+    return f"Nearest to its ceiling: {way(best)}, {in_percent(best.percent_of_ceiling or 0.0)}"
 
 
 def _look(engine: str) -> dict[str, Any]:
@@ -313,7 +318,9 @@ def _threads(axes: Axes, curves: Sequence[Curve]) -> None:
     gains = [{size: faster(record, curve.points[0][1]) for size, record in curve.points} for curve in curves]
     _lines(axes, curves, gains)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_ylabel(f"times faster than on {'one' if curves[0].points[0][0] == 1 else 'the fewest'}")
+    axes.set_ylabel(
+        f"times faster than on {'one thread' if curves[0].points[0][0] == 1 else 'the fewest threads'}"
+    )
     axes.set_ylim(0.0, None)
 
 

@@ -17,6 +17,7 @@ from accel_logreg.measure.words import (
     in_words,
     significant,
 )
+from bench.report.ceilings import FROM_CACHE
 from bench.report.document import BenchDocument, Record, by_reason
 
 NOT_TOLD = "not recorded"
@@ -34,14 +35,30 @@ NOTES = (
     "Median and interval: of one call; the interval by bootstrap, 95 %, empty with fewer than five rounds.",
     'Times faster: than the simplest engine on the same problem, named in the column "than".',
     "Ceiling: bytes or flops per second in percent of the machine's own limit, measured in the same run.",
+    "Nothing is above 100 %: where a benchmark exceeded a ceiling, the best rate seen takes its place.",
 )
-_OMITTED_IN_TEXT = ("what", "than", "ceiling", "kind", "of X", "cache", "transfer")
+_OMITTED_IN_TEXT = ("what", "ceiling", "kind", "of X", "cache", "transfer")
 
 
 def way(record: Record) -> str:
     """The record's label, its engine not said twice: "numba, one thread", "np.dot"."""
     named = record.engine in record.version or record.version.startswith("np.")
     return record.version if named else record.label
+
+
+def baseline(record: Record) -> str:
+    """What others are so many times faster than: "the Python loop", "the loop over lists", "numpy"."""
+    if record.engine != "python":
+        return way(record)
+    version = record.version.removeprefix("python, ")
+    if version.startswith("loop"):
+        return f"the {version}"
+    return f"the Python loop ({version})" if version else "the Python loop"
+
+
+def in_rate(ceiling: str, rate: float) -> str:
+    """A rate with the unit of its ceiling: products are counted in flops, all else in bytes."""
+    return f"{(in_flops if 'product' in ceiling else in_bytes)(rate)}/s"
 
 
 def in_counts(value: float) -> str:
@@ -110,7 +127,9 @@ _COLUMNS: dict[str, Callable[[Record], str]] = {
     "GB/s": lambda record: _rate(record.bytes_moved, record.median_seconds),
     "GFLOP/s": lambda record: _rate(record.flops, record.median_seconds),
     "of ceiling": _said(in_percent, lambda record: record.percent_of_ceiling),
-    "ceiling": lambda record: "" if record.percent_of_ceiling is None else record.ceiling_of,
+    "ceiling": lambda record: (
+        "none: X came from a cache" if FROM_CACHE in record.extra else record.ceiling_of
+    ),
     "of a plain sum": _said(in_percent, lambda record: record.extra.get("percent_of_plain_sum")),
     "reads": lambda record: in_counts(record.reads) if record.reads else "",
     "gap": _said("{:.1e}".format, lambda record: record.gap),
@@ -136,7 +155,7 @@ def record_table(
     cells = {name: [say(record) for record in records] for name, say in _COLUMNS.items()}
     pairs = list(zip(records, bases, strict=True))
     cells["times faster"] = ["" if base is one else faster(one, base).factor() for one, base in pairs]
-    cells["than"] = ["" if base is one else way(base) for one, base in pairs]
+    cells["than"] = ["" if base is one else baseline(base) for one, base in pairs]
     shown = [name for name, column in cells.items() if any(column) and name not in omitted]
     return Table(title, tuple(shown), tuple(zip(*(cells[name] for name in shown), strict=True)))
 
@@ -153,10 +172,15 @@ def suite_table(document: BenchDocument, suite: str) -> Table:
 
 
 def text(document: BenchDocument) -> str:
-    """Every group, fastest first; what was skipped and why, ceilings, and whether the machine was quiet."""
-    blocks = []
+    """Every group, fastest first; what was skipped and why, ceilings, and whether the machine was quiet.
+
+    A busy machine is said before all figures, and again with each group, which may be copied alone.
+    """
+    blocks = [[found.words]] if (found := verdict(document)).quiet is False else []
+    busy = " [busy machine]" if blocks else ""
     for group, records in document.groups().items():
-        turns = " (in turns)" if len(records) > 1 and all(one.interleaved for one in records) else ""
+        in_turns = len(records) > 1 and all(one.interleaved for one in records)
+        turns = (" (in turns)" if in_turns else "") + busy
         ordered = sorted(records, key=lambda record: record.median_seconds)
         blocks.append(plain_lines(record_table(group + turns, ordered, document, _OMITTED_IN_TEXT)))
     if document.skipped:
@@ -190,17 +214,20 @@ def verdict(document: BenchDocument) -> Verdict:
         for name, value in document.noise.items()
         if isinstance(value, int | float) and value == value
     }
+    warning = str(document.noise.get("warning") or "")  # which says by how much fixed work varied
     says = {
-        "relative": "a fixed piece of work varied by {:.1%} during the run",
+        "relative": "" if warning else "a fixed piece of work varied by {:.1%} during the run",
         "load_average": "the load average of the minute before was {:.2f}",
         "stolen": "the host gave {:.1%} of the time to others",
     }
-    parts = [words.format(known[name]) for name, words in says.items() if name in known]
+    parts = [words.format(known[name]) for name, words in says.items() if words and name in known]
     if drift := known.get("drift"):
-        parts.append(f"at its end it was {abs(drift):.1%} {'slower' if drift > 0 else 'faster'}")
+        parts.append(f"at its end fixed work was {abs(drift):.1%} {'slower' if drift > 0 else 'faster'}")
     details = _sentence(", ".join(parts))
-    if warning := str(document.noise.get("warning") or ""):
-        words = f"Not quiet: conclude nothing from small differences. {_sentence(warning)} {details}"
+    if warning:
+        words = (
+            f"The machine was busy: conclude nothing from small differences. {_sentence(warning)} {details}"
+        )
         return Verdict(False, words.strip())
     if not parts:
         return Verdict(None, "Whether the machine was quiet is not recorded: take differences with care.")
@@ -233,11 +260,16 @@ def facts(document: BenchDocument) -> list[tuple[str, str]]:
 
 
 def ceilings(document: BenchDocument) -> list[tuple[str, str]]:
-    """Every ceiling with its unit: products are counted in flops, all else in bytes."""
-    return [
-        (name, f"{(in_flops if 'product' in name else in_bytes)(rate)}/s")
-        for name, rate in document.ceilings.items()
-    ]
+    """Every ceiling, and what it was measured at where a benchmark exceeded it."""
+    found = []
+    for name, rate in document.ceilings.items():
+        words = in_rate(name, rate)
+        if name in document.exceeded:
+            words += (
+                f", the best rate seen: measured by itself it was {in_rate(name, document.exceeded[name])}"
+            )
+        found.append((name, words))
+    return found
 
 
 def _listed(named: dict[str, Any]) -> str:

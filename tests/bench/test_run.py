@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import bench_documents
+from support import bench_documents, command_line
 
 from accel_logreg import available_backends
+from accel_logreg.measure.machine import describe
 from bench import run as run_module
-from bench.report import document as bench_document
+from bench.report import results_file
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,7 +28,7 @@ def test_one_group_is_measured_and_written(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     result = run("--output", str(path), "-k", "gradient and 2000x28 and float64")
     assert result.returncode == 0, result.stdout + result.stderr
-    document = bench_document.read(path)
+    document = results_file.read(path)
     assert document.mode == "quick"
     assert document.ceilings["read bandwidth"] > 0
     assert document.noise["relative"] > 0
@@ -45,6 +46,34 @@ def test_one_group_is_measured_and_written(tmp_path: Path) -> None:
         assert record.interval[0] <= record.median_seconds <= record.interval[1]
         assert record.rate == pytest.approx(record.bytes_moved / record.median_seconds)
         assert record.engine in result.stdout
+
+
+@pytest.mark.slow
+def test_a_file_of_plain_pytest_is_a_document_too(tmp_path: Path) -> None:
+    """And bench.compare takes it: the same benchmark of two runs."""
+    paths = [tmp_path / "a.json", tmp_path / "b.json"]
+    options = ["-q", "-k", "gradient and 2000x28-float64 and numpy", "--benchmark-max-time=0.05"]
+    selected = [sys.executable, "-m", "pytest", "bench/suites/bench_pass.py", *options]
+    command = [*selected, f"--benchmark-json={paths[0]}"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    document = results_file.read(paths[0])
+    (record,) = document.records
+    assert record.name == "bench_pass.py::bench_gradient[numpy-2000x28-float64]"
+    assert (record.group, record.shape, record.bytes_moved) == (
+        "gradient 2000x28 float64",
+        (2000, 28),
+        448_000,
+    )
+    assert record.params == {"engine": "numpy", "shape": "2000x28", "dtype": "float64"}
+    assert document.machine["cpu_id"] == describe().cpu_id
+    assert document.noise["relative"] > 0
+    assert document.command.startswith("pytest bench/suites/bench_pass.py -q -k")
+    results_file.write(document, paths[1])
+    assert results_file.read(paths[1]) == document
+    compared = command_line.run("compare", *paths)
+    assert compared.exit_code == 0
+    assert "No slow-down beyond the thresholds among 1" in " ".join(compared.stdout.split())
 
 
 def test_nothing_selected_says_so(tmp_path: Path) -> None:

@@ -230,7 +230,7 @@ def test_times_are_medians_taken_in_turns(capsys: pytest.CaptureFixture[str]) ->
     assert entered
     show("table", seconds, {"MB/s": lambda value: 1 / value})
     assert capsys.readouterr().out.splitlines() == [
-        "|  | time | times faster | MB/s |",
+        "|  | time | times faster than a | MB/s |",
         "| --- | --- | --- | --- |",
         "| a | 200 ms | 1.00 | 5.00 |",
         "| b | 100 ms | 2.00 | 10.0 |",

@@ -29,7 +29,7 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_probe_is_the_library(files: tuple[Path, Path], tmp_path: Path) -> None:
     model, picture, figures = (tmp_path / name for name in ("m.json", "p.png", "f.json"))
-    options = ("--Cs", "1,0.01", "-o", model, "--picture", picture, "--json", figures, "--seed", 4)
+    options = ("--Cs", "1,0.01", "-o", model, "--picture", picture, "--json-file", figures, "--seed", 4)
     result = run("probe", *files, *options, *NUMPY)
     assert result.exit_code == 0
     X, y = np.load(files[0]), np.array(files[1].read_text().split())
@@ -49,9 +49,10 @@ def test_probe_is_the_library(files: tuple[Path, Path], tmp_path: Path) -> None:
 
 def test_figures_to_standard_output(files: tuple[Path, Path]) -> None:
     """Nothing else goes there; and a list of C takes commas and repeats."""
-    result = run("probe", *files, "--Cs", "1", "--Cs", "0.1,10", "--json", "-", *NUMPY)
-    assert [point["C"] for point in json.loads(result.stdout)["points"]] == [0.1, 1.0, 10.0]
-    assert "best C" in result.stderr
+    for how in (("--json",), ("--json-file", "-")):
+        result = run("probe", *files, "--Cs", "1", "--Cs", "0.1,10", *how, *NUMPY)
+        assert [point["C"] for point in json.loads(result.stdout)["points"]] == [0.1, 1.0, 10.0]
+        assert ("best C" in result.stderr) == (len(how) == 2)
 
 
 def test_the_model_predicts_embeddings(files: tuple[Path, Path], tmp_path: Path) -> None:
@@ -98,7 +99,8 @@ def test_without_a_refit(files: tuple[Path, Path]) -> None:
         (["--max-iter", "-1"], "max_iter=-1"),
         (["--output", "model.pkl"], "must end in one of .json, .npz"),
         (["--picture", "p.gif"], "must end in one of .png, .svg, .pdf"),
-        (["--json", "nowhere/f.json"], "does not exist; make it first"),
+        (["--json-file", "nowhere/f.json"], "does not exist; make it first"),
+        (["--json", "--json-file", "-"], "both write to standard output; give --json-file a file"),
     ],
 )
 def test_probe_refuses(files: tuple[Path, Path], tmp_path: Path, options: list[str], message: str) -> None:

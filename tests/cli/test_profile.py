@@ -33,7 +33,9 @@ def test_tables_on_the_terminal() -> None:
 
 def test_files(tmp_path: Path) -> None:
     folder, figures, trace = tmp_path / "a" / "b", tmp_path / "p.json", tmp_path / "t.json"
-    result = run("profile", *SMALL, "-o", folder, "--json", figures, "--trace", trace, "--dtype", "float64")
+    result = run(
+        "profile", *SMALL, "-o", folder, "--json-file", figures, "--trace", trace, "--dtype", "float64"
+    )
     assert result.exit_code == 0, result.output
     assert {path.name for path in folder.iterdir()} == {
         "profile.html", "profile.json", "roofline.svg", "stages.svg",
@@ -47,10 +49,13 @@ def test_data_from_a_file(table: Path) -> None:
     result = run("profile", "--data", table, "--target", "label", "--backend", "numpy", "--repeats", 1)
     assert result.exit_code == 0, result.output
     assert "120 × 3 float32" in result.stdout
-    options = ("--target", "label", "--drop", "b", "--backend", "numpy", "--repeats", 1, "--json", "-")
+    options = ("--target", "label", "--drop", "b", "--backend", "numpy", "--repeats", 1, "--json-file", "-")
     result = run("profile", "--data", table, *options)
     assert json.loads(result.stdout)["n_features"] == 2
     assert "120 × 2 float32" in result.stderr
+    result = run("profile", "--json", "--data", table, *options[:-2])
+    assert json.loads(result.stdout)["n_features"] == 2
+    assert "120 × 2 float32" not in result.stderr
     table.with_suffix(".svm").write_text("1 1:1\n0 2:1\n")
     assert "is sparse" in refused("profile", "--data", table.with_suffix(".svm"), "--backend", "numpy")
 
@@ -69,7 +74,7 @@ def test_data_from_a_file(table: Path) -> None:
         (("--n-threads", "0"), "n_threads=0 must be at least 1"),
         (("--data", "x.csv", "--rows", "5"), "--data has its own rows and features"),
         (("--target", "y"), "--target 'y' is about a file"),
-        (("--json", "no/such/folder/f.json"), "--json no/such/folder/f.json: the folder"),
+        (("--json-file", "no/such/folder/f.json"), "--json-file no/such/folder/f.json: the folder"),
         (("--trace", "."), "--trace . is a folder; name a file in it"),
         (("--backend", "fortran"), "'fortran' is not one of"),
         (("--solver", "magic"), "'magic' is not one of"),

@@ -242,7 +242,7 @@ def test_standard_input_and_output(tmp_path: Path, frame: Any) -> None:
         answers = testing.CliRunner().invoke(app, ["predict", str(model), "-", "-o", "-"], input=data)
         assert answers.stdout.startswith('"predicted","probability_no","probability_yes"\n"')
         assert answers.stdout.count("\n") == N + 1
-    assert "give the model a file" in refused("train", path, *options, "--json", "-o", "-")
+    assert "give --output a file" in refused("train", path, *options, "--json", "-o", "-")
 
 
 def test_a_named_pipe_and_its_reader(tmp_path: Path, frame: Any) -> None:

@@ -127,7 +127,7 @@ def test_the_terminal_shows_every_table_whole_in_80_columns(finished: Finished) 
         "not a cat detector",
         "One step of gradient descent",
         "What was learned",
-        "times faster: np.dot(a, b) of 1,000,000 numbers",
+        "times faster than the loop: np.dot(a, b) of 1,000,000 numbers",
         "exact fit, C=1",
     ):
         assert words in " ".join(text.split())

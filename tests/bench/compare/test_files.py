@@ -13,6 +13,7 @@ import pytest
 from support.bench_documents import MACHINE, document, record
 from support.command_line import refused, run
 
+from bench.report import results_file
 from bench.report.document import BenchDocument
 
 SECONDS = 1e-3 * np.linspace(1.0, 1.02, 24)
@@ -23,7 +24,7 @@ STEADY = [record(f"steady{i}", SECONDS) for i in range(12)]
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[[str, BenchDocument], Path]:
     def one(name: str, content: BenchDocument) -> Path:
-        content.write(tmp_path / name)
+        results_file.write(content, tmp_path / name)
         return tmp_path / name
 
     return one
@@ -82,8 +83,43 @@ def test_what_only_one_has_is_listed(write: Write) -> None:
     b = write("b.json", document([*STEADY, record("new1", SECONDS), record("new2", SECONDS)]))
     result = run("compare", a, b)
     assert result.exit_code == 0
-    assert "Only in A: old" in words(result)
-    assert "Only in B: new1, new2" in words(result)
+    verdicts = {
+        line.split()[0]: line.partition("  ")[2].strip() for line in result.stdout.splitlines() if line
+    }
+    assert verdicts["old"] == "gone: only in A"
+    assert verdicts["new1"] == verdicts["new2"] == "new: only in B"
+
+
+def test_many_new_ones_are_counted(write: Write) -> None:
+    """As where a part of the suites is compared with all of them."""
+    a = write("a.json", document(STEADY))
+    b = write("b.json", document([*STEADY, *(record(f"new{i}", SECONDS) for i in range(40))]))
+    assert "and 28 more new: only in B" in words(run("compare", a, b))
+    assert "new39" in run("compare", a, b, "--all").stdout
+
+
+def test_what_did_not_change_is_one_line_unless_asked_for(write: Write) -> None:
+    files = pair(write, 1.3)
+    result = run("compare", *files)
+    assert "12 others: no change that can be told from noise." in words(result)
+    assert "steady" not in result.stdout
+    whole = run("compare", *files, "--all")
+    assert whole.exit_code == 1
+    assert sum(line.startswith("steady") for line in whole.stdout.splitlines()) == 12
+    assert "others" not in whole.stdout
+    nothing = run("compare", *pair(write, 1.0))
+    assert "13 benchmarks: no change that can be told from noise." in words(nothing)
+    assert "verdict" not in nothing.stdout  # no table without rows
+
+
+def test_a_busy_machine_stands_above_every_figure(write: Write) -> None:
+    files = pair(write, 1.3, noise={"relative": 0.4, "warning": "fixed work varied by 40%"})
+    result = run("compare", *files)
+    assert result.exit_code == 0
+    above = "The machine was busy while B was measured: fixed work varied by 40%."
+    assert words(result).startswith(above)
+    assert f"- {above}" in run("compare", *files, "--markdown").stdout.partition("benchmark")[0]
+    assert json.loads(run("compare", *files, "--json").stdout)["busy"] == [above]
 
 
 def test_another_machine_is_refused_unless_told_to(write: Write) -> None:
@@ -100,7 +136,7 @@ def test_other_versions_and_modes_are_told_above_the_table(write: Write) -> None
     machine = {**MACHINE, "packages": {"numpy": "2.5.0", "accel_logreg": "9"}, "python": "CPython 3.12"}
     result = run("compare", *pair(write, 1.0, machine=machine, mode="full"))
     assert result.exit_code == 0
-    above = result.stdout[: result.stdout.index("verdict")]
+    above = result.stdout[: result.stdout.index("A: ")]
     for text in ("numpy: 2.4.6 in A, 2.5.0 in B", "Python: CPython 3.11", "mode: quick in A, full in B"):
         assert f"Not alike: {text}" in above
     assert "accel_logreg: " not in above  # that it differs is why they are compared
@@ -141,10 +177,11 @@ def test_worse_answers_are_told(write: Write, before: float, after: float, said:
     result = run("compare", a, b)
     assert result.exit_code == 0
     assert ("Worse answer in B: fit: " + said in words(result)) if said else ("Worse" not in words(result))
+    assert any(line.startswith("fit ") for line in result.stdout.splitlines()) == bool(said)
 
 
 def test_markdown_and_json_say_the_same(write: Write, tmp_path: Path) -> None:
-    result = run("compare", *pair(write, 1.3), "--markdown", "--json", tmp_path / "out.json")
+    result = run("compare", *pair(write, 1.3), "--markdown", "--json-file", tmp_path / "out.json")
     assert result.exit_code == 1
     assert result.stdout.startswith("### A: ")
     assert "| benchmark | A | B | B/A | 95 % interval | verdict |\n| --- |" in result.stdout
@@ -188,7 +225,7 @@ def test_bad_files_are_refused_in_words(write: Write, tmp_path: Path) -> None:
         (("--rounds", "9"), "--rounds goes with --revisions"),
         (("--relative", "0"), "--relative 0 must be above 0"),
         (("-k", "fit or"), "has nothing to join"),
-        (("--json", "."), "is a folder"),
+        (("--json-file", "."), "is a folder"),
     ],
 )
 def test_bad_usage_is_refused_in_words(arguments: tuple[str, ...], said: str) -> None:

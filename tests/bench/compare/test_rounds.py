@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from support.rounds_player import LABELS, TASKS, Fake, conduct
 
+from bench.compare import report
 from bench.compare.comparison import Selection, Verdict
 from bench.compare.revisions import RevisionError
 from bench.compare.rounds import EFFORT, Conductor, Plan
@@ -41,11 +42,13 @@ def test_a_slow_down_of_a_revision_fails() -> None:
 def test_what_one_revision_cannot_do_or_does_wrong_is_told() -> None:
     old = {("A", "open", "gradient"): {"unavailable": "AttributeError: no such thing"}}
     study = conclude(conduct(faults=old), LABELS, Question())
-    assert study.wrong == ()
+    assert study.comparison.wrong == {}
     assert study.comparison.only_b == (TASKS[0].name,)
     wrong = {("B", "close", "gradient"): {"answer": "wrong"}}
     study = conclude(conduct(faults=wrong), LABELS, Question())
-    assert study.wrong == (f"head: {TASKS[0].name}: gradient is wrong",)
+    assert study.comparison.wrong == {TASKS[0].name: "head: gradient is wrong"}
+    row, *_ = report.table(study.comparison, "").rows
+    assert (row[0], row[-1]) == (TASKS[0].name, "WRONG ANSWER: head: gradient is wrong")
     assert [row.name for row in study.comparison.rows] == [TASKS[1].name]
 
 

@@ -146,7 +146,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return [calm, replace(calm, kernel="busy", local=8, spill_stores=8, spill_loads=16)]
 
     monkeypatch.setattr(cli_kernels, "kernel_uses", uses)
-    result = command_line.run("kernels", "--json", tmp_path / "k.json")
+    result = command_line.run("kernels", "--json-file", tmp_path / "k.json")
     assert result.exit_code == 0
     assert "busy on 9.0 spills most: 24 bytes in the code of each thread." in result.stdout
     assert [use["spills"] for use in json.loads((tmp_path / "k.json").read_text())] == [0, 24]

@@ -17,15 +17,18 @@ from support.bench_samples import NO_GPU, document, only  # noqa: E402
 from support.peers_samples import made_up  # noqa: E402
 
 from accel_logreg.measure.machine import describe  # noqa: E402
+from accel_logreg.measure.page import slug  # noqa: E402
 from bench.peers import results  # noqa: E402
 from bench.peers.results import Run  # noqa: E402
 from bench.peers.solvers import DEFAULT  # noqa: E402
-from bench.report import document as bench_document  # noqa: E402
 from bench.report import page as bench_report  # noqa: E402
 from bench.report import peers as bench_peers  # noqa: E402
 from bench.report import plots as bench_plots  # noqa: E402
-from bench.report.document import BenchDocument, BenchDocumentError  # noqa: E402
+from bench.report import results_file  # noqa: E402
+from bench.report.document import BenchDocument  # noqa: E402
+from bench.report.findings import findings  # noqa: E402
 from bench.report.page import sections  # noqa: E402
+from bench.report.results_file import BenchDocumentError  # noqa: E402
 from bench.report.table import facts, faster, suite_table, suites, verdict  # noqa: E402
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -43,9 +46,9 @@ def titles(document: BenchDocument, peers: Path | None = None) -> list[str]:
 def test_one_file_whole_from_a_document_that_went_through_a_file(
     sample: BenchDocument, tmp_path: Path
 ) -> None:
-    sample.write(tmp_path / "results.json")
+    results_file.write(sample, tmp_path / "results.json")
     folder = tmp_path / "new" / "report"
-    page = bench_report.write_report(bench_document.read(tmp_path / "results.json"), folder)
+    page = bench_report.write_report(results_file.read(tmp_path / "results.json"), folder)
     assert page == folder / "bench.html"
     assert [path.name for path in folder.iterdir()] == ["bench.html"]
     html = page.read_text(encoding="utf-8")
@@ -147,6 +150,28 @@ def test_noise_is_prominent(sample: BenchDocument) -> None:
     assert html.index("The host was &lt;busy&gt;.") < html.index("<h2")
     assert 'class="verdict doubtful"' in html
     assert 'class="verdict doubtful"' not in bench_report.to_html(sample)
+
+
+def test_a_page_begins_with_its_findings_before_any_table(sample: BenchDocument) -> None:
+    html = bench_report.to_html(sample)
+    places = [
+        html.index(re.sub("<.*?>", "", sentence).replace("'", "&#39;")) for sentence in findings(sample)
+    ]
+    assert places == sorted(places)
+    assert places[-1] < min(html.index(part) for part in ("<table", "<svg", "<h2"))
+
+
+def test_a_busy_machine_is_said_beside_every_figure_of_the_run(sample: BenchDocument, tmp_path: Path) -> None:
+    few = only(sample, "dot", "overhead")
+    busy = replace(few, noise={"warning": "the host was busy"})
+    peers = peers_file(tmp_path)
+    html = bench_report.to_html(busy, peers)
+    shown = [section for section in sections(busy, peers) if section.figures]
+    assert len(shown) == len(sections(busy, peers)) - 2  # what other libraries took, and what did not run
+    for part in html.split("<h2 id=")[1:]:
+        own = any(part.startswith(f'"{slug(section.title)}"') for section in shown)
+        assert ("Measured on a busy machine" in part) == own
+    assert "busy machine" not in bench_report.to_html(few, peers)
 
 
 def test_facts_leave_out_what_the_machine_did_not_tell(sample: BenchDocument) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.report.document import VERSION, BenchDocument, Record
+from bench.report.document import BenchDocument, Record
+from bench.report.results_file import VERSION, read
 
 RESULTS = Path(__file__).parents[3] / "bench" / "results"
 TEXT = (RESULTS / "README.md").read_text(encoding="utf-8")
@@ -35,6 +36,13 @@ def test_every_file_here_is_of_a_kind_that_is_explained() -> None:
     assert kinds == ["cpu-", "gpu-", "peers-cpu-"]
     for path in RESULTS.glob("*.json"):
         assert path.name.startswith(tuple(kinds)), path.name
+
+
+def test_no_file_here_was_measured_on_a_busy_machine() -> None:
+    """A baseline that warns of itself is none; the README says that there is none then."""
+    kept = [path for path in RESULTS.glob("*.json") if not path.name.startswith("peers-")]
+    assert [path.name for path in kept if read(path).noise.get("warning")] == []
+    assert ("No `cpu-` and no `gpu-` file is here now" in TEXT) == (not kept)
 
 
 def test_links_lead_somewhere() -> None:

@@ -10,7 +10,8 @@ from support.bench_documents import document
 from bench.harness.laboratory import Replay
 from bench.harness.noise import Noise
 from bench.report import table
-from bench.report.document import record, thinned
+from bench.report.ceilings import none_above
+from bench.report.results_file import record
 
 CEILINGS = {"read bandwidth": 1e10, "float64 product": 1e11, "float32 product": 2e11, "device copy": 1e12}
 
@@ -62,13 +63,6 @@ def test_the_ceiling_is_what_takes_longest(
     assert made.percent_of_ceiling == (None if percent is None else pytest.approx(percent))
 
 
-def test_many_samples_are_thinned_evenly_and_alike() -> None:
-    kept = thinned([float(k) for k in range(601)])
-    assert len(kept) == 60
-    assert (kept[0], kept[-1]) == (0.0, 600.0)
-    assert thinned([1.0, 2.0]) == (1.0, 2.0)
-
-
 def test_the_timer_of_pytest_benchmark_replays_our_samples() -> None:
     replay = Replay()
     replay.load([0.25, 0.5])
@@ -77,6 +71,47 @@ def test_the_timer_of_pytest_benchmark_replays_our_samples() -> None:
         start = replay()
         spans.append(replay() - start)
     assert spans == [0.25, 0.5]
+
+
+def test_a_quiet_run_is_not_called_busy() -> None:
+    found = document([record(entry([1.0] * 5), {})])
+    assert "busy" not in table.text(found)
+    assert "noise: Quiet enough to compare." in table.text(found)
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        ("", "the Python loop"),
+        ("one read", "the Python loop (one read)"),
+        ("loop over lists", "the loop over lists"),
+    ],
+)
+def test_a_baseline_is_named(version: str, words: str) -> None:
+    """In every table that says "times faster", the printed one too."""
+    slow = entry([2e-3] * 5, engine="python", version=version)
+    found = document([record(each, {}) for each in (slow, entry([1e-3] * 5))])
+    title, columns, first, *_ = table.text(found).splitlines()
+    assert title == "gradient (in turns)"
+    assert "times faster" in columns
+    assert "than" in columns
+    assert words in first
+
+
+def test_a_ceiling_that_was_exceeded_is_said() -> None:
+    fast = entry([1e-3] * 5, bytes_moved=2e7, cache="memory")
+    half = entry([1e-3] * 5, bytes_moved=1e7, cache="memory", engine="numpy")
+    limits = {"read bandwidth": 1e10}
+    found = none_above(document([record(each, limits) for each in (fast, half)], ceilings=limits))
+    text = table.text(found)
+    assert "read bandwidth: 20.0 GB/s, the best rate seen: measured by itself it was 10.0 GB/s" in text
+    assert "200 %" not in text
+    assert " 100 %" in text
+    machine = {**found.machine, "cache_bytes": {"L3": 1 << 30}}
+    cached = none_above(document([record(fast, limits)], ceilings=limits, machine=machine))
+    (row,) = table.record_table("", cached.records, cached).rows
+    assert "none: X came from a cache" in row
+    assert not any("%" in cell for cell in row)
 
 
 def test_the_table_says_what_a_reader_needs() -> None:
@@ -89,14 +124,13 @@ def test_the_table_says_what_a_reader_needs() -> None:
         skipped={"bench/suites/bench_pass.py::a": "no device", "bench/suites/bench_pass.py::b": "no device"},
     )
     lines = table.text(found).splitlines()
-    assert lines[0] == "gradient (in turns)"
-    assert lines[2].split()[:3] == ["numba", "1.00", "ms"]  # fastest first
-    for words in ("2.00", "5.00", "50 %", "3.0e-10", "2.00 MB"):
-        assert words in lines[2]
-    assert "newton" in lines[3]
+    warning = "The machine was busy: conclude nothing from small differences. Fixed work varied by 40%"
+    assert lines[0].startswith(warning)
+    assert lines[2] == "gradient (in turns) [busy machine]"
+    assert lines[4].split()[:3] == ["numba", "1.00", "ms"]  # fastest first
+    for words in ("2.00", "numpy", "5.00", "50 %", "3.0e-10", "2.00 MB"):
+        assert words in lines[4]
+    assert "newton" in lines[5]
     assert any(line == "  bench_pass.py::a and 1 more: no device" for line in lines)
-    assert any(
-        line.startswith("noise: Not quiet: conclude nothing from small differences. Fixed work varied by 40%")
-        for line in lines
-    )
+    assert any(line.startswith(f"noise: {warning}") for line in lines)
     assert "  read bandwidth: 10.0 GB/s" in lines

@@ -26,7 +26,7 @@ from bench.harness.work import Outcome, Work
 from bench.judge.score import descend
 from bench.problems.dense import correlated, correlated_on
 from bench.report import gpu_targets
-from bench.report.document import record
+from bench.report.results_file import record
 from bench.rivals import RivalUnavailableError, estimators, expressions, way_of
 from bench.suites import bench_gpu_descent, bench_gpu_fit, bench_gpu_gradient, bench_gpu_host
 from bench.suites.bench_gpu_fit import loosest
