@@ -58,10 +58,11 @@ class Statistics:
         """Standard errors, tests and intervals of a model of ``C=float("inf")``; it prints as a table.
 
         The data are those of the fit: the arrays that were passed to it, if they are still there, for a model
-        keeps weak references alone; or X, y, sample_weight and offset as ``fit`` takes them. Two reads of X
-        find the score and the information, a third the squares of scores for a robust covariance; three and
-        more classes read X for each two of them. Coefficients move by a Newton step to the maximum of the
-        likelihood, for ``tol=1e-8`` of the cost is not always little against a standard error.
+        keeps weak references alone; or X, y, sample_weight and offset as ``fit`` takes them. One read of
+        dense X finds the score and the information on Numba, two elsewhere; another the squares of scores for
+        a robust covariance; three and more classes read X for each two of them. Coefficients move by a Newton
+        step to the maximum of the likelihood, for ``tol=1e-8`` of the cost is not always little against a
+        standard error.
 
         Parameters
         ----------

@@ -36,6 +36,40 @@ _PIECE = 1 << 16  # entries looked at at a time: 512 KiB as float64, for which n
 _SQUARES = 1e-140  # deviations from here to its reciprocal have squares that float64 holds
 
 
+class ExpectedHessian:
+    """What is to be made beside the next gradient, and what was made so, until it is asked for."""
+
+    _coordinates: tuple[Float64, Float64, Precision] | None = None
+    _made: tuple[Float64, tuple[Float64, Float64, Precision], Float64] | None = None
+
+    def set(self, centre: Float64, scale: Float64, precision: Precision) -> None:
+        """In these coordinates."""
+        self._coordinates = centre, scale, precision
+
+    def __bool__(self) -> bool:
+        """Whether one is expected."""
+        return self._coordinates is not None
+
+    def taken(self) -> tuple[Float64, Float64, Precision]:
+        """The coordinates; none is expected any more until ``keep``."""
+        assert self._coordinates is not None
+        return self._coordinates
+
+    def keep(self, W: Float64, H: Float64) -> None:
+        """What was made at W."""
+        assert self._coordinates is not None
+        self._made, self._coordinates = (W.copy(), self._coordinates, H), None
+
+    def known(self, W: Float64, centre: Float64, scale: Float64, precision: Precision) -> Float64 | None:
+        """The Hessian that was made, if it is this one; it is handed out once."""
+        made, self._made = self._made, None
+        if made is None:
+            return None
+        at, coordinates, H = made
+        same = coordinates[0] is centre and coordinates[1] is scale and coordinates[2] == precision
+        return H if same and np.array_equal(at, W) else None
+
+
 class Quantised(ABC):
     """A copy of X in 8 bits, in the coordinates x̂ = ((x − centre)/scale, 1) of U (p,).
 

@@ -98,14 +98,18 @@ class Likelihood:
         return np.asarray((classes[:, np.newaxis] * p + each).ravel(), dtype=np.intp)
 
     def score(self, u: Float64) -> tuple[float, Float64]:
-        """Mean loss in nats, and its gradient by u, (Q q,). One read of X."""
+        """Mean loss in nats, and its gradient by u, (Q q,). One read of X.
+
+        ``information`` is to be asked next, at u: where the engine makes both in that read, it needs none.
+        """
+        self.rows.expect_hessian(self._centre, self.scale, "float64")
         value, gradient = self.rows.loss_grad(self._held(u))
         G = np.atleast_2d(gradient.T)
         G[:, :-1] = (G[:, :-1] - G[:, -1:] * self._centre) / self.scale
         return float(value), G.ravel()[self._order()]
 
     def information(self, u: Float64) -> Float64:
-        """The mean loss's Hessian by u, (Q q, Q q): one read of X, K (K − 1)/2 for a softmax."""
+        """The mean loss's Hessian by u, (Q q, Q q): a read of X at most, K (K − 1)/2 for a softmax."""
         H = self.rows.hessian(self._held(u), self._centre, self.scale, precision="float64")
         return self._in_order(H)
 

@@ -88,7 +88,8 @@ class _Descent:
         # Where the exact Hessian is made in the end, it is the one that steps are made with.
         self.exact = random is not None and affordable(problem, costs)
         # And where it takes no read beside the gradient's, it is made at once.
-        self.at_once = self.exact and problem.expect_certificate()
+        away = problem.most_picked < problem.n_rows
+        self.at_once = self.exact and away and problem.expect_certificate()
         self.value, self.gradient = problem.value_grad(U)
         require_finite(self.value, self.gradient)
         self.expected = 0.1 * self.value if expected is None else expected  # gap in nats, before a factor

@@ -17,8 +17,9 @@ from accel_logreg.kernels.numba_jit.blocks.inner_products import add_inner_produ
 from accel_logreg.kernels.numba_jit.blocks.rank_update import add_outer_products_small
 from accel_logreg.kernels.numba_jit.blocks.row_groups import GROUP, add_group
 from accel_logreg.kernels.numba_jit.compile import jit
+from accel_logreg.kernels.numba_jit.copies import copy
 from accel_logreg.kernels.numba_jit.dense import plan
-from accel_logreg.kernels.numba_jit.link import curvature, root_curvature
+from accel_logreg.kernels.numba_jit.link import curvature, link_rows, root_curvature
 from accel_logreg.kernels.numba_jit.llvm import LANES, arrays_lie_apart, prefetch, use_wide_vectors
 from accel_logreg.kernels.numba_jit.threads import share
 from accel_logreg.kernels.numba_jit.tuning import PICKED_AHEAD, PICKED_SHORT, ROWS_PER_SUM
@@ -26,11 +27,11 @@ from accel_logreg.kernels.numba_jit.tuning import PICKED_AHEAD, PICKED_SHORT, RO
 
 @jit()
 def _fill_tile(
-    X: Any, s: Any, picked: Any, W: Any, standard: Any, first: int, m: int, tile: Any
+    X: Any, s: Any, picked: Any, W: Any, standard: Any, first: int, m: int, tile: Any, logits: Any
 ) -> tuple[float, float]:
     """tile[i] = √(s h) ((x − centre) ∘ inverse, 1) for m rows from ``first``; returns their Σ s and max ‖x̂‖².
 
-    picked is (rows, factors) and standard (centre, inverse).
+    picked is (rows, factors) and standard (centre, inverse); logits[i] ← z, unless it is empty.
     """
     use_wide_vectors()
     arrays_lie_apart()
@@ -48,6 +49,8 @@ def _fill_tile(
         z = W[d]
         for j in range(d):
             z += X[row, j] * W[j]
+        if logits.size > 0:
+            logits[i] = z
         weight = 1.0
         if factors.size > 0:
             weight = factors[first + i]
@@ -93,15 +96,20 @@ def _hessian_part(
     inverse: Any,
     syrk: int,
     tiles: Any,
+    y: Any,
     partials: Any,
     totals: Any,
+    gradients: Any,
 ) -> None:
     """partials[chunk] (p, p), totals[chunk] = Σ s and the largest ‖x̂‖² of the chunk's rows.
 
     A tile's products are added to a sum of the tile's dtype, which is handed on every ROWS_PER_SUM rows.
+    Unless y is empty, gradients[chunk] (p + 1,) gets Σ s (a − y) x̃ and Σ s ℓ as well.
     """
     _, step, width = tiles.shape
     H, tile = partials[chunk], tiles[chunk]
+    logits = np.empty(step if y.size > 0 else 0)
+    g = np.zeros(W.size + 1)
     p = W.size
     sums = np.zeros((width, width), dtype=tiles.dtype)
     H[:] = 0.0
@@ -111,7 +119,9 @@ def _hessian_part(
     summed = 0
     while first < end:
         m = min(step, end - first)
-        weight, length = _fill_tile(X, s, (rows, factors), W, (centre, inverse), first, m, tile)
+        weight, length = _fill_tile(X, s, (rows, factors), W, (centre, inverse), first, m, tile, logits)
+        if y.size > 0:
+            _add_gradient(X, y, s, first, m, logits, g)
         total += weight
         longest = max(longest, length)
         if syrk == 0:
@@ -128,22 +138,42 @@ def _hessian_part(
             summed = 0
     totals[chunk, 0] = total
     totals[chunk, 1] = longest
+    if y.size > 0:
+        copy(g, gradients[chunk])
+
+
+@jit()
+def _add_gradient(X: Any, y: Any, s: Any, first: int, m: int, logits: Any, g: Any) -> None:
+    """g += Σ s (a − y) x̃, and Σ s ℓ last, of m rows from ``first`` with these logits, which are lost."""
+    use_wide_vectors()
+    arrays_lie_apart()
+    d = X.shape[1]
+    loss, residual = link_rows(logits, y, s, first, m)
+    g[d] += residual
+    g[d + 1] += loss
+    for i in range(m):
+        x, r = X[np.uintp(first + i)], logits[i]
+        for j in range(d):
+            g[j] += r * x[j]
 
 
 def hessian(
-    X: Any, s: Any, rows: Any, factors: Any, W: Any, centre: Any, scale: Any, syrk: int, tiles: Any
-) -> tuple[Any, float]:
-    """(1/S) Σ s h x̂ x̂ᵀ, x̂ = ((x − centre)/scale, 1), (p, p) float64; and max ‖x̂‖ of rows with weight.
+    X: Any, s: Any, rows: Any, factors: Any, W: Any, centre: Any, scale: Any, syrk: int, tiles: Any, y: Any
+) -> tuple[Any, float, Any]:
+    """(1/S) Σ s h x̂ x̂ᵀ, x̂ = ((x − centre)/scale, 1), (p, p) float64; max ‖x̂‖ of rows with weight; and, for
+    all rows with labels y (n,) int8, the gradient of the mean loss and the loss, (p + 1,), in the same read.
 
     X (n, d) float32 or float64; s (n,) or (0,) for weights of one; rows (m,) intp and factors (m,), or
     (0,) both for all rows; W (p,); centre and scale (d,); tiles (chunks, rows a tile, p or more) of
     zeros, of the dtype that the rank-k update at ``syrk`` takes, or for the one in registers, 0,
-    float32 of a width that it takes.
+    float32 of a width that it takes; y may be (0,), for no gradient.
     """
     chunks, p = len(tiles), W.size
-    partials, totals = np.empty((chunks, p, p)), np.empty((chunks, 2))
-    share(chunks, _hessian_part, X, s, rows, factors, W, centre, 1.0 / scale, syrk, tiles, partials, totals)
-    return _mirrored(partials, totals[:, 0].sum()), float(np.sqrt(totals[:, 1].max()))
+    partials, totals, gradients = np.empty((chunks, p, p)), np.empty((chunks, 2)), np.zeros((chunks, p + 1))
+    of = X, s, rows, factors, W, centre, 1.0 / scale, syrk, tiles, y
+    share(chunks, _hessian_part, *of, partials, totals, gradients)
+    weight = totals[:, 0].sum()
+    return _mirrored(partials, weight), float(np.sqrt(totals[:, 1].max())), gradients.sum(axis=0) / weight
 
 
 def hessian_diagonal(X: Any, s: Any, weight_sum: float, W: Any, n_chunks: int) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -11,6 +13,7 @@ from accel_logreg.backends.python_loop.dense import PythonRows
 from accel_logreg.interface.answers import RowSample
 from accel_logreg.interface.arrays import Csr, Float64
 from accel_logreg.interface.engine import Engine
+from accel_logreg.interface.rows import Precision
 
 ENTRIES_FOR_THE_LOOP = 60_000  # of products; it takes about 0.1 µs for each
 SINGLE = 1e-5  # what products rounded to float32 may be off by, relative to the diagonal
@@ -260,3 +263,43 @@ def test_columns_far_from_zero_are_moved_without_rounding(dtype: type[np.floatin
     np.testing.assert_array_equal(dense.astype(float) + shift, X.toarray().astype(float))
     plain = sparse.csr_matrix(np.eye(3, dtype=dtype))
     assert Csr(plain.data, plain.indices, plain.indptr, plain.shape).far_columns() is None
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(300, 7), (1003, 130)], ids=str)
+def test_a_hessian_that_is_expected_takes_no_read_of_its_own(
+    backend: Engine,
+    dtype: Any,
+    shape: tuple[int, int],
+    precision: Precision,
+    weighted: bool,
+    rng: np.random.Generator,
+) -> None:
+    """Where an engine says so; and on all of them gradient and Hessian are what they are one by one."""
+    if backend.name == "python" and shape[1] > 100:
+        pytest.skip("the loop takes long for so many rows")
+    X = (rng.standard_normal(shape) + 1.0).astype(dtype)
+    y = (rng.random(shape[0]) < 0.4).astype(float)
+    s = rng.random(shape[0]) if weighted else None
+    W, centre = rng.standard_normal(shape[1] + 1) / 9.0, np.full(shape[1], 1.0)
+    scale = rng.random(shape[1]) + 0.5
+    rows, plain = backend.place(X, y, s), backend.place(X, y, s)
+    in_one_read = rows.expect_hessian(centre, scale, precision)
+    loss, gradient = rows.loss_grad(W)
+    reads = rows.reads
+    H = rows.hessian(W, centre, scale, precision=precision)
+    assert (rows.reads == reads) is in_one_read
+    if in_one_read:
+        assert reads == 1.0
+    expected = plain.loss_grad(W)
+    assert loss == pytest.approx(expected[0], rel=1e-13)
+    np.testing.assert_allclose(gradient, expected[1], rtol=1e-11, atol=1e-14)
+    np.testing.assert_array_equal(H, plain.hessian(W, centre, scale, precision=precision))
+    assert rows.longest_row(centre, scale) == plain.longest_row(centre, scale)
+    # Another point, other coordinates or another precision are made anew.
+    rows.expect_hessian(centre, scale, precision)
+    rows.loss_grad(W)
+    there = rows.hessian(2.0 * W, centre, scale, precision=precision)
+    np.testing.assert_array_equal(there, plain.hessian(2.0 * W, centre, scale, precision=precision))
+    assert rows.loss_grad(W)[0] == pytest.approx(expected[0], rel=1e-13)

@@ -9,7 +9,7 @@ from accel_logreg.backends.numba_jit import tuning
 from accel_logreg.backends.numba_jit.sharing import chunks_for, chunks_of, read_only, room_for_matrices
 from accel_logreg.interface.answers import Descent, LowPrecisionHessian, RowSample, SmallFit
 from accel_logreg.interface.arrays import Float64, Labels, Matrix
-from accel_logreg.interface.rows import AmongRows, Precision, Quantised, Rows
+from accel_logreg.interface.rows import AmongRows, ExpectedHessian, Precision, Quantised, Rows
 from accel_logreg.kernels.numba_jit import dense as kernels
 from accel_logreg.kernels.numba_jit import hessian as second
 from accel_logreg.kernels.numba_jit.blas import DSYRK, SSYRK
@@ -29,9 +29,18 @@ class NumbaRows(Rows, AmongRows):
         # An eighth of the traffic that float64 labels would cost.
         self._y = read_only(y.astype(np.int8, copy=False))
         self._longest_at: tuple[Float64, Float64, float] | None = None
+        self._expected = ExpectedHessian()
         self._s = read_only(np.empty(0) if sample_weight is None else np.ascontiguousarray(sample_weight))
 
+    def expect_hessian(self, centre: Float64, scale: Float64, precision: Precision) -> bool:
+        self._expected.set(centre, scale, precision)
+        return True
+
     def loss_grad(self, W: Float64) -> tuple[float, Float64]:
+        if self._expected:
+            H, out = self._hessian(W, *self._expected.taken(), None, self._y)
+            self._expected.keep(W, H)
+            return float(out[-1]), out[:-1]
         out = kernels.loss_grad(self.X, self._y, self._s, self.weight_sum, W.copy(), chunks_of(self.X))
         self._count(1)
         return float(out[-1]), out[:-1]
@@ -130,6 +139,22 @@ class NumbaRows(Rows, AmongRows):
         sample: RowSample | None = None,
         precision: Precision = "float32",
     ) -> Float64:
+        if sample is None:
+            known = self._expected.known(W, centre, scale, precision)
+            if known is not None:
+                return known
+        return self._hessian(W, centre, scale, precision, sample, _NO_LABELS)[0]
+
+    def _hessian(
+        self,
+        W: Float64,
+        centre: Float64,
+        scale: Float64,
+        precision: Precision,
+        sample: RowSample | None,
+        y: Labels,
+    ) -> tuple[Float64, Float64]:
+        """The Hessian, and the gradient and the loss (p + 1,) unless y is empty."""
         rows = _NO_ROWS if sample is None else sample.rows
         factors = _NO_WEIGHTS if sample is None else sample.factors
         m = self.n_rows if sample is None else len(rows)
@@ -145,8 +170,7 @@ class NumbaRows(Rows, AmongRows):
         least, most = tuning.TILE_ROWS
         rows_a_tile = min(m, max(least, min(most, tuning.TILE_BYTES // (width * dtype.itemsize))))
         tiles = np.zeros((chunks, rows_a_tile, width), dtype=dtype)
-        H: Float64
-        H, longest = second.hessian(
+        H, longest, gradient = second.hessian(
             self.X,
             self._s,
             read_only(rows),
@@ -156,11 +180,12 @@ class NumbaRows(Rows, AmongRows):
             scale.copy(),
             syrk,
             tiles,
+            y,
         )
         self._count(m / self.n_rows)
         if sample is None:
             self._longest_at = centre, scale, longest
-        return H
+        return H, gradient
 
     def longest_row(self, centre: Float64, scale: Float64) -> float:
         """What the last Hessian of all rows found on its way, in these coordinates."""
@@ -237,3 +262,4 @@ class NumbaRows(Rows, AmongRows):
 
 _NO_ROWS = np.empty(0, dtype=np.intp)
 _NO_WEIGHTS = np.empty(0)
+_NO_LABELS = read_only(np.empty(0, dtype=np.int8))

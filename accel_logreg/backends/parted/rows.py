@@ -29,7 +29,7 @@ from accel_logreg.interface.classes import ClassRows
 from accel_logreg.interface.columns import ColumnRows
 from accel_logreg.interface.engine import Engine
 from accel_logreg.interface.parted_matrix import PartedMatrix
-from accel_logreg.interface.rows import AmongRows, Precision, Rows
+from accel_logreg.interface.rows import AmongRows, ExpectedHessian, Precision, Rows
 from accel_logreg.interface.targets import ClassTargets, Targets
 
 # Seconds a byte of X takes on its way from a disk: a usual one's pace and not the one at hand, since what a
@@ -90,14 +90,13 @@ class _PartedRows(Rows):
     """What is answered alike for one problem, several, and many classes."""
 
     parts: Parts
-    _expected: tuple[Float64, Float64, Precision] | None = None
-    _hessian_at: tuple[Float64, tuple[Float64, Float64, Precision], Float64] | None = None
 
     def _of(self, parts: Parts) -> None:
         X = parts.store.X
         self.parts, self.targets = parts, parts.targets
         self.sparse, self.entries, self.nbytes, self.pairs = X.sparse, X.entries, X.nbytes, X.pairs
         self.held, self.held_rows = parts.held, parts.held_rows
+        self._expected = ExpectedHessian()
 
     @property
     def most_picked(self) -> int:
@@ -109,22 +108,22 @@ class _PartedRows(Rows):
         return self.parts.mean(ask)
 
     def expect_hessian(self, centre: Float64, scale: Float64, precision: Precision) -> bool:
-        self._expected = centre, scale, precision
+        self._expected.set(centre, scale, precision)
         return True
 
     def loss_grad(self, W: Float64) -> tuple[Any, Float64]:
         self.parts.store.latest = W.copy()
-        expected, self._expected = self._expected, None
-        if expected is None:
+        if not self._expected:
             loss, gradient = self._mean(lambda rows: rows.loss_grad(W))
         else:
-            centre, scale, precision = expected
-            loss, gradient, H = self._with_longest(
-                centre,
-                scale,
-                lambda rows: (*rows.loss_grad(W), rows.hessian(W, centre, scale, precision=precision)),
-            )
-            self._hessian_at = W.copy(), expected, H
+            centre, scale, precision = self._expected.taken()
+
+            def both(rows: Rows) -> tuple[Any, ...]:
+                rows.expect_hessian(centre, scale, precision)
+                return *rows.loss_grad(W), rows.hessian(W, centre, scale, precision=precision)
+
+            loss, gradient, H = self._with_longest(centre, scale, both)
+            self._expected.keep(W, H)
         return (float(loss) if loss.ndim == 0 else loss), gradient
 
     def hessian_product(self, W: Float64, V: Float64) -> Float64:
@@ -144,12 +143,9 @@ class _PartedRows(Rows):
     ) -> Float64:
         if sample is not None:
             return self.parts.held.hessian(W, centre, scale, sample=sample, precision=precision)
-        known, self._hessian_at = self._hessian_at, None
+        known = self._expected.known(W, centre, scale, precision)
         if known is not None:
-            at, coordinates, H = known
-            same = coordinates[0] is centre and coordinates[1] is scale and coordinates[2] == precision
-            if same and np.array_equal(at, W):
-                return H
+            return known
         of = self._with_longest(
             centre, scale, lambda rows: (rows.hessian(W, centre, scale, precision=precision),)
         )
