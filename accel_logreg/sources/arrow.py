@@ -6,7 +6,7 @@ Files are decoded a batch at a time with every column on a thread of pyarrow's; 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import cycle, groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from accel_logreg.interface.arrays import Matrix
 from accel_logreg.interface.parted_matrix import SourceError
-from accel_logreg.sources.reading import AHEAD
+from accel_logreg.sources.reading import AHEAD, in_background
 from accel_logreg.sources.source import Source, computed_dtype, cut
 
 SUFFIXES = (".parquet", ".pq", ".feather", ".arrow", ".ipc")
@@ -154,16 +154,20 @@ class ArrowSource(Source):
         return (2 + AHEAD) * max(self.part_bytes(part) for part in range(self.n_parts))
 
     def scan(self, wanted: Sequence[int]) -> Iterator[Matrix]:
+        return in_background(self._decoded(wanted))
+
+    def _decoded(self, wanted: Sequence[int]) -> Iterator[Matrix]:
+        """The parts, in memory that is used again after two others."""
         largest = max((self._parts[part][2] - self._parts[part][1] for part in wanted), default=0)
-        out = np.empty((largest, self.n_features), dtype=self.dtype)
+        outs = cycle([np.empty((largest, self.n_features), dtype=self.dtype) for _ in range(3)])
         for piece, parts in groupby(wanted, key=lambda part: self._parts[part][0]):
-            yield from self._of_piece(piece, list(parts), out)
+            yield from self._of_piece(piece, list(parts), outs)
 
     def check_unchanged(self) -> None:
         for file in self._files:
             file.check_unchanged()
 
-    def _of_piece(self, number: int, wanted: list[int], out: NDArray[Any]) -> Iterator[Matrix]:
+    def _of_piece(self, number: int, wanted: list[int], outs: Iterator[NDArray[Any]]) -> Iterator[Matrix]:
         """The parts of one row group, whose batches may be cut anywhere."""
         piece = self._pieces[number]
         step = self._parts[wanted[0]][2] - self._parts[wanted[0]][1]
@@ -179,6 +183,8 @@ class ArrowSource(Source):
                     if at + came < first:  # a part that nobody wants
                         came += min(batch.num_rows - came, first - at - came)
                         continue
+                    if filled == 0:
+                        out = next(outs)
                     rows = min(batch.num_rows - came, last - first - filled)
                     self._fill(out[filled : filled + rows], batch.slice(came, rows), part, filled)
                     filled, came = filled + rows, came + rows

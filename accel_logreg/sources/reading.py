@@ -9,9 +9,12 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import queue
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -138,3 +141,39 @@ def ahead(jobs: Sequence[int], read: Callable[[int, Any], _T], buffers: Sequence
         finally:
             for _, future in waiting:
                 future.cancel()
+
+
+def in_background(parts: Iterator[_T]) -> Iterator[_T]:
+    """The same, made by a thread while the ones before are worked on: at most two wait, and one is in use."""
+    ready: queue.Queue[tuple[_T | None, BaseException | None]] = queue.Queue(maxsize=1)
+    stopped = threading.Event()
+
+    def hand_over(part: _T | None, error: BaseException | None) -> None:
+        while not stopped.is_set():
+            with suppress(queue.Full):
+                ready.put((part, error), timeout=0.1)
+                return
+
+    def make() -> None:
+        try:
+            for part in parts:
+                hand_over(part, None)
+                if stopped.is_set():
+                    return
+            hand_over(None, None)
+        except BaseException as error:
+            hand_over(None, error)
+
+    thread = threading.Thread(target=make, name="accel_logreg_reader", daemon=True)
+    thread.start()
+    try:
+        while True:
+            part, error = ready.get()
+            if error is not None:
+                raise error
+            if part is None:
+                return
+            yield part
+    finally:
+        stopped.set()
+        thread.join()

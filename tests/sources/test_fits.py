@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -249,3 +250,29 @@ def test_memory_is_reckoned_before_it_is_taken(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(MemoryError):
         fitted(*made, max_memory=None)
     assert default_memory() > 0
+
+
+@pytest.mark.parametrize("kind", [*DENSE, *SPARSE])
+def test_a_part_is_valid_until_the_next_is_asked_for(kind: str, tmp_path: Path) -> None:
+    """However far reading is ahead; for every part, for some, and when a scan is given up."""
+    X, y, s = problem()
+    X = thinned(X) if kind in SPARSE else X
+    made = (DENSE | SPARSE)[kind](tmp_path, X, y, s)
+    sourced = open_source(*made, max_memory=1)
+    assert sourced is not None
+    found = sourced.X
+    for wanted in (range(found.n_parts), [1, found.n_parts - 1], range(2, found.n_parts)):
+        for part, rows in zip(wanted, found.scan(wanted), strict=True):
+            time.sleep(0.002)  # what is read ahead is there by now
+            expected = X[found.bounds[part] : found.bounds[part + 1]]
+            dense = (
+                sparse.csr_matrix((rows.data, rows.indices, rows.indptr), rows.shape).toarray()
+                if kind in SPARSE
+                else rows
+            )
+            np.testing.assert_array_equal(dense, expected)
+    threads = threading.active_count()
+    scan = found.scan(range(found.n_parts))
+    next(scan)
+    scan.close()  # type: ignore[attr-defined]
+    assert threading.active_count() <= threads
