@@ -177,7 +177,12 @@ class LogisticRegression(LinearPrediction, Statistics, CallbackSupport, Classifi
         How much of a GPU's memory the fit may take, in bytes or as "8GB" or "512MiB"; None is what is
         free. Host X, dense, for which that is not enough stays where it is, but for the rows that fit, and
         the others are sent to the GPU anew at every read: the same optimum, at the pace of the bus. The
-        engines other than cupy read X in host memory and copy none of it: nothing is bounded there.
+        engines other than cupy read an X that is in host memory there, and copy none of it.
+        For X in files, data sets or batches how much of the host's memory the fit may take; None is half of
+        what is free. What fits stays, the rest is read anew at every read; the answer is the same to the bit.
+    spool : path or None, default None
+        A folder for such an X, decoded, from the first read on, where decoding takes longer than the disk:
+        Parquet, Zarr, batches. The file has no name, and vanishes with the fit.
     verbose : int, default 0
         1 prints which solver runs and why, its progress, and the predicted and the real reads of X.
 
@@ -232,7 +237,11 @@ class LogisticRegression(LinearPrediction, Statistics, CallbackSupport, Classifi
     DivergenceError
         ``learning_rate`` is too long; the message suggests one.
     MemoryError
-        What has to be on the GPU is more than ``max_memory``, or than is free; the message gives the sizes.
+        What has to be on the GPU, or in memory beside X in parts, is more than ``max_memory``, or than is
+        free; the message gives the sizes.
+    FitInterruptedError
+        X in parts could not be read any more, or changed; it carries the weights so far. ``SourceError``, where
+        there are none yet.
     ValueError, TypeError
         A parameter or the data are not allowed. The estimator is left as it was, also by Ctrl-C.
 
@@ -302,6 +311,11 @@ class LogisticRegression(LinearPrediction, Statistics, CallbackSupport, Classifi
 
         X is an array, a data frame or a scipy.sparse matrix; C-contiguous arrays and CSR matrices of
         float32 or float64 are read where they are, without a copy.
+
+        X may be larger than memory: paths of .npy, .npz, .parquet, .feather or .arrow files, a numpy.memmap, a
+        zarr.Array, a pyarrow.dataset.Dataset, or batches (X, y) or (X, y, sample_weight) that can be gone
+        through again, with y None. y and sample_weight may then be paths of .npy files or, of tables,
+        columns by name. It is read in parts, three to six times (docs/larger-than-memory.md).
 
         X may lie on a GPU: a CuPy array, a torch CUDA tensor, or any array with DLPack or
         ``__cuda_array_interface__``, on whichever device. C-contiguous float32 and float64 are read in

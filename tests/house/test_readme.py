@@ -33,9 +33,16 @@ def test_example_on_a_cpu_engine(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "docs/index.md", "docs/coming-from-scikit-learn.md", "docs/coming-from-statsmodels.md"],
+    [
+        "README.md",
+        "docs/index.md",
+        "docs/coming-from-scikit-learn.md",
+        "docs/coming-from-statsmodels.md",
+        "docs/larger-than-memory.md",
+    ],
 )
-def test_sessions_print_what_they_show(page: str) -> None:
+def test_sessions_print_what_they_show(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # where what they write may lie
     text = (ROOT / page).read_text(encoding="utf-8")
     tests = doctest.DocTestParser().get_doctest(
         "\n".join(re.findall(r"```pycon\n(.*?)```", text, flags=re.DOTALL)), {}, page, None, 0
