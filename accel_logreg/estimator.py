@@ -240,8 +240,8 @@ class LogisticRegression(LinearPrediction, Statistics, CallbackSupport, Classifi
         What has to be on the GPU, or in memory beside X in parts, is more than ``max_memory``, or than is
         free; the message gives the sizes.
     FitInterruptedError
-        X in parts could not be read any more, or changed; it carries the weights so far. ``SourceError``, where
-        there are none yet.
+        X in parts could not be read any more, or changed; it carries the weights so far. ``SourceError``,
+        where there are none yet.
     ValueError, TypeError
         A parameter or the data are not allowed. The estimator is left as it was, also by Ctrl-C.
 
@@ -312,8 +312,8 @@ class LogisticRegression(LinearPrediction, Statistics, CallbackSupport, Classifi
         X is an array, a data frame or a scipy.sparse matrix; C-contiguous arrays and CSR matrices of
         float32 or float64 are read where they are, without a copy.
 
-        X may be larger than memory: paths of .npy, .npz, .parquet, .feather or .arrow files, a numpy.memmap, a
-        zarr.Array, a pyarrow.dataset.Dataset, or batches (X, y) or (X, y, sample_weight) that can be gone
+        X may be larger than memory: paths of .npy, .npz, .parquet, .feather or .arrow files, a numpy.memmap,
+        a zarr.Array, a pyarrow.dataset.Dataset, or batches (X, y) or (X, y, sample_weight) that can be gone
         through again, with y None. y and sample_weight may then be paths of .npy files or, of tables,
         columns by name. It is read in parts, three to six times (docs/larger-than-memory.md).
 

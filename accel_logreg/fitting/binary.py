@@ -110,14 +110,16 @@ class Fit:
         penalised, rows = self.objective.penalised, self.rows
         magnitude = round(-math.log10(self.objective.l2 * rows.n_rows)) if penalised else _UNPENALISED
         kind = {"sparse": rows.sparse, "penalised": penalised, "magnitude": magnitude}
+        kind["among_rows"] = rows.held is None  # what is read in parts has none
         return choose(rows.n_rows, self.costs, tol=self.tol, **kind)
 
     def _separating_direction(self) -> Float64 | None:
         """A direction that separates, (p,), by a linear program where that is small."""
         targets = self.rows.targets
-        if self.rows.entries > MOST_ENTRIES or isinstance(self.X, (DeviceMatrix, PartedMatrix)):
+        if self.rows.entries > MOST_ENTRIES or isinstance(self.X, DeviceMatrix):
             return None
-        return separating_direction(self.X, targets.y, targets.s, self.objective.fit_intercept)
+        X = self.X.whole() if isinstance(self.X, PartedMatrix) else self.X
+        return separating_direction(X, targets.y, targets.s, self.objective.fit_intercept)
 
     def _inward(self, W: Float64) -> Float64:
         """W for the columns as they are held."""
@@ -287,7 +289,7 @@ class Fit:
     def _descent(self, budget: Budget) -> Solution:
         """Gradient descent, where it is quickest."""
         objective = self.objective
-        if quicker_among_rows(self.rows.n_rows, self.costs, budget.max_iter):
+        if self.rows.held is None and quicker_among_rows(self.rows.n_rows, self.costs, budget.max_iter):
             n = self.rows.n_rows
             self.report(f"gradient-descent among the {n} rows: the same steps, no feature touched")
             return gram_descent(objective, self.start, budget)

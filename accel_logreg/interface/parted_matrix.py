@@ -111,6 +111,10 @@ class PartedMatrix(ABC):
         """X as Rows of an Engine, for Targets: what ``Engine.place`` answers."""
 
     @abstractmethod
+    def whole(self) -> Matrix | Csr:
+        """All of X in memory, for where that is little. One read."""
+
+    @abstractmethod
     def logits(self, engine: Any, W: NDArray[np.float64], rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """z of these rows, in any order, for W (p, K): (m, K). One read."""
 

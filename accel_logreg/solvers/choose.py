@@ -54,10 +54,17 @@ class Choice:
 
 @lru_cache(maxsize=64)  # a fit to 1,000 rows takes a tenth of a millisecond, a tenth of which is this
 def choose(
-    n: int, costs: Costs, *, sparse: bool, penalised: bool, tol: float = 1e-8, magnitude: int = 0
+    n: int,
+    costs: Costs,
+    *,
+    sparse: bool,
+    penalised: bool,
+    tol: float = 1e-8,
+    magnitude: int = 0,
+    among_rows: bool = True,
 ) -> Choice:
     """The quickest of newton, newton-cg and newton-gram for n rows; ``magnitude`` is log10 of C, or of
-    1/(λn).
+    1/(λn), and ``among_rows`` whether rows have inner products.
 
     Each needs what the others do not: newton a Hessian of p² entries, newton-gram a penalty and a Gram
     matrix of n² entries, newton-cg nothing but time.
@@ -65,7 +72,7 @@ def choose(
     options = [_newton_cg(n, costs, sparse, magnitude)]
     if costs.p**2 <= _MOST_ENTRIES and not (sparse and costs.p > _MOST_SPARSE):
         options.append(_newton(n, costs, tol, magnitude))
-    if penalised and n < 2 * costs.p and n**2 <= _MOST_ENTRIES:
+    if penalised and among_rows and n < 2 * costs.p and n**2 <= _MOST_ENTRIES:
         options.append(_newton_gram(n, costs))
     options.sort(key=lambda choice: choice.seconds)
     best, others = options[0], options[1:]

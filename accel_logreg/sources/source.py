@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_logreg.backends.parted.rows import place_parts, rows_of_store
+from accel_logreg.backends.parted.store import Store
 from accel_logreg.interface.arrays import Csr, Float64, Matrix
 from accel_logreg.interface.engine import Engine
 from accel_logreg.interface.parted_matrix import PartedMatrix
@@ -36,6 +37,10 @@ class Source(PartedMatrix):
         self._store = store
         self.kept_bytes = sum(self.part_bytes(part) for part in range(store.n_kept))
         return rows
+
+    def whole(self) -> Matrix | Csr:
+        store = Store(self, 0) if self._store is None else self._store
+        return store.gathered(np.arange(self.shape[0]))
 
     def logits(self, engine: Engine, W: Float64, rows: NDArray[np.intp]) -> Float64:
         """z of these rows, in any order, for W (p, K): (m, K). One read."""

@@ -172,6 +172,8 @@ def test_what_does_not_read_sources_says_so(tmp_path: Path) -> None:
         model(C=float("inf")).fit(path, Y).summary(path, Y)
     with pytest.raises(TypeError, match="reads X as an array in memory, and X is a PosixPath"):
         certified_gap(path, Y, np.zeros(12), 0.0, C=1.0)
+    with pytest.raises(ValueError, match=r"newton-gram needs .*read in parts. Use solver='auto'"):
+        model(solver="newton-gram").fit(path, Y)
     with pytest.raises(ValueError, match="spool='/no/such' is no folder"):
         model(spool="/no/such").fit(path, Y)
     with pytest.raises(ValueError, match="6000 rows"):

@@ -12,7 +12,7 @@ import pytest
 from scipy import sparse
 from support.parted_problems import DENSE, SPARSE, Batches, problem, thinned
 
-from accel_logreg import LogisticRegression, LogisticRegressionCV
+from accel_logreg import LogisticRegression, LogisticRegressionCV, SeparationWarning
 from accel_logreg.backends.parted import store
 from accel_logreg.interface.engine import Engine
 from accel_logreg.sources import open_source, source
@@ -276,3 +276,27 @@ def test_a_part_is_valid_until_the_next_is_asked_for(kind: str, tmp_path: Path) 
     next(scan)
     scan.close()  # type: ignore[attr-defined]
     assert threading.active_count() <= threads
+
+
+def test_fewer_rows_than_columns() -> None:
+    """Where in memory it would be solved among the rows."""
+    X, y, s = problem(150, 200)
+    for C in (1e-2, 10.0):
+        found = fitted(Batches(X, y, s, rows=40), C=C, tol=1e-10)
+        expected = fitted(X, y, s, C=C, tol=1e-12)
+        assert found.gap_ <= 1e-10
+        np.testing.assert_allclose(found.coef_, expected.coef_, rtol=0, atol=1e-5)
+    settings = {"solver": "gradient-descent", "max_iter": 50, "learning_rate": 1e-3, "tol": 1e9}
+    steps = fitted(Batches(X, y, s, rows=40), **settings)
+    np.testing.assert_allclose(steps.coef_, fitted(X, y, s, **settings).coef_, rtol=1e-9)
+
+
+def test_classes_that_are_separated_are_said_to_be() -> None:
+    """With few numbers the linear program is asked, as in memory."""
+    X, _, _ = problem(300, 60)
+    with pytest.warns(SeparationWarning, match="perfectly separated"):
+        model = fitted(Batches(X, (X[:, 0] > 1.0) * 1), C=float("inf"), tol=1e-8)
+    assert model.gap_ == float("inf")
+    thin = sparse.csr_matrix(thinned(X))
+    with pytest.warns(SeparationWarning):
+        fitted(Batches(thin, (thin[:, 0].toarray().ravel() > 1.0) * 1), C=float("inf"), tol=1e-8)

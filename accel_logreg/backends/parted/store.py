@@ -154,6 +154,9 @@ class _SomeColumns(PartedMatrix):
     def rows(self, engine: Engine, targets: Targets, max_memory: int | None) -> Rows:
         raise NotImplementedError(f"{self.where} is read by NarrowStore")
 
+    def whole(self) -> Matrix | Csr:
+        raise NotImplementedError(f"{self.where} is read by NarrowStore")
+
     def logits(self, engine: Engine, W: Float64, rows: NDArray[np.intp]) -> Float64:
         raise NotImplementedError(f"{self.where} is read by NarrowStore")
 

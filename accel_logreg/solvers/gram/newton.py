@@ -163,7 +163,11 @@ def gram_newton(
     """
     tol, max_iter, report = budget.tol, budget.max_iter, budget.report
     among = problem.rows.among_rows()
-    assert among is not None
+    if among is None:
+        raise ValueError(
+            "newton-gram needs the inner products of rows, and these do not know each other: X is read in "
+            "parts. Use solver='auto'"
+        )
     if problem.l2 == 0.0:
         raise ValueError("newton-gram needs a penalty, and C=inf is none: use a finite C or another solver")
     if centre is None:
