@@ -350,6 +350,7 @@ class LogisticRegression(LinearPrediction, Statistics, CallbackSupport, Classifi
             sourced = self._sourced(parameters, X, y, sample_weight)
             if sourced is not None:
                 source = sourced.X
+                source.begin_fit()
                 X, y, sample_weight = source, sourced.y, sourced.sample_weight
             backend, work = self._engine(parameters, X, y)
             solution, solver, data = self._solve(backend, parameters, X, y, sample_weight, offset)

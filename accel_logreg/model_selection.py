@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import check_cv
 from sklearn.utils import Bunch, _safe_indexing, column_or_1d, compute_class_weight
@@ -41,6 +42,7 @@ from accel_logreg.interface.engine import Engine
 from accel_logreg.interface.parted_matrix import PartedMatrix
 from accel_logreg.interface.parts import Parts
 from accel_logreg.paths import axes_or_new, checked_grid, fitter_type, named_overflow, reporter, warn_of
+from accel_logreg.prediction import ClassScores
 from accel_logreg.sources import Sourced, open_source
 
 _FOLDS = 5  # about, where it is asked what a search will take
@@ -180,6 +182,7 @@ class LogisticRegressionCV(LogisticRegression):
             sourced = open_source(X, y, sample_weight, max_memory=memory_bytes(self.max_memory))
             if sourced is not None:
                 X, y, sample_weight = sourced.X, sourced.y, sourced.sample_weight
+                sourced.X.begin_fit()
             Cs = self.Cs if isinstance(self.Cs, int) else np.size(self.Cs)
             columns = max(2, len(ratios) * int(Cs) * _FOLDS)
             work = Work.of(X, y, kinks=has_kinks(parameters), columns=columns)
@@ -304,11 +307,6 @@ class _Search:
 
     def run(self) -> None:
         if _more_than_two(self.y):
-            if isinstance(self.X, PartedMatrix):
-                raise ValueError(
-                    f"y has more than two classes, whose folds are copied, and {self.X.where} is read in "
-                    "parts; fit LogisticRegression with each C, or choose C on a sample"
-                )
             _ManyClasses(self).run()
             return
         model = self.model
@@ -518,7 +516,7 @@ class _ManyClasses:
         search, model = self.search, self.model
         if isinstance(model.cv, str):
             raise ValueError("cv='loo' is for two classes, and y has more; use cv=5, or LeaveOneOut()")
-        if on_gpu(search.X):
+        if on_gpu(search.X) or isinstance(search.X, PartedMatrix):
             search.y = column_or_1d(search.y, warn=True)
         else:
             search.X, search.y = validate_data(
@@ -537,14 +535,12 @@ class _ManyClasses:
         scorer = Scores(model.scoring, classes, search.routed.scorer.score, search.X, len(y))
         for f, (train, test) in enumerate(folds):
             require_classes(y[train], classes, None, train, f)
-            some = _safe_indexing(search.X, train)
-            weights = None if search.weights is None else np.asarray(search.weights)[train]
-            held_out = _safe_indexing(search.X, test)
+            some, labels, weights, held_out = self._fold(train, test)
             for r, ratio in enumerate(search.ratios.tolist()):
                 one = LogisticRegression(**{**parameters, "l1_ratio": ratio})
                 for k in np.argsort(search.Cs, kind="stable").tolist():
-                    one.set_params(C=float(search.Cs[k])).fit(some, y[train], weights)
-                    scores[f, r, k] = scorer.of_estimator(one, held_out, y[test], test)
+                    one.set_params(C=float(search.Cs[k])).fit(some, labels, weights)
+                    scores[f, r, k] = scorer.of_estimator(self._asked(one, test), held_out, y[test], test)
                     of_one = [one.coef_] + [one.intercept_] * bool(model.fit_intercept)
                     paths[f, r, k] = np.column_stack(of_one)
                     n_iter[f, r, k], gaps[f, r, k] = one.n_iter_.max(), one.gap_
@@ -561,6 +557,49 @@ class _ManyClasses:
                 setattr(model, name, getattr(last, name))
         model.n_features_in_ = one.n_features_in_
         search.legacy()
+
+    def _fold(self, train: NDArray[np.intp], test: NDArray[np.intp]) -> tuple[Any, Any, Any, Any]:
+        """X, y and weights to fit to, and X to be asked about: of what is read in parts all rows, those that
+        are not trained on without weight, and the numbers of the others.
+        """
+        search, s = self.search, self.search.weights
+        if isinstance(search.X, PartedMatrix):
+            times = np.bincount(train, minlength=len(search.y)).astype(np.float64)
+            return search.X, search.y, times if s is None else times * s, test
+        some = _safe_indexing(search.X, train)
+        return some, search.y[train], None if s is None else s[train], _safe_indexing(search.X, test)
+
+    def _asked(self, model: LogisticRegression, test: NDArray[np.intp]) -> Any:
+        """What answers for the test rows as the model does."""
+        X = self.search.X
+        if not isinstance(X, PartedMatrix):
+            return model
+        return _Answers(model, X.logits(self.search.engine, model.weights(), test))
+
+
+class _Answers(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A fitted model of three and more classes for a scorer: what it says of X is known already."""
+
+    def __init__(self, model: LogisticRegression, Z: Float64) -> None:
+        self.classes_, self.Z, self.one_vs_rest = model.classes_, Z, model.one_vs_rest_
+
+    def _scores(self) -> ClassScores:
+        return ClassScores(self.Z.copy(), one_vs_rest=self.one_vs_rest)
+
+    def decision_function(self, _X: Any) -> Float64:
+        return self.Z
+
+    def predict_proba(self, _X: Any) -> Float64:
+        return self._scores().probabilities(logarithm=False)
+
+    def predict_log_proba(self, _X: Any) -> Float64:
+        return self._scores().probabilities(logarithm=True)
+
+    def predict(self, _X: Any) -> NDArray[Any]:
+        return self._scores().labels(np.asarray(self.classes_))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
 
 
 def require_classes(

@@ -125,5 +125,8 @@ class PartedMatrix(ABC):
     def check_unchanged(self) -> None:  # noqa: B027
         """Raise SourceError where what is read is seen to have changed since it was opened."""
 
+    def begin_fit(self) -> None:  # noqa: B027
+        """From here on what is kept in memory stays there."""
+
     def end_fit(self) -> None:  # noqa: B027
-        """Give back what a fit kept in memory."""
+        """Give back what a fit kept, unless it was inside of another."""

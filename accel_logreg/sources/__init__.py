@@ -191,7 +191,7 @@ def _paths(X: Any) -> list[Path] | None:
 
 def _beside(what: str, given: Any, in_source: Any) -> Any:
     """y or weights: from the source, from a file of their own, or as they are."""
-    if in_source is not None:
+    if in_source is not None and (given is None or isinstance(given, str)):
         return in_source
     if isinstance(given, (str, os.PathLike)):
         path = Path(given)

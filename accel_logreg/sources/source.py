@@ -71,10 +71,17 @@ class Source(PartedMatrix):
 
     _passes = _streamed = 0  # of the fits so far
 
+    def begin_fit(self) -> None:
+        self._fits += 1
+
     def end_fit(self) -> None:
         if self._store is not None:
             self._passes, self._streamed = self._store.passes, self._store.streamed
-        self._store = None
+        self._fits -= 1
+        if self._fits == 0:
+            self._store = None
+
+    _fits = 0  # that are under way: those inside of one keep what it keeps
 
     def through(self) -> Iterator[Matrix | Csr]:
         """All parts in order, once; each valid until the next is asked for."""

@@ -50,7 +50,7 @@ ALLOWED = {
     "paths": {"interface", "inputs", "backends", "estimator", "fitting", "solvers"},
     "model_selection": {
         "interface", "inputs", "backends", "backends.first_use", "estimator", "fitting", "held_out_scores",
-        "paths", "sources",
+        "paths", "prediction", "sources",
     },
     "drop_in": {"interface", "inputs", "estimator", "model_selection"},
     "patch": {"backends", "drop_in"},

@@ -166,8 +166,6 @@ def test_what_does_not_read_sources_says_so(tmp_path: Path) -> None:
         model().fit(path, Y, offset=np.zeros(len(Y)))
     with pytest.raises(ValueError, match=r"cv='loo'.*is read in parts; use cv=5"):
         LogisticRegressionCV(cv="loo", scoring="neg_log_loss").fit(path, Y)
-    with pytest.raises(ValueError, match="more than two classes, whose folds are copied"):
-        LogisticRegressionCV().fit(path, Y + (X[:, 1] > 2))
     with pytest.raises(TypeError, match="summary reads X as an array in memory"):
         model(C=float("inf")).fit(path, Y).summary(path, Y)
     with pytest.raises(TypeError, match="reads X as an array in memory, and X is a PosixPath"):

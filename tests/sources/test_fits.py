@@ -160,6 +160,22 @@ def test_cross_validation(scoring: str | None, weighted: bool) -> None:
     np.testing.assert_allclose(found.coef_, expected.coef_, rtol=0, atol=2e-3)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("scoring", [None, "neg_log_loss"])
+def test_cross_validation_of_three_classes(scoring: str | None, weighted: bool) -> None:
+    X, y, s = problem(2000)
+    y = y + (X[:, 1] > 2)
+    s = s if weighted else None
+    settings: dict[str, Any] = {"Cs": [1e-3, 1.0], "cv": 3, "use_legacy_attributes": False, "tol": 1e-10}
+    settings["scoring"] = scoring
+    batches = Batches(X, y, s) if weighted else Batches(X, y)
+    found = LogisticRegressionCV(**settings, max_memory=MEMORY).fit(batches)
+    expected = LogisticRegressionCV(**settings).fit(X, y, s)
+    assert found.C_ == expected.C_
+    np.testing.assert_allclose(found.scores_, expected.scores_, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(found.coef_, expected.coef_, rtol=0, atol=1e-3)
+
+
 def test_warm_start_goes_on_without_more_than_two_gradients() -> None:
     X, y, _ = problem()
     model = fitted(Batches(X, y), warm_start=True)
