@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from accel_logreg.inference.result import Inference
     from accel_logreg.interface.engine import BackendUnavailableError
     from accel_logreg.interface.parted_matrix import FitInterruptedError, SourceError
-    from accel_logreg.model_selection import LogisticRegressionCV
+    from accel_logreg.model_selection.cv import LogisticRegressionCV
+    from accel_logreg.model_selection.paths import logistic_path
     from accel_logreg.patch import patch_report, patch_sklearn, unpatch_sklearn
-    from accel_logreg.paths import logistic_path
     from accel_logreg.probe import ProbeResult, linear_probe
     from accel_logreg.solvers.problem import DivergenceError
 
@@ -55,7 +55,7 @@ _HOME = {
     "FitInterruptedError": "interface.parted_matrix",
     "Inference": "inference.result",
     "LogisticRegression": "estimator",
-    "LogisticRegressionCV": "model_selection",
+    "LogisticRegressionCV": "model_selection.cv",
     "ModelFileError": "files.model",
     "ProbeResult": "probe",
     "SeparationWarning": "estimator",
@@ -67,7 +67,7 @@ _HOME = {
     "linear_probe": "probe",
     "load_model": "files.model",
     "load_pipeline": "files.model",
-    "logistic_path": "paths",
+    "logistic_path": "model_selection.paths",
     "patch_report": "patch",
     "patch_sklearn": "patch",
     "unpatch_sklearn": "patch",

@@ -22,7 +22,7 @@ from accel_logreg.inputs.callbacks import has_callbacks
 from accel_logreg.inputs.namespaces import namespace_of, to_numpy
 from accel_logreg.inputs.scikit_names import DEPRECATES
 from accel_logreg.interface.arrays import on_gpu
-from accel_logreg.model_selection import LogisticRegressionCV as OursCV
+from accel_logreg.model_selection.cv import LogisticRegressionCV as OursCV
 
 HERE = "fitted here"
 FEW_STEPS = 10

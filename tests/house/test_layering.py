@@ -46,11 +46,9 @@ ALLOWED = {
         "interface", "inputs", "backends", "backends.first_use", "fitting", "inference", "prediction",
         "solvers", "sources",
     },
-    "held_out_scores": {"interface"},
-    "paths": {"interface", "inputs", "backends", "estimator", "fitting", "solvers"},
     "model_selection": {
-        "interface", "inputs", "backends", "backends.first_use", "estimator", "fitting", "held_out_scores",
-        "paths", "prediction", "sources",
+        "interface", "inputs", "backends", "backends.first_use", "estimator", "fitting", "prediction",
+        "solvers", "sources",
     },
     "drop_in": {"interface", "inputs", "estimator", "model_selection"},
     "patch": {"backends", "drop_in"},
@@ -71,7 +69,7 @@ ALLOWED = {
     },
     "__init__": {
         "backends", "certify", "estimator", "gradient_check", "files", "inference", "interface",
-        "model_selection", "patch", "paths", "probe", "solvers",
+        "model_selection", "patch", "probe", "solvers",
     },
     "__main__": {"cli"},
 }  # fmt: skip

@@ -257,7 +257,7 @@ def test_leave_one_out_as_a_splitter_is_exact(rng: np.random.Generator) -> None:
 def test_blocks_of_folds_are_the_folds(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
     X, y = problem(rng)
     whole = ours(scoring="neg_log_loss").fit(X, y)
-    monkeypatch.setattr("accel_logreg.model_selection._MOST_BYTES", 1)
+    monkeypatch.setattr("accel_logreg.model_selection.search._MOST_BYTES", 1)
     blocks = ours(scoring="neg_log_loss").fit(X, y)
     np.testing.assert_allclose(blocks.scores_, whole.scores_, rtol=1e-5)
     assert blocks.coefs_paths_.shape == whole.coefs_paths_.shape
