@@ -44,14 +44,8 @@ class Source(PartedMatrix):
 
     def logits(self, engine: Engine, W: Float64, rows: NDArray[np.intp]) -> Float64:
         """z of these rows, in any order, for W (p, K): (m, K). One read."""
-        order = np.argsort(rows, kind="stable")
-        ends = np.searchsorted(rows[order], self.bounds)
-        z = np.empty((len(rows), W.shape[1]))
-        parts = enumerate(self.through()) if self._store is None else self._store.parts()
-        for part, X in parts:
-            mine = order[ends[part] : ends[part + 1]]
-            if len(mine):
-                z[mine] = engine.logits(X, W)[rows[mine] - self.bounds[part]]
+        store = Store(self, 0) if self._store is None else self._store
+        z: Float64 = store.logits_of(engine, W, rows)
         return z
 
     @property

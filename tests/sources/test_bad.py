@@ -182,11 +182,11 @@ def _after(monkeypatch: pytest.MonkeyPatch, question: int, do: Any) -> None:
     """``do`` before so many questions have been answered."""
     asked, mean = [0], parted_rows.Parts.mean
 
-    def counted(self: Any, ask: Any) -> Any:
+    def counted(self: Any, what: Any) -> Any:
         asked[0] += 1
         if asked[0] == question:
             do()
-        return mean(self, ask)
+        return mean(self, what)
 
     monkeypatch.setattr(parted_rows.Parts, "mean", counted)
 

@@ -14,17 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from accel_logreg.backends.parted.questions import Question, added
 from accel_logreg.backends.parted.store import (
-    NarrowStore,
     Store,
     memory_needed,
     sample_size,
     shares_of,
     sorted_sample,
 )
-from accel_logreg.backends.parted.tree import TreeSum
 from accel_logreg.interface.answers import ColumnMoments, Descent, LowPrecisionHessian, RowSample
-from accel_logreg.interface.arrays import Csr, Float64, Matrix
+from accel_logreg.interface.arrays import Float64, Matrix
 from accel_logreg.interface.classes import ClassRows
 from accel_logreg.interface.columns import ColumnRows
 from accel_logreg.interface.engine import Engine
@@ -53,37 +52,9 @@ class Parts:
         held = self.engine.place_targets(self.store.sample, of_sample)
         return Parts(self.engine, self.store, targets, held, self.held_rows)
 
-    def each(self, ask: Callable[[Rows], Any]) -> list[Any]:
-        """The parts' answers, in order; None of a part without weight."""
-        answers = []
-        for part, X in self.store.parts():
-            has_weight = bool(np.any(self._shares[part] > 0.0))
-            answers.append(ask(self._rows(part, X)) if has_weight else None)
-        return answers
-
-    def mean(self, ask: Callable[[Rows], tuple[Any, ...]]) -> tuple[Any, ...]:
-        """The means over all rows of what ``ask`` has of a part's, arrays whose last axis is K if any is."""
-        total = TreeSum()
-        shapes: list[tuple[int, ...]] = []
-        for part, X in self.store.parts():
-            share = self._shares[part]
-            if not np.any(share > 0.0):
-                if shapes:
-                    total.add(np.zeros(sum(int(np.prod(shape)) for shape in shapes)))
-                continue
-            with np.errstate(invalid="ignore"):
-                answers = [np.asarray(answer) * share for answer in ask(self._rows(part, X))]
-            if np.any(share == 0.0):  # of some columns: a mean of nothing
-                answers = [np.where(share > 0.0, answer, 0.0) for answer in answers]
-            shapes = [answer.shape for answer in answers]
-            total.add(np.concatenate([answer.ravel() for answer in answers]))
-        ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
-        pieces = np.split(total.total(), ends[:-1])
-        return tuple(piece.reshape(shape) for piece, shape in zip(pieces, shapes, strict=True))
-
-    def _rows(self, part: int, X: Matrix | Csr) -> Rows:
-        first, last = self.store.X.bounds[part : part + 2].tolist()
-        return self.engine.place_targets(X, self.targets.part(slice(first, last)))
+    def mean(self, question: Question) -> tuple[tuple[Any, ...], float]:
+        """The means over all rows, and the largest of the parts' numbers. One read."""
+        return added(self.store.terms(self.engine, self.targets, self._shares, question))
 
 
 class _PartedRows(Rows):
@@ -103,9 +74,9 @@ class _PartedRows(Rows):
         """Samples are taken from the one in memory."""
         return self.parts.held.n_rows
 
-    def _mean(self, ask: Callable[[Rows], tuple[Any, ...]]) -> tuple[Any, ...]:
+    def _mean(self, name: str, means: Callable[[Rows], tuple[Any, ...]]) -> tuple[Any, ...]:
         self._count(1)
-        return self.parts.mean(ask)
+        return self.parts.mean(Question(name, means))[0]
 
     def expect_hessian(self, centre: Float64, scale: Float64, precision: Precision) -> bool:
         self._expected.set(centre, scale, precision)
@@ -114,7 +85,7 @@ class _PartedRows(Rows):
     def loss_grad(self, W: Float64) -> tuple[Any, Float64]:
         self.parts.store.latest = W.copy()
         if not self._expected:
-            loss, gradient = self._mean(lambda rows: rows.loss_grad(W))
+            loss, gradient = self._mean("gradient", lambda rows: rows.loss_grad(W))
         else:
             centre, scale, precision = self._expected.taken()
 
@@ -122,15 +93,15 @@ class _PartedRows(Rows):
                 rows.expect_hessian(centre, scale, precision)
                 return *rows.loss_grad(W), rows.hessian(W, centre, scale, precision=precision)
 
-            loss, gradient, H = self._with_longest(centre, scale, both)
+            loss, gradient, H = self._with_longest("gradient-hessian", centre, scale, both)
             self._expected.keep(W, H)
         return (float(loss) if loss.ndim == 0 else loss), gradient
 
     def hessian_product(self, W: Float64, V: Float64) -> Float64:
-        return np.asarray(self._mean(lambda rows: (rows.hessian_product(W, V),))[0])
+        return np.asarray(self._mean("product", lambda rows: (rows.hessian_product(W, V),))[0])
 
     def hessian_diagonal(self, W: Float64) -> Float64:
-        return np.asarray(self._mean(lambda rows: (rows.hessian_diagonal(W),))[0])
+        return np.asarray(self._mean("diagonal", lambda rows: (rows.hessian_diagonal(W),))[0])
 
     def hessian(
         self,
@@ -147,41 +118,32 @@ class _PartedRows(Rows):
         if known is not None:
             return known
         of = self._with_longest(
-            centre, scale, lambda rows: (rows.hessian(W, centre, scale, precision=precision),)
+            "hessian", centre, scale, lambda rows: (rows.hessian(W, centre, scale, precision=precision),)
         )
         return np.asarray(of[0])
 
     def _with_longest(
-        self, centre: Float64, scale: Float64, ask: Callable[[Rows], tuple[Any, ...]]
+        self, name: str, centre: Float64, scale: Float64, means: Callable[[Rows], tuple[Any, ...]]
     ) -> tuple[Any, ...]:
-        """The means of what ``ask`` has; the longest row is found on the way, for the next to ask."""
-        longest = 0.0
-
-        def both(rows: Rows) -> tuple[Any, ...]:
-            nonlocal longest
-            answers = ask(rows)
-            longest = max(longest, rows.longest_row(centre, scale))
-            return answers
-
-        means = self._mean(both)
+        """The means; the longest row is found on the way, for the next to ask."""
+        self._count(1)
+        question = Question(name, means, lambda rows: rows.longest_row(centre, scale))
+        found, longest = self.parts.mean(question)
         self._longest_at = centre, scale, longest
-        return means
+        return found
 
     _longest_at: tuple[Float64, Float64, float] | None = None
 
     def longest_row(self, centre: Float64, scale: Float64) -> float:
         """What the last Hessian of all rows found on its way, in these coordinates; else one read."""
-        at = self._longest_at
-        if at is None or at[0] is not centre or at[1] is not scale:
-            self._count(1)
-            found = self.parts.each(lambda rows: rows.longest_row(centre, scale))
-            return float(max(length for length in found if length is not None))
-        return at[2]
+        if self._longest_at is None or self._longest_at[0] is not centre or self._longest_at[1] is not scale:
+            self._with_longest("length", centre, scale, lambda _rows: ())
+        assert self._longest_at is not None
+        return self._longest_at[2]
 
     def _largest_entry(self) -> float:
         self._count(1)
-        found = self.parts.each(lambda rows: rows.largest_entry())
-        return float(max(largest for largest in found if largest is not None))
+        return self.parts.mean(Question("largest", most=lambda rows: rows.largest_entry()))[1]
 
     def low_precision_hessian(
         self, W: Float64, centre: Float64, scale: Float64, *, sample: RowSample | None = None
@@ -192,8 +154,7 @@ class _PartedRows(Rows):
 
     def logits(self, W: Float64) -> Float64:
         self._count(1)
-        z: Float64 = np.concatenate([self.parts.engine.logits(X, W) for _, X in self.parts.store.parts()])
-        return z
+        return self.parts.store.logits(self.parts.engine, W)
 
     def take(self, rows: NDArray[np.intp], columns: slice) -> Matrix:
         """From the sample's rows, as far on as those asked for: few are, to see what a column is like."""
@@ -271,7 +232,7 @@ class PartedColumns(_PartedRows, ColumnRows):
     def logits(self, W: Float64) -> Float64:
         W = self._checked("W", W)
         self._count(1)
-        return np.concatenate([self.parts.engine.logits(X, W) for _, X in self.parts.store.parts()])
+        return self.parts.store.logits(self.parts.engine, W)
 
     def _restricted(self, columns: NDArray[np.intp]) -> ColumnRows:
         rows = restricted(self.parts, columns)
@@ -325,7 +286,7 @@ class PartedClasses(_PartedRows, ClassRows):
             assert isinstance(rows, ClassRows)
             return rows.curvature_sums(W)
 
-        squares, sums = self._mean(ask)
+        squares, sums = self._mean("curvature", ask)
         return squares, sums
 
     def hessian_diagonal(self, W: Float64) -> Float64:
@@ -336,7 +297,7 @@ class PartedClasses(_PartedRows, ClassRows):
             assert isinstance(rows, ClassRows)
             return (rows.intercept_hessian(W),)
 
-        return np.asarray(self._mean(ask)[0])
+        return np.asarray(self._mean("intercepts", ask)[0])
 
     def sample(self, picked: RowSample) -> ClassRows:
         rows = super().sample(picked)
@@ -397,9 +358,9 @@ def rows_over(parts: Parts) -> Rows:
 def restricted(parts: Parts, columns: NDArray[np.intp]) -> Rows:
     """Some columns of X: in memory where there is room for them, else as they come with the others."""
     store, targets = parts.store, parts.targets
-    narrow = NarrowStore(store, columns)
+    narrow = store.narrowed(columns)
     if narrow.X.nbytes <= store.room:
-        return parts.engine.place_targets(narrow.whole(), targets)
+        return parts.engine.place_targets(narrow.gathered(np.arange(narrow.X.shape[0])), targets)
     held = parts.engine.place_targets(
         narrow.sample, targets.of_sample(parts.held_rows.rows, parts.held_rows.factors)
     )

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from accel_logreg.backends.parted.questions import Question, Term, answer
 from accel_logreg.interface.answers import RowSample
 from accel_logreg.interface.arrays import Csr, Float64, Matrix
 from accel_logreg.interface.engine import Engine
@@ -72,6 +73,32 @@ class Store:
         X.check_unchanged()
         self.passes += 1
 
+    def terms(
+        self, engine: Engine, targets: Targets, shares: Float64, question: Question
+    ) -> Iterator[Term | None]:
+        """Every part's answer, in order. One read."""
+        for part, X in self.parts():
+            first, last = self.X.bounds[part : part + 2].tolist()
+            yield answer(engine, X, targets.part(slice(first, last)), shares[part], question)
+
+    def logits(self, engine: Engine, W: Float64) -> Float64:
+        """z of all rows, (n,) or (n, K). One read."""
+        return np.concatenate([engine.logits(X, W) for _, X in self.parts()])
+
+    def logits_of(self, engine: Engine, W: Float64, rows: NDArray[np.intp]) -> Float64:
+        """z of these rows, in any order, for W (p, K): (m, K). One read."""
+        order, ends = by_part(rows, self.X.bounds)
+        z = np.empty((len(rows), W.shape[1]))
+        for part, X in self.parts():
+            mine = order[ends[part] : ends[part + 1]]
+            if len(mine):
+                z[mine] = engine.logits(X, W)[rows[mine] - self.X.bounds[part]]
+        return z
+
+    def narrowed(self, columns: NDArray[np.intp]) -> Store:
+        """Some columns of the same."""
+        return NarrowStore(self, columns)
+
     def gathered(self, picked: NDArray[np.intp]) -> Matrix | Csr:
         """The rows with these numbers (m,), rising, from one pass over all parts."""
         X = self.X
@@ -81,10 +108,10 @@ class Store:
         for part, rows in self.parts():
             some = picked[ends[part] : ends[part + 1]] - X.bounds[part]
             if isinstance(rows, Csr):
-                chosen.append(_rows_of(rows, some))
+                chosen.append(rows_of(rows, some))
             elif len(some):
                 np.take(rows, some, axis=0, out=out[ends[part] : ends[part + 1]], mode="clip")
-        return _stacked(chosen) if X.sparse else out
+        return stacked(chosen) if X.sparse else out
 
     def _keep(self, rows: Matrix | Csr) -> None:
         size = rows.nbytes
@@ -99,7 +126,7 @@ class Store:
 
     def _check(self, part: int, rows: Matrix | Csr, *, first: bool) -> None:
         expected = int(self.X.bounds[part + 1] - self.X.bounds[part])
-        mark = _mark(rows)
+        mark = mark_of(rows)
         if first:
             self._marks.append(mark)
         if rows.shape != (expected, self.X.n_features) or self._marks[part] != mark:
@@ -122,10 +149,6 @@ class NarrowStore(Store):
         for part, rows in self._of.parts():
             yield part, columns_of(rows, self._columns)
         self.passes += 1
-
-    def whole(self) -> Matrix | Csr:
-        """All rows in one."""
-        return self.gathered(np.arange(self.X.shape[0]))
 
 
 class _SomeColumns(PartedMatrix):
@@ -164,6 +187,12 @@ class _SomeColumns(PartedMatrix):
         raise NotImplementedError(f"{self.where} is read by NarrowStore")
 
 
+def by_part(rows: NDArray[np.intp], bounds: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The order in which rows rise, and where in it each part's begin and end, (P + 1,)."""
+    order = np.argsort(rows, kind="stable")
+    return order, np.searchsorted(rows[order], bounds)
+
+
 def columns_of(X: Matrix | Csr, columns: NDArray[np.intp]) -> Matrix | Csr:
     """A copy of these columns, in their order."""
     if not isinstance(X, Csr):
@@ -193,7 +222,7 @@ def memory_needed(X: PartedMatrix, of_labels: int, columns: int) -> dict[str, in
     }
 
 
-def _mark(rows: Matrix | Csr) -> int:
+def mark_of(rows: Matrix | Csr) -> int:
     """A checksum of some rows."""
     n = rows.shape[0]
     some = np.linspace(0, n - 1, min(n, _LOOKS)).astype(np.intp)
@@ -206,7 +235,7 @@ def _mark(rows: Matrix | Csr) -> int:
     return mark
 
 
-def _rows_of(X: Csr, some: NDArray[np.intp]) -> Csr:
+def rows_of(X: Csr, some: NDArray[np.intp]) -> Csr:
     """These rows of X, a copy."""
     lengths = np.diff(X.indptr)[some]
     indptr = np.zeros(len(some) + 1, dtype=np.int64)
@@ -215,7 +244,7 @@ def _rows_of(X: Csr, some: NDArray[np.intp]) -> Csr:
     return Csr(X.data[at], X.indices[at], indptr, (len(some), X.shape[1]))
 
 
-def _stacked(parts: list[Csr]) -> Csr:
+def stacked(parts: list[Csr]) -> Csr:
     """One below the other."""
     ends = np.cumsum([0, *(len(part.data) for part in parts)])
     indptr = np.concatenate(
