@@ -116,7 +116,7 @@ def test_the_other_coefficients_are_right(engine: str) -> None:
     assert {3, 4} <= set(caught[0].message.columns)  # type: ignore[union-attr]
 
 
-def groups(random: np.random.Generator, n: int = 3000, numbers: float = 0.0) -> Any:
+def groups(random: np.random.Generator, n: int = 1500, numbers: float = 0.0) -> Any:
     sizes, parts = (400, 150, 60), []
     for k in sizes:
         level = np.minimum((3 * random.pareto(1, n)).astype(int), k - 1)
