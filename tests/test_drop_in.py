@@ -28,6 +28,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from accel_logreg import patch_report, patch_sklearn, unpatch_sklearn
 from accel_logreg.drop_in import HERE, LogisticRegression, LogisticRegressionCV, equal_tol, fits
 from accel_logreg.interface.engine import BackendUnavailableError
+from accel_logreg.patch import main as patch_main
 
 RNG = np.random.default_rng(1)
 X = RNG.standard_normal((120, 4))
@@ -243,7 +244,9 @@ def test_worker_processes_fit_here_too() -> None:
 
 
 @pytest.mark.slow
-def test_a_script_that_cannot_be_edited(tmp_path: Path) -> None:
+def test_a_script_that_cannot_be_edited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "helper.py").write_text("NAME = 'a helper beside it'\n")
     script = tmp_path / "train.py"
     script.write_text(
@@ -257,9 +260,13 @@ def test_a_script_that_cannot_be_edited(tmp_path: Path) -> None:
     done = subprocess.run([*run, str(script), "--epochs", "3"], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["['--epochs', '3'] a helper beside it __main__", "True"]
     assert done.stderr.splitlines()[-1] == "LogisticRegression: 1 fit fitted here"
-    assert subprocess.run(run, capture_output=True, text=True).returncode == 2
-    asked = subprocess.run([*run, "--help"], capture_output=True, text=True, check=True)
-    assert asked.stdout.startswith("usage: python -m accel_logreg.patch (script.py | -m module)")
+    for arguments, status in (([], 2), (["--help"], 0)):
+        monkeypatch.setattr(sys, "argv", ["accel_logreg.patch", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            patch_main()
+        assert ended.value.code == status
+        said = capsys.readouterr().out
+        assert said.startswith("usage: python -m accel_logreg.patch (script.py | -m module)")
 
 
 @pytest.mark.slow

@@ -17,12 +17,12 @@ def data(rng: np.random.Generator, scale: float, offset: float, dtype: Any, K: i
 
 
 @pytest.mark.parametrize(("scale", "offset"), [(1.0, 0.0), (1e-6, 0.0), (1e5, 0.0), (1.0, 1e4)])
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("K", [2, 3, 7])
+@pytest.mark.parametrize(("K", "weighted"), [(2, False), (2, True), (3, True), (7, False)])
 def test_right_gradients_pass(
     backend: Engine, dtype: Any, scale: float, offset: float, weighted: bool, K: int, rng: np.random.Generator
 ) -> None:
     X, y = data(rng, scale, offset, dtype, K)
+    X = X[:, :12] if backend.name == "python" else X  # the loop is slow
     s = rng.random(30) if weighted else None
     result = check_gradient(X, y, backend=backend.name, sample_weight=s, verbose=False)
     (engine,) = result.engines

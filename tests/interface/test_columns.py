@@ -313,7 +313,7 @@ def test_sparse_columns_by_their_frequency_and_on_threads(
 ) -> None:
     """More features than are kept in their own order, and more nonzeros than one thread takes."""
     n, d, K = (30, 2100, 3) if backend.name == "python" else (6000, 2100, 35)
-    X = csr_random(n, d, density=0.01, format="csr", random_state=0, dtype=dtype)
+    X = csr_random(n, d, density=0.01, format="csr", random_state=np.random.default_rng(0), dtype=dtype)
     Y, W, V = rng.random((n, K)) < 0.5, *rng.standard_normal((2, d + 1, K))
     s = rng.random((n, K))
     columns = backend.place(Csr(X.data, X.indices, X.indptr, X.shape), Y, s)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.csr_problems import SHAPES, assert_same_rows, problem, sparse
+from support.csr_problems import SHAPES, assert_same_rows, loop_over, problem, sparse
 from support.interface_problems import assert_same_answers
 
 from accel_logreg.backends import load_backend
@@ -18,8 +18,9 @@ from accel_logreg.interface.arrays import Csr
 from accel_logreg.interface.engine import Engine
 
 
-@pytest.mark.parametrize("index", ["int32", "int64"])
-@pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
+@pytest.mark.parametrize(
+    ("index", "weighted"), [("int32", False), ("int64", True)], ids=["int32, unweighted", "int64, weighted"]
+)
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
 def test_answers_equal_the_dense_loop(
     backend: Engine,
@@ -30,22 +31,21 @@ def test_answers_equal_the_dense_loop(
     rng: np.random.Generator,
 ) -> None:
     X, y, s = problem(rng, *shape, dtype, weighted)
-    rows, loop = backend.place(sparse(X, index), y, s), PythonRows(X, y, s)
+    rows, loop = backend.place(sparse(X, index), y, s), loop_over(X, y, s)
     assert_same_rows(rows, loop, rng)
     W = rng.standard_normal(shape[1] + 1)
     z = X.astype(np.float64) @ W[:-1] + W[-1]
     np.testing.assert_allclose(backend.logits(sparse(X, index), W), z, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("d", [3000, 70_000])
-@pytest.mark.parametrize("index", ["int32", "int64"])
+@pytest.mark.parametrize(("d", "index"), [(3000, "int64"), (70_000, "int32")])
 def test_many_columns(
     backend: Engine, dtype: type[np.floating], d: int, index: str, rng: np.random.Generator
 ) -> None:
     """More columns than the L1 cache holds weights of, and more than uint16 can number."""
     X, y, s = problem(rng, 9, d, 0.01, dtype, True)
     X[:, [0, d - 1]] = 1.5
-    rows, loop = backend.place(sparse(X, index), y, s), PythonRows(X, y, s)
+    rows, loop = backend.place(sparse(X, index), y, s), loop_over(X, y, s)
     W, V = rng.standard_normal((2, d + 1))
     assert_same_answers(rows, loop, W, V)
     np.testing.assert_allclose(rows.hessian_diagonal(W), loop.hessian_diagonal(W), rtol=1e-12, atol=1e-300)

@@ -66,17 +66,25 @@ def assert_same(found: Any, expected: Any) -> None:
     np.testing.assert_allclose(found.intercept_, expected.intercept_, rtol=1e-4, atol=1e-5 * size)
 
 
+@cache
+def given_and_expected(layout: str, weights: bool, scoring: str | None) -> tuple[Any, Any, Any, ScikitLearn]:
+    """The data and scikit-learn's answer, once for all engines."""
+    rng = np.random.default_rng(20260)
+    X, y = problem(rng)
+    s = rng.random(len(y)) + 0.1 if weights else None
+    given: Any = csr_matrix(np.where(np.abs(X) > 0.5, X, 0.0)) if layout == "csr" else X
+    return given, y, s, peer(scoring=scoring, cv=3).fit(given, y, s)
+
+
 @pytest.mark.parametrize("layout", ["dense", "csr"])
 @pytest.mark.parametrize("weights", [False, True])
 @pytest.mark.parametrize("scoring", [None, "neg_log_loss"])
 def test_is_scikit_learns_on_every_engine(
-    backend: Engine, rng: np.random.Generator, layout: str, weights: bool, scoring: str | None
+    backend: Engine, layout: str, weights: bool, scoring: str | None
 ) -> None:
-    X, y = problem(rng)
-    s = rng.random(len(y)) + 0.1 if weights else None
-    given: Any = csr_matrix(np.where(np.abs(X) > 0.5, X, 0.0)) if layout == "csr" else X
-    found = ours(backend=backend.name, scoring=scoring, cv=3).fit(given, y, s)
-    assert_same(found, peer(scoring=scoring, cv=3).fit(given, y, s))
+    X, y, s, expected = given_and_expected(layout, weights, scoring)
+    found = ours(backend=backend.name, scoring=scoring, cv=3).fit(X, y, s)
+    assert_same(found, expected)
     assert found.backend_ == backend.name
     assert found.gap_ <= 1e-13
     assert (found.gaps_ <= 1e-13).all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from support.interface_problems import (
     precision_of,
 )
 
+from accel_logreg.backends.python_loop.dense import PythonRows
 from accel_logreg.interface.answers import RowSample
 from accel_logreg.interface.arrays import Csr, Float64, Matrix
 from accel_logreg.interface.rows import Rows
@@ -52,6 +55,39 @@ def problem(
     y = (rng.random(n) < 0.5).astype(np.float64)
     s = rng.integers(0, 3, n) + rng.random(n) if weighted else None
     return X.astype(dtype), y, s
+
+
+class _Remembered:
+    """Rows that answer what they were asked before without thinking again."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows, self._known = rows, dict[bytes, Any]()
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._rows, name)
+        if not callable(found):
+            return found
+
+        def ask(*question: Any, **options: Any) -> Any:
+            key = pickle.dumps((name, question, options))
+            if key not in self._known:
+                answer = found(*question, **options)
+                self._known[key] = _Remembered(answer) if isinstance(answer, Rows) else answer
+            return self._known[key]
+
+        return ask
+
+
+@cache
+def _remembered(shape: tuple[int, int], dtype: str, X: bytes, y: bytes, s: bytes | None) -> Any:
+    weights = None if s is None else np.frombuffer(s)
+    return _Remembered(PythonRows(np.frombuffer(X, dtype).reshape(shape), np.frombuffer(y), weights))
+
+
+def loop_over(X: Any, y: Any, s: Any) -> Any:
+    """The Python loop's rows, whose answers are worked out once for all engines that are asked the same."""
+    found = None if s is None else s.astype(np.float64).tobytes()
+    return _remembered(X.shape, X.dtype.name, X.tobytes(), y.astype(np.float64).tobytes(), found)
 
 
 def assert_same_rows(rows: Rows, loop: Rows, rng: np.random.Generator, rtol: float = 1e-12) -> None:

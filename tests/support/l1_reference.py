@@ -96,7 +96,7 @@ class SparseProblem:
 
     def _logits(self, W: Any) -> Any:
         z = self._columns @ W.T
-        return np.c_[np.zeros(len(z), Long), z] if self.rows == 1 else z
+        return np.concatenate([np.zeros_like(z), z], axis=1) if self.rows == 1 else z
 
     def loss(self, W: Any) -> Any:
         z = self._logits(W)
@@ -173,8 +173,11 @@ class SparseProblem:
         return W
 
     def _along(self, W: Any, value: Any, entries: Any, step: Any, side: Any, kinked: Any) -> Any:
-        """The first of 1, 1/2, … of a step that lowers J, or as good as keeps it and shortens the slope."""
-        t = Long(1)
+        """The first of 1, 1/2, … of a step that lowers J, or as good as keeps it and shortens the slope.
+
+        None where there is none: J is convex, so what is level at a step and at half of it is level between.
+        """
+        t, level = Long(1), 0
         size = abs(self.slope(W)).max()
         for _ in range(60):
             there = W.copy().ravel()
@@ -186,6 +189,9 @@ class SparseProblem:
             same = lower <= value * (1 + Long(1e-18))
             if lower < value * (1 - Long(1e-18)) or (same and abs(self.slope(there)).max() < size / 2):
                 return there, lower
+            level = level + 1 if same else 0
+            if level == 2:
+                return None
             t /= 2
         return None
 

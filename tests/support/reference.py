@@ -15,7 +15,7 @@ import numpy as np
 from accel_logreg import LogisticRegression
 
 Long = np.longdouble
-_ALL_IN_EXTENDED_PRECISION = 3_000_000  # rows × unknowns² up to which the Hessian is made so, too
+_ALL_IN_EXTENDED_PRECISION = 1_000_000  # rows × unknowns² up to which the Hessian is made so, too
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from support import class_problems, column_problems
-from support.csr_problems import assert_same_rows, problem, sparse
+from support.csr_problems import assert_same_rows, loop_over, problem, sparse
 from support.interface_problems import assert_same_answers
 
-from accel_logreg.backends.python_loop.dense import PythonRows
 from accel_logreg.interface.answers import RowSample
 from accel_logreg.interface.engine import Engine
 from accel_logreg.interface.rows import Rows
@@ -45,21 +44,21 @@ def check_one_problem(engine: Engine, layout: str, dtype: Any, weighted: bool, r
         check_figures(restricted, alone)
         assert restricted.targets is rows.targets
         assert restricted.rates == alone.rates
-        assert_same_rows(restricted, PythonRows(X[:, columns], y, s), rng)
+        assert_same_rows(restricted, loop_over(X[:, columns], y, s), rng)
         W, V = rng.standard_normal((2, len(columns) + 1))
         np.testing.assert_allclose(restricted.logits(W), alone.logits(W), rtol=1e-12, atol=1e-12)
         if layout == "dense":
             found, expected = (which.column_moments(centred=True) for which in (restricted, alone))
             np.testing.assert_array_equal(found.means, expected.means)
             np.testing.assert_array_equal(found.deviations, expected.deviations)
-        loop = PythonRows(X[:, columns], y, s).sample(picked)
+        loop = loop_over(X[:, columns], y, s).sample(picked)
         for sample in (restricted.sample(picked), rows.sample(picked).restricted(columns)):
             assert (sample.n_rows, sample.n_features, sample.dtype) == (23, len(columns), X.dtype)
             assert_same_answers(sample, loop, W, V)
         again = rng.permutation(len(columns))
         twice = restricted.restricted(again)
         check_figures(twice, engine.place(laid_out(X[:, columns[again]], layout), y, s))
-        assert_same_rows(twice, PythonRows(X[:, columns[again]], y, s), rng)
+        assert_same_rows(twice, loop_over(X[:, columns[again]], y, s), rng)
 
 
 def check_several_columns(

@@ -62,10 +62,9 @@ class SoftmaxProblem:
         for _ in range(200):
             a = _softmax(Xh @ W.T)
             g = ((a - Y) * self._shares[:, np.newaxis]).T @ Xh + pull * W
-            A = np.einsum("ik,kl->ikl", a, np.eye(K)) - np.einsum("ik,il->ikl", a, a)
-            H = np.einsum("i,ikl,ij,im->kjlm", self._shares, A, Xh, Xh, optimize=True).reshape(K * p, K * p)
-            H = H + np.diag(np.tile(pull, K))
-            step = np.linalg.lstsq(H.astype(float), -g.ravel().astype(float), rcond=1e-13)[0]
+            H = _hessian(a.astype(float), self._shares.astype(float), Xh.astype(float))
+            H = H + np.diag(np.tile(pull, K).astype(float))
+            step = np.linalg.lstsq(H, -g.ravel().astype(float), rcond=1e-13)[0]
             step = step.reshape(K, p).astype(Long)
             length = Long(1)
             while length > 1e-12 and not self._value(Xh, pull, W + length * step) <= value:
@@ -82,6 +81,16 @@ class SoftmaxProblem:
         top = z.max(axis=1)
         losses = top + np.log(np.exp(z - top[:, np.newaxis]).sum(axis=1))
         return self._shares @ losses + (pull * W * W).sum() / 2
+
+
+def _hessian(a: Any, s: Any, Xh: Any) -> Any:
+    """Σ s (diag(a) − a aᵀ) ⊗ x xᵀ, (K p, K p)."""
+    n, K, p = len(a), a.shape[1], Xh.shape[1]
+    ax = (np.sqrt(s)[:, np.newaxis, np.newaxis] * a[:, :, np.newaxis] * Xh[:, np.newaxis]).reshape(n, K * p)
+    H = -(ax.T @ ax)
+    for k in range(K):
+        H[k * p : (k + 1) * p, k * p : (k + 1) * p] += (Xh.T * (s * a[:, k])) @ Xh
+    return H
 
 
 def _softmax(z: Any) -> Any:

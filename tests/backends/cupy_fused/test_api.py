@@ -101,10 +101,11 @@ def chain_of(node: ast.AST) -> list[str] | None:
 
 
 def uses_in(path: Path) -> Iterator[Use]:
-    tree = ast.parse(path.read_text())
-    if not any(head in path.read_text() for head in ("cupy", "_cuda")):
+    text = path.read_text()
+    if not any(head in text for head in ("cupy", "_cuda")):
         return
-    numpy_linalg = re.search(r"^from scipy import linalg|^from numpy import linalg", path.read_text(), re.M)
+    tree = ast.parse(text)
+    numpy_linalg = re.search(r"^from scipy import linalg|^from numpy import linalg", text, re.M)
     inner: set[int] = set()
     for node in ast.walk(tree):
         called = node.func if isinstance(node, ast.Call) else node

@@ -163,7 +163,7 @@ def test_gram_by_columns(driver: Driver, dtype: Any, rng: np.random.Generator) -
 
 
 @pytest.mark.parametrize("weighted", [True, False])
-@pytest.mark.parametrize(("m", "kind"), [(11, CupyRows), (1200, StreamedRows)])
+@pytest.mark.parametrize(("m", "kind"), [(11, CupyRows), (850, StreamedRows)])
 def test_samples_stay_where_they_fit(
     driver: Driver,
     dtype: Any,

@@ -12,10 +12,18 @@ from bench.peers import draw
 from bench.peers.__main__ import main
 from bench.peers.results import Run, ShapeResult
 from bench.peers.solvers import DEFAULT, OURS
+from bench.problems import drawn as drawing
 from bench.problems import shipped
 from bench.problems.drawn import drawn
 
 
+@pytest.fixture
+def small_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dense problems of megabytes instead of hundreds of them."""
+    monkeypatch.setattr(drawing, "_MOST_ENTRIES", 3e5)
+
+
+@pytest.mark.usefixtures("small_ones")
 def test_a_seed_is_a_draw() -> None:
     first, again, other = list(drawn(7, 9)), list(drawn(7, 9)), list(drawn(8, 9))
     assert [p.name for p in first] == [p.name for p in again]
@@ -64,6 +72,7 @@ def test_the_summary_is_a_geometric_mean_with_the_worst_and_the_failures() -> No
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_ones")
 def test_a_draw_end_to_end(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Ours beside scikit-learn, which is here; processes stay from one problem to the next."""
     for entrants in ("_DENSE", "_SPARSE"):

@@ -73,7 +73,9 @@ def test_one_read(
     ]
 
 
-@pytest.mark.parametrize("weights", ["none", "shared", "own"])
+@pytest.mark.parametrize(
+    ("dtype", "weights"), [("float64", "none"), ("float32", "shared"), ("float64", "own"), ("float32", "own")]
+)
 def test_several_reads_where_the_sums_do_not_fit(
     device: HostDevice, dtype: Any, rng: np.random.Generator, weights: str
 ) -> None:

@@ -46,8 +46,9 @@ def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cupy_fused_csr_plan, "WAVES", 1 << 20)
 
 
-@pytest.mark.parametrize("index", ["int32", "int64"])
-@pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
+@pytest.mark.parametrize(
+    ("index", "weighted"), [("int32", False), ("int64", True)], ids=["int32, unweighted", "int64, weighted"]
+)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_answers_equal_the_loop(
     one_device: HostDevice,

@@ -55,7 +55,8 @@ class Package:
         return subprocess.Popen(
             [sys.executable, "-m", "copy_of_kernels.caller"],
             cwd=self._root,
-            env={**os.environ, "NUMBA_CACHE_DIR": ""},
+            # Bytecode is known by its source's size and second, and these sources change within one.
+            env={**os.environ, "NUMBA_CACHE_DIR": "", "PYTHONDONTWRITEBYTECODE": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -5,7 +5,6 @@ A test file asks for them with ``pytest_plugins = ["support.cuda_host.fixtures"]
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,13 +23,13 @@ from support.cuda_host.play_engine import PlayedCupyBackend
 from accel_logreg import backends
 
 
-def _driver(factory: pytest.TempPathFactory, *, sanitized: bool) -> Iterator[Driver]:
+def _driver(config: pytest.Config, factory: pytest.TempPathFactory, *, sanitized: bool) -> Iterator[Driver]:
     cxx = compiler()
     if cxx is None:
         pytest.skip("no C++ compiler (g++ or clang++) is installed, so the kernels cannot be run on the host")
     own = factory.mktemp("cuda_host")
     shared = factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
+    if hasattr(config, "workerinput"):  # one of several processes, whose folders lie side by side
         shared = shared.parent
     driver = build(cxx, shared, own, sanitized=sanitized and sanitizers_work(cxx, own))
     yield driver
@@ -38,15 +37,15 @@ def _driver(factory: pytest.TempPathFactory, *, sanitized: bool) -> Iterator[Dri
 
 
 @pytest.fixture(scope="session")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+def driver(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
     """Without sanitizers, which take most of the time: for what runs kernels that others have checked."""
-    yield from _driver(tmp_path_factory, sanitized=False)
+    yield from _driver(pytestconfig, tmp_path_factory, sanitized=False)
 
 
 @pytest.fixture(scope="session")
-def checked_driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+def checked_driver(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
     """With sanitizers, where the compiler has them: for the kernels' own tests."""
-    yield from _driver(tmp_path_factory, sanitized=True)
+    yield from _driver(pytestconfig, tmp_path_factory, sanitized=True)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from accel_logreg.kernels.cupy_fused.programs import MACHINE, PROGRAMS, Program
 HERE = Path(__file__).parent
 KERNEL_FOLDER = Path(programs.__file__).parent
 FLAGS = ("-std=c++17", "-g0", "-Wall", "-Wno-unused-function", "-Wno-unknown-pragmas")
-PLAIN = ("-O2", "-U_FORTIFY_SOURCE")  # which takes a jump to another stack for an attack
+PLAIN = ("-O1", "-U_FORTIFY_SOURCE")  # which takes a jump to another stack for an attack
 SANITIZERS = (
     "-O1",
     "-fsanitize=address,undefined",

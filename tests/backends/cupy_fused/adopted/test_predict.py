@@ -70,6 +70,7 @@ def test_score(X: Any, y: Any) -> None:
 # ---- what is left of a fit -------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("dtype", ["float32"])
 @pytest.mark.usefixtures("played_engine")
 def test_a_fitted_estimator_pickles_without_arrays_of_a_device(X: Any, y: Any, tmp_path: Path) -> None:
     model = LogisticRegression(warm_start=True).fit(CupyLike(X), y)
