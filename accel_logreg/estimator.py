@@ -313,9 +313,10 @@ class LogisticRegression(LinearPrediction, Statistics, CallbackSupport, Classifi
         float32 or float64 are read where they are, without a copy.
 
         X may be larger than memory: paths of .npy, .npz, .parquet, .feather or .arrow files, a numpy.memmap,
-        a zarr.Array, a pyarrow.dataset.Dataset, or batches (X, y) or (X, y, sample_weight) that can be gone
-        through again, with y None. y and sample_weight may then be paths of .npy files or, of tables,
-        columns by name. It is read in parts, three to six times (docs/larger-than-memory.md).
+        a zarr.Array, a pyarrow.dataset.Dataset, a Dask array or data frame, or batches (X, y) or (X, y,
+        sample_weight) that can be gone through again, with y None. y and sample_weight may then be paths of
+        .npy files or, of tables, columns by name. It is read in parts, three to six times
+        (docs/larger-than-memory.md, docs/dask.md).
 
         X may lie on a GPU: a CuPy array, a torch CUDA tensor, or any array with DLPack or
         ``__cuda_array_interface__``, on whichever device. C-contiguous float32 and float64 are read in

@@ -21,7 +21,7 @@ from accel_logreg.inputs.training import check_device_prediction_data, check_fin
 from accel_logreg.interface.arrays import Csr, Float64, Matrix, on_gpu
 from accel_logreg.interface.device_matrix import Scores
 from accel_logreg.interface.engine import Engine
-from accel_logreg.sources import is_source, open_source, source_of
+from accel_logreg.sources import is_dask, is_source, open_source, source_of
 
 # Of host X: NumPy reads float32 at a fraction of what a bus carries, as it widens it first. Reckoned, not
 # measured.
@@ -138,6 +138,12 @@ class LinearPrediction:
 
     def _score_in_parts(self, X: Any, y: Any, sample_weight: Any) -> float:
         check_is_fitted(self)
+        if is_dask(X):
+            from sklearn.metrics import accuracy_score
+
+            given = y, self.predict(X), sample_weight
+            of = [values.compute() if is_dask(values) else values for values in given]
+            return float(accuracy_score(of[0], of[1], sample_weight=of[2]))
         sourced = open_source(X, y, sample_weight, names=getattr(self, "feature_names_in_", None))
         assert sourced is not None
         y, s, first, right, total = sourced.y, sourced.sample_weight, 0, 0.0, 0.0
@@ -244,11 +250,17 @@ class LinearPrediction:
         return _export().to_onnx(self, path, dtype=dtype, zipmap=zipmap, target_opset=target_opset)
 
     def _answer(self, X: Any, of: Callable[[Scores], Any]) -> Any:
-        """For X in an array or on a GPU at once, for a source part by part."""
+        """For X in an array or on a GPU at once, for a source part by part, for Dask's lazily."""
         if not is_source(X):
             return of(self._scores(X))
         check_is_fitted(self)
-        return map(of, self._scores_in_parts(X))
+        if not is_dask(X):
+            return map(of, self._scores_in_parts(X))
+        from accel_logreg.sources.dask_collections import lazily
+
+        names, K = getattr(self, "feature_names_in_", None), len(self.classes_)
+        none = self._of_logits(np.empty(0 if K == 2 else (0, K)), load_backend("numpy"), nullcontext)
+        return lazily(X, names, lambda part: of(self._host_scores(part)), of(none))
 
     def _scores_in_parts(self, X: Any) -> Iterator[Scores]:
         source = source_of(X, getattr(self, "feature_names_in_", None))
@@ -291,7 +303,10 @@ class LinearPrediction:
             z = engine.logits(checked, W)
         if not np.isfinite(z).all():  # or of a class without rows, whose intercept is -inf
             check_finite(checked, type(self).__name__)
-        return HostScores(z, engine, bound) if W.ndim == 1 else ClassScores(z, one_vs_rest=self.one_vs_rest_)
+        return self._of_logits(z, engine, bound)
+
+    def _of_logits(self, z: Float64, engine: Engine, bound: Bound) -> Scores:
+        return HostScores(z, engine, bound) if z.ndim == 1 else ClassScores(z, one_vs_rest=self.one_vs_rest_)
 
     def _prediction_engine(self, X: Matrix | Csr) -> Engine:
         """The engine that fitted, for X on the host; NumPy for one that is not here.

@@ -19,7 +19,8 @@ from accel_logreg.interface.engine import Engine
 from accel_logreg.interface.rows import AmongRows, Quantised, Rows
 from accel_logreg.profile.record import QUESTIONS, STAGES, TAKE_ROWS, Recorder, StandIn
 
-_NO_QUESTION = ("placed", "pick", "take", "column_moments", "among_rows")  # which do not read X
+# Which do not read X.
+_NO_QUESTION = ("placed", "pick", "take", "column_moments", "among_rows", "expect_hessian")
 # Per entry of the rows that a question looks at.
 _FLOPS_AN_ENTRY = {
     "loss_grad": 4,  # z, then g

@@ -34,7 +34,7 @@ def is_source(X: Any) -> bool:
     """Whether X is read in parts whatever its size. Nothing is opened."""
     if type(X) is np.ndarray:
         return False
-    if isinstance(X, (str, os.PathLike, Source)) or _is_zarr(X) or _is_dataset(X):
+    if isinstance(X, (str, os.PathLike, Source)) or _is_zarr(X) or _is_dataset(X) or is_dask(X):
         return True
     if isinstance(X, (list, tuple)):
         return bool(X) and (all(isinstance(one, (str, os.PathLike)) for one in X) or all(map(_is_batch, X)))
@@ -127,6 +127,10 @@ def source_of(X: Any, names: Any = None) -> Source | None:
 def _opened(X: Any, y: Any = None, sample_weight: Any = None, used: Any = None) -> Source:
     if isinstance(X, Source):
         return X
+    if is_dask(X):
+        from accel_logreg.sources.dask_collections import DaskSource
+
+        return DaskSource(X, y, sample_weight)
     if _is_zarr(X):
         from accel_logreg.sources.zarr_array import ZarrSource
 
@@ -191,7 +195,7 @@ def _paths(X: Any) -> list[Path] | None:
 
 def _beside(what: str, given: Any, in_source: Any) -> Any:
     """y or weights: from the source, from a file of their own, or as they are."""
-    if in_source is not None and (given is None or isinstance(given, str)):
+    if in_source is not None and (given is None or isinstance(given, str) or is_dask(given)):
         return in_source
     if isinstance(given, (str, os.PathLike)):
         path = Path(given)
@@ -208,6 +212,11 @@ def _folder(spool: Any) -> Path:
     if not isinstance(spool, (str, os.PathLike)) or not Path(spool).is_dir():
         raise ValueError(f"spool={spool!r} is no folder; it must be one with room for X as an array")
     return Path(spool)
+
+
+def is_dask(X: Any) -> bool:
+    """Whether X is a Dask collection, told without Dask."""
+    return hasattr(X, "__dask_graph__") and hasattr(X, "to_delayed")
 
 
 def _is_batch(one: Any) -> bool:

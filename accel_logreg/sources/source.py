@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,25 +87,33 @@ class Source(PartedMatrix):
     def check_finite(self) -> None:
         """Raise ValueError that names the first entry of X that is NaN or infinite, if there is one."""
         for part, X in enumerate(self.through()):
-            values = X.data if isinstance(X, Csr) else X
-            wrong = ~np.isfinite(values)
-            if not wrong.any():
-                continue
-            if isinstance(X, Csr):
-                at = int(wrong.argmax())
-                row, column = int(np.searchsorted(X.indptr, at, "right")) - 1, int(X.indices[at])
-                value = X.data[at]
-            else:
-                row, column = (int(i) for i in np.argwhere(wrong)[0])
-                value = X[row, column]
-            raise ValueError(
-                f"Input X contains {'NaN' if np.isnan(value) else 'infinity'}: part {part} of {self.where}, "
-                f"row {self.bounds[part] + row}, column {self.name_of(column)}. Impute or drop it"
-            )
+            found = bad_entry(X)
+            if found is not None:
+                self.refuse_entry(part, *found)
+
+    def refuse_entry(self, part: int, row: int, column: int, value: float) -> NoReturn:
+        """Raise ValueError for an entry that is not finite; ``row`` is counted in the part."""
+        raise ValueError(
+            f"Input X contains {'NaN' if np.isnan(value) else 'infinity'}: part {part} of {self.where}, "
+            f"row {self.bounds[part] + row}, column {self.name_of(column)}. Impute or drop it"
+        )
 
     def name_of(self, column: int) -> str:
         """A column's number, and its name if it has one."""
         return str(column) if self.names is None else f"{column} ({self.names[column]!r})"
+
+
+def bad_entry(X: Matrix | Csr) -> tuple[int, int, float] | None:
+    """Row, column and value of the first entry that is NaN or infinite; None where there is none."""
+    values = X.data if isinstance(X, Csr) else X
+    wrong = ~np.isfinite(values)
+    if not wrong.any():
+        return None
+    if isinstance(X, Csr):
+        at = int(wrong.argmax())
+        return int(np.searchsorted(X.indptr, at, "right")) - 1, int(X.indices[at]), float(X.data[at])
+    row, column = (int(i) for i in np.argwhere(wrong)[0])
+    return row, column, float(X[row, column])
 
 
 def cut(

@@ -39,6 +39,7 @@ def test_example_on_a_cpu_engine(capsys: pytest.CaptureFixture[str]) -> None:
         "docs/coming-from-scikit-learn.md",
         "docs/coming-from-statsmodels.md",
         "docs/larger-than-memory.md",
+        "docs/dask.md",
     ],
 )
 def test_sessions_print_what_they_show(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

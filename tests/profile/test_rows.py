@@ -83,7 +83,9 @@ def test_every_answer_and_count_is_the_engines_own(
     W = np.arange(D + 1.0)
     np.testing.assert_array_equal(profiled.logits(problem[0], W), backend.logits(problem[0], W))
     asked = {span.name for span in recorder.spans() if span.track == QUESTIONS}
-    looks_at_no_row = {"placed", "pick", "take", "column_moments", "among_rows", "column_descent"}
+    looks_at_no_row = {
+        "placed", "pick", "take", "column_moments", "among_rows", "column_descent", "expect_hessian"
+    }  # fmt: skip
     assert asked == {*questions_of(Rows, AmongRows), "small_fit"} - looks_at_no_row
 
 

@@ -322,6 +322,13 @@ def place_parts(engine: Engine, X: PartedMatrix, targets: Targets, max_memory: i
     SourceError
         X cannot be read.
     """
+    least = require_memory(X, targets, max_memory)
+    store = Store(X, max_memory - least)
+    return place_store(engine, store, targets, max_memory), store
+
+
+def require_memory(X: PartedMatrix, targets: Targets, max_memory: int) -> int:
+    """Bytes that a fit takes beside the parts that stay; raises MemoryError where there are not so many."""
     columns = targets.n_classes if isinstance(targets, ClassTargets) else targets.n_columns
     needed = memory_needed(X, targets.nbytes, columns)
     least = sum(needed.values())
@@ -331,14 +338,20 @@ def place_parts(engine: Engine, X: PartedMatrix, targets: Targets, max_memory: i
             f"a fit to {X.where}, {X.shape[0]} x {X.n_features} {X.dtype}, needs {sizes}; max_memory is "
             f"{max_memory / 1e6:.4g} MB. Remedy: max_memory='{-(-least // 10**6)}MB' or more"
         )
-    store = Store(X, max_memory - least)
+    return least
+
+
+def place_store(engine: Engine, store: Store, targets: Targets, max_memory: int) -> Rows:
+    """Rows of a store, after one pass over it that takes the sample. Raises MemoryError as above."""
+    X = store.X
+    require_memory(X, targets, max_memory)
     row_bytes = max(1, X.nbytes // X.shape[0])
     picked = targets.sampler(row_bytes).pick(sample_size(X), np.random.RandomState(X.seed))
     store.picked = sorted_sample(picked)
     store.sample = store.gathered(store.picked.rows)
     rows = rows_of_store(engine, store, targets)
     rows._count(1)
-    return rows, store
+    return rows
 
 
 def rows_of_store(engine: Engine, store: Store, targets: Targets) -> Rows:

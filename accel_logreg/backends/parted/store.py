@@ -193,6 +193,11 @@ def by_part(rows: NDArray[np.intp], bounds: NDArray[np.int64]) -> tuple[NDArray[
     return order, np.searchsorted(rows[order], bounds)
 
 
+def some_columns(X: PartedMatrix, columns: NDArray[np.intp], sample: Matrix | Csr) -> PartedMatrix:
+    """What is known of some columns before they are read."""
+    return _SomeColumns(X, columns, sample)
+
+
 def columns_of(X: Matrix | Csr, columns: NDArray[np.intp]) -> Matrix | Csr:
     """A copy of these columns, in their order."""
     if not isinstance(X, Csr):
