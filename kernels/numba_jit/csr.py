@@ -36,7 +36,7 @@ from accel_logreg.kernels.numba_jit.blocks.csr_rows import SLACK, add_row, row_d
 from accel_logreg.kernels.numba_jit.compile import jit
 from accel_logreg.kernels.numba_jit.dense import step_down, sum_chunks
 from accel_logreg.kernels.numba_jit.link import exp_negative, link, root_curvature
-from accel_logreg.kernels.numba_jit.llvm import use_wide_vectors
+from accel_logreg.kernels.numba_jit.llvm import arrays_lie_apart, use_wide_vectors
 from accel_logreg.kernels.numba_jit.threads import share
 from accel_logreg.kernels.numba_jit.tuning import CSR_BLOCK_ENTRIES, CSR_BLOCK_ROWS
 
@@ -439,6 +439,7 @@ def _hessian_part(
 @jit()
 def _symmetric(partials: Any, divisor: float, scale: Any) -> Any:
     """Σ over chunks, in their order; each pair's two halves added, scaled and divided."""
+    arrays_lie_apart()
     p = partials.shape[1]
     H = np.empty((p, p))
     for i in range(p):

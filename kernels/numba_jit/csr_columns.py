@@ -222,6 +222,7 @@ def unpack_part(
     chunk: int, chunks: int, partials: Any, order: Any, weight_sum: Any, parts: int, W: Any
 ) -> None:
     """W (K, p) ← the sums over each panel's ``parts`` chunks in their order, divided by the weights."""
+    arrays_lie_apart()
     K, p = W.shape
     width = partials.shape[2]
     for j in range(chunk * p // chunks, (chunk + 1) * p // chunks):

@@ -77,14 +77,16 @@ def _scalar_add(X: Any, r: float, row: int, g: Any) -> None:
 
 
 @jit()
-def _gradient_chunk(X: Any, Y: Any, S: Any, w: Any, b: Any, start: int, stop: int, G: Any) -> None:
-    """Rows start to stop: G ← every column's Σ s (a − y) x̃, and Σ s ℓ last."""
+def _gradient_chunk(X: Any, Y: Any, S: Any, w: Any, b: Any, start: int, stop: int, z: Any, G: Any) -> None:
+    """Rows start to stop: G ← every column's Σ s (a − y) x̃, and Σ s ℓ last.
+
+    z (2 GROUP,) is memory for logits: an array made here would not be known to lie apart from the others.
+    """
     use_wide_vectors()
     arrays_lie_apart()
     width, rows, ahead, half, safe = plan(X)
     line = X.shape[1] * X.itemsize
     K, last = Y.shape[0], S.shape[0] - 1
-    z = np.empty(2 * GROUP)
     G[:] = 0.0
     w0, y0, s0, g0 = w[0], Y[0], S[0], G[0]
     loss = residual = 0.0
@@ -117,15 +119,15 @@ def _gradient_chunk(X: Any, Y: Any, S: Any, w: Any, b: Any, start: int, stop: in
 
 
 @jit()
-def _product_chunk(X: Any, S: Any, w: Any, b: Any, v: Any, c: Any, start: int, stop: int, G: Any) -> None:
-    """Rows start to stop: G ← every column's Σ s h x̃ (x̃ᵀ(v, c)), and 0 last."""
+def _product_chunk(
+    X: Any, S: Any, w: Any, b: Any, v: Any, c: Any, start: int, stop: int, z: Any, u: Any, G: Any
+) -> None:
+    """Rows start to stop: G ← every column's Σ s h x̃ (x̃ᵀ(v, c)), and 0 last. z, u (2 GROUP,) as there."""
     use_wide_vectors()
     arrays_lie_apart()
     width, rows, ahead, half, safe = plan(X)
     line = X.shape[1] * X.itemsize
     K, last = w.shape[0], S.shape[0] - 1
-    zu = np.empty(4 * GROUP)
-    z, u = zu[: 2 * GROUP], zu[2 * GROUP :]  # of one array, so that LLVM knows them apart
     G[:] = 0.0
     w0, v0, s0, g0 = w[0], v[0], S[0], G[0]
     total = 0.0
@@ -164,7 +166,8 @@ def gradient_part(chunk: int, chunks: int, X: Any, Y: Any, S: Any, w: Any, b: An
     """
     n = X.shape[0]
     G = np.empty(partials.shape[1:])  # its own: no cache line of it is another thread's as well
-    _gradient_chunk(X, Y, S, w, b, chunk * n // chunks, (chunk + 1) * n // chunks, G)
+    z = np.empty(2 * GROUP)
+    _gradient_chunk(X, Y, S, w, b, chunk * n // chunks, (chunk + 1) * n // chunks, z, G)
     target = partials[chunk]
     for k in range(G.shape[0]):
         copy(G[k], target[k])
@@ -177,7 +180,8 @@ def product_part(
     """partials[chunk] (K, width + 2) ← the chunk's sums of a Hessian product, in one read of X."""
     n = X.shape[0]
     G = np.empty(partials.shape[1:])
-    _product_chunk(X, S, w, b, v, c, chunk * n // chunks, (chunk + 1) * n // chunks, G)
+    z, u = np.empty(2 * GROUP), np.empty(2 * GROUP)
+    _product_chunk(X, S, w, b, v, c, chunk * n // chunks, (chunk + 1) * n // chunks, z, u, G)
     target = partials[chunk]
     for k in range(G.shape[0]):
         copy(G[k], target[k])
@@ -193,6 +197,7 @@ def _padded(W: Any, d: int) -> Any:
 @jit()
 def sum_chunks(partials: Any, weight_sum: float) -> Any:
     """Add the chunks in their order and divide by S: always the same bits for the same chunks."""
+    arrays_lie_apart()
     out = np.empty(partials.shape[1])
     for j in range(out.size):
         total = 0.0
@@ -205,6 +210,7 @@ def sum_chunks(partials: Any, weight_sum: float) -> Any:
 @jit()
 def _sum_of_column(partials: Any, d: int, weight_sum: float) -> Any:
     """``sum_chunks`` of the only column, without what its d entries were padded with."""
+    arrays_lie_apart()
     padding = partials.shape[2] - 2 - d
     out = np.empty(d + 2)
     for j in range(d + 2):

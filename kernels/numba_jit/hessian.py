@@ -72,6 +72,7 @@ def _fill_tile(
 @jit()
 def _mirrored(partials: Any, divisor: float) -> Any:
     """Σ over chunks, in their order, of the upper triangles, divided; and copied to the lower."""
+    arrays_lie_apart()
     chunks, p, _ = partials.shape
     H = partials[0]
     for i in range(p):
@@ -185,6 +186,7 @@ def hessian_diagonal(X: Any, s: Any, weight_sum: float, W: Any, n_chunks: int) -
 
 @jit()
 def _diagonal_part(chunk: int, chunks: int, X: Any, s: Any, W: Any, partials: Any) -> None:
+    arrays_lie_apart()
     n, d = X.shape
     sums = partials[chunk]
     for row in range(chunk * n // chunks, (chunk + 1) * n // chunks):
@@ -247,6 +249,7 @@ def gram(X: Any, centre: Any, syrk: int, tiles: Any) -> Any:
 @jit()
 def _combination_chunk(X: Any, a: Any, start: int, stop: int, total: Any) -> None:
     """Rows start to stop: total += Σ aᵢ xᵢ; total is padded to whole vectors."""
+    arrays_lie_apart()
     use_wide_vectors()
     width, _, ahead, half, safe = plan(X)
     line = X.shape[1] * X.itemsize

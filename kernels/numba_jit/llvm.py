@@ -164,6 +164,9 @@ def use_wide_vectors(_typing_context: Any) -> Any:
     return emitting(types.void(), emit)
 
 
+_NUMBERS = 4  # the field of an array, as Numba hands it over, that points to its numbers
+
+
 @untyped_intrinsic
 def arrays_lie_apart(_typing_context: Any) -> Any:
     """Promise LLVM that no array that the calling function is given and writes to overlaps another.
@@ -176,8 +179,10 @@ def arrays_lie_apart(_typing_context: Any) -> Any:
 
     def emit(code: Code) -> None:
         for argument in code.builder.function.args[2:]:  # after the answer and the error
-            kind = argument.type
-            if isinstance(kind, ir.PointerType) and kind != BYTES:  # owners of memory may be the same
+            # Of the fields of an array two are owners of memory, which may be the same; both are pointers
+            # to bytes, as are the numbers of an array of int8.
+            numbers = argument.type != BYTES or argument.name.endswith(f".{_NUMBERS}")
+            if isinstance(argument.type, ir.PointerType) and numbers:
                 argument.add_attribute("noalias")
 
     return emitting(types.void(), emit)

@@ -52,6 +52,7 @@ def _move(a: Any, factor: float, b: Any) -> None:
 @jit()
 def _value_grad(x: Any, y: Any, s: Any, terms: Any, W: Any, g: Any, sh: Any) -> float:
     """J at W; its gradient g (p,) and s h (n,). terms: Σ s, λ, 1.0 for an intercept or 0.0."""
+    arrays_lie_apart()
     weight_sum, l2, intercept = terms
     d = W.size - 1
     g[:] = 0.0
@@ -65,6 +66,7 @@ def _value_grad(x: Any, y: Any, s: Any, terms: Any, W: Any, g: Any, sh: Any) -> 
 @jit()
 def _product(x: Any, sh: Any, terms: Any, v: Any, out: Any) -> None:
     """out = ∇²J v, (p,)."""
+    arrays_lie_apart()
     weight_sum, l2, intercept = terms
     d = v.size - 1
     out[:] = 0.0

@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 
 from accel_logreg.kernels import numba_jit
+from accel_logreg.kernels.numba_jit.blocks.row_groups import GROUP
 from accel_logreg.kernels.numba_jit.compile import jit
+from accel_logreg.kernels.numba_jit.dense import _gradient_chunk
 from accel_logreg.kernels.numba_jit.link import curvature_rows, link_rows
 from accel_logreg.kernels.numba_jit.llvm import arrays_lie_apart, use_wide_vectors
 
@@ -92,6 +94,21 @@ def curved(z: Any, u: Any, s: Any, first: int, m: int) -> float:
     return curvature_rows(z, u, s, first, m)
 
 
+def places(*arrays: Any) -> Iterator[list[Any]]:
+    """The arrays in one piece of memory, in several orders and at several distances."""
+    for gap in range(0, 264, 8):  # bytes between the end of one and the beginning of the next
+        for order in ([0, 1, 2], [1, 0, 2], [2, 0, 1], [1, 2, 0]):
+            memory = np.zeros(8192, dtype=np.uint8)
+            placed: list[Any] = [None] * 3
+            at = 0
+            for k in order:
+                array = arrays[k]
+                placed[k] = memory[at : at + array.nbytes].view(array.dtype)
+                placed[k][:] = array
+                at += -(-array.nbytes // 8) * 8 + gap
+            yield placed
+
+
 @pytest.mark.parametrize("size", [8, 9, 15, 20, 31, 42, 64])
 @pytest.mark.parametrize("kernel", [linked, curved])
 def test_bits_do_not_depend_on_where_arrays_lie(kernel: Any, size: int) -> None:
@@ -100,16 +117,20 @@ def test_bits_do_not_depend_on_where_arrays_lie(kernel: Any, size: int) -> None:
     a, b, s = rng.normal(size=size), rng.normal(size=size), rng.random(size)
     if kernel is linked:
         b = (b > 0.0).astype(np.int8)
+    seen = {(kernel(*placed, 0, size), placed[0].tobytes()) for placed in places(a, b, s)}
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize("n", [8, 29, 150])
+def test_bits_of_a_gradient_do_not_depend_on_where_labels_and_logits_lie(n: int, weighted: bool) -> None:
+    """A question's own scratch is somewhere else at each call."""
+    rng = np.random.default_rng(n)
+    X, w = rng.normal(size=(n, 3)), rng.normal(size=(1, 8))
+    y, s, z = (rng.random(n) < 0.5).astype(np.int8), rng.random(n * weighted), np.zeros(2 * GROUP)
     seen = set()
-    for gap in range(0, 264, 8):  # bytes between the end of one and the beginning of the next
-        for order in ([0, 1, 2], [1, 0, 2], [2, 0, 1], [1, 2, 0]):
-            memory = np.zeros(4096, dtype=np.uint8)
-            placed: list[Any] = [None] * 3
-            at = 0
-            for k in order:
-                array = (a, b, s)[k]
-                placed[k] = memory[at : at + array.nbytes].view(array.dtype)
-                placed[k][:] = array
-                at += -(-array.nbytes // 8) * 8 + gap
-            seen.add((kernel(*placed, 0, size), placed[0].tobytes()))
+    for labels, weights, logits in places(y, s, z):
+        G = np.zeros((1, 10))
+        _gradient_chunk(X, labels[None], weights[None], w, np.zeros(1), 0, n, logits, G)
+        seen.add(G.tobytes())
     assert len(seen) == 1
