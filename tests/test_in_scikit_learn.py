@@ -184,6 +184,7 @@ def test_a_grid_by_processes_and_by_threads(ours: LogisticRegression, theirs: Th
     assert_alike(one, other)
 
 
+@pytest.mark.filterwarnings("ignore:Persisting input arguments:UserWarning")  # joblib, on a busy machine
 def test_a_pipeline_that_caches(ours: LogisticRegression, theirs: Theirs, tmp_path: Path) -> None:
     """Where the model is a step that selects, its fit is what is cached."""
     found = []
