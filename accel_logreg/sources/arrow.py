@@ -19,6 +19,7 @@ from accel_logreg.sources.reading import AHEAD, in_background
 from accel_logreg.sources.source import Source, computed_dtype, cut
 
 SUFFIXES = (".parquet", ".pq", ".feather", ".arrow", ".ipc")
+_AT_ONCE = 4  # parts of a row group up to which it is decoded in one piece
 _AT_A_TIME = 1 << 19  # bytes of rows that are filled column by column in the cache
 
 
@@ -72,7 +73,10 @@ class _TableFile:
         with self._opened() as file:
             if self._parquet:
                 reader = self._pa.parquet.ParquetFile(file, metadata=self.metadata, pre_buffer=False)
-                yield from reader.iter_batches(rows, row_groups=[piece.number], columns=columns)
+                if piece.n_rows <= _AT_ONCE * rows:  # which takes half of the time
+                    yield from reader.read_row_group(piece.number, columns=columns).to_batches()
+                else:
+                    yield from reader.iter_batches(rows, row_groups=[piece.number], columns=columns)
             else:
                 yield self._pa.ipc.open_file(file).get_batch(piece.number).select(columns)
 
@@ -151,7 +155,7 @@ class ArrowSource(Source):
 
     @property
     def waiting_bytes(self) -> int:
-        return (2 + AHEAD) * max(self.part_bytes(part) for part in range(self.n_parts))
+        return (AHEAD + _AT_ONCE) * max(self.part_bytes(part) for part in range(self.n_parts))
 
     def scan(self, wanted: Sequence[int]) -> Iterator[Matrix]:
         return in_background(self._decoded(wanted))

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from scipy import sparse
 from support.parted_problems import DENSE, SPARSE, Batches, problem, thinned
@@ -316,3 +318,33 @@ def test_classes_that_are_separated_are_said_to_be() -> None:
     thin = sparse.csr_matrix(thinned(X))
     with pytest.warns(SeparationWarning):
         fitted(Batches(thin, (thin[:, 0].toarray().ravel() > 1.0) * 1), C=float("inf"), tol=1e-8)
+
+
+def test_parts_of_one_class_and_parts_without_weight() -> None:
+    """A part is a sum: none of them is a special case."""
+    X, y, s = problem()
+    order = np.argsort(y, kind="stable")
+    X, y, s = X[order], y[order], s[order]
+    s[1000:3000] = 0.0
+    assert_same_fit(fitted(Batches(X, y, s)), fitted(X, y, s))
+    three = y + (np.arange(len(y)) > 5500)
+    found, expected = fitted(Batches(X, three, s), tol=1e-10), fitted(X, three, s)
+    np.testing.assert_allclose(found.coef_, expected.coef_, rtol=0, atol=2e-4)
+
+
+def test_tables_are_matched_by_name_and_widened_together(tmp_path: Path) -> None:
+    """Another order of the columns in one file, and another width of numbers."""
+    X, y, _ = problem(3000, 3)
+    for number, rows in enumerate(np.array_split(np.arange(3000), 3)):
+        columns = {"a": X[rows, 0], "b": X[rows, 1], "c": X[rows, 2], "y": y[rows]}
+        if number == 1:
+            columns = {name: columns[name] for name in ("y", "c", "a", "b")} | {"more": y[rows]}
+        if number == 2:
+            columns["b"] = columns["b"].astype(np.float64)
+        pa.parquet.write_table(pa.table(columns), tmp_path / f"{number}.parquet")
+    sourced = open_source(tmp_path, "y")
+    assert sourced is not None
+    assert sourced.X.dtype == np.float64
+    assert sourced.X.names is not None
+    assert sourced.X.names.tolist() == ["a", "b", "c"]
+    assert_same_fit(fitted(tmp_path, "y"), fitted(X.astype(np.float64), y))
