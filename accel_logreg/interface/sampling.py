@@ -38,7 +38,11 @@ class Sampler:
 
     def __init__(self, problems: list[tuple[NDArray[Any], Float64 | None]], row_bytes: int) -> None:
         self._set(len(problems[0][0]), row_bytes, None)
-        shares = [float(np.count_nonzero(y) / len(y) if s is None else s @ y / s.sum()) for y, s in problems]
+        # No product: BLAS's last digits are others with another number of threads.
+        shares = [
+            float(np.count_nonzero(y) / len(y) if s is None else np.sum(s * y) / np.sum(s))
+            for y, s in problems
+        ]
         if any(s is not None for _, s in problems) or min(min(a, 1.0 - a) for a in shares) < _RARE:
             importance = [_importance(y, s, a) for (y, s), a in zip(problems, shares, strict=True)]
             self._set(self._n, row_bytes, importance[0] if len(problems) == 1 else np.sum(importance, axis=0))

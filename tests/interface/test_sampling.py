@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from accel_logreg.interface.answers import RowSample
 from accel_logreg.interface.sampling import Sampler as _Sampler
@@ -93,3 +94,14 @@ def test_problems_that_share_rows_are_heard_alike() -> None:
     assert (both_even.factors == 1.0).all()
     one_class = _Sampler([(np.ones(n), None), (rare, None)], 80).pick(400, np.random.RandomState(0))
     assert np.isfinite(one_class.factors).all()
+
+
+def test_blas_threads_change_no_bit() -> None:
+    """A worker of a cluster has one, where the process that asks it has them all."""
+    random = np.random.default_rng(3)
+    y, s = random.integers(0, 2, 40_000), random.random(40_000)
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            found.append(Sampler(y, s, row_bytes=100).pick(4000).factors.tobytes())
+    assert found[0] == found[1]
