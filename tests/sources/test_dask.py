@@ -263,7 +263,11 @@ def _deadly(block: Any) -> Any:
     return block
 
 
-def test_a_part_that_kills_its_workers_is_told(client: Any) -> None:
+def test_a_part_that_kills_its_workers_is_told(
+    cluster: Any, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The default of 3 takes long, and now and then a worker that dies as it starts is not started again.
+    monkeypatch.setattr(cluster.scheduler, "allowed_failures", 1)
     said = r"killed one worker after the other.*rechunk X to fewer rows a block"
     with pytest.raises(SourceError, match=said):
         fitted(array().map_blocks(_deadly, meta=X[:0]), Y)
