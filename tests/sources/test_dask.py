@@ -188,8 +188,10 @@ def _kill(pids: list[int]) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("when", ["sample", "gradient-hessian", "gradient"])
-@pytest.mark.parametrize("which", ["one", "all"])
+@pytest.mark.parametrize(
+    ("which", "when"),
+    [("one", "sample"), ("one", "gradient-hessian"), ("all", "gradient-hessian"), ("all", "gradient")],
+)
 def test_killed_workers_change_nothing(
     when: str, which: str, client: Any, expected: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
