@@ -123,10 +123,13 @@ class _RowsStandIn(StandIn):
         sample = asked.get("sample") or asked.get("picked")
         m = rows.n_rows if sample is None else len(sample.rows)
         m = len(asked["a"]) if question == "combination" else m
+        counted = flops(question, m, rows.n_features, asked, answer, getattr(rows, "n_classes", 1))
         details |= {
             "rows": m,
             "sampled": m < self._n_all,
-            "flops": flops(question, m, rows.n_features, asked, answer, getattr(rows, "n_classes", 1)),
+            "flops": counted
+            if details["reads"] > 0.0
+            else 0.0,  # an answer that an earlier read left took none
             "arithmetic": _arithmetic(question, asked),
             "answered": answer is not None,
         }

@@ -144,6 +144,21 @@ def test_counts_and_bytes(rng: np.random.Generator, recorder: Recorder) -> None:
     assert listed("answered") == [True] * 6 + [False]
 
 
+def test_an_answer_that_an_earlier_read_left_is_worth_no_flops(
+    rng: np.random.Generator, recorder: Recorder
+) -> None:
+    """Or a look at a number would be thousands of times faster than the machine can multiply."""
+    X, y = rng.standard_normal((N, D)), (rng.random(N) < 0.5).astype(np.float64)
+    rows = ProfiledBackend(load_backend("numba"), recorder).place(X, y, None)
+    centre, scale = np.zeros(D), np.ones(D)
+    rows.longest_row(centre, scale)
+    rows.hessian(np.zeros(D + 1), centre, scale)
+    rows.longest_row(centre, scale)
+    first, _, again = [span.details for span in recorder.spans() if span.track == QUESTIONS]
+    assert (first["reads"], first["flops"]) == (1, 3 * N * D)
+    assert (again["reads"], again["flops"]) == (0, 0)
+
+
 def test_flops_of_every_formula() -> None:
     """Against sums written out for 3 rows of 2 features."""
     W = np.zeros(3)
