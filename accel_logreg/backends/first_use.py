@@ -18,14 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 COMPILING = 4.0  # seconds, about what the kernels of one kind of fit take to compile
-# Seconds of NumPy's fits an entry of X, dense and stored, of problems from 569 x 30 to 200,000 x 28; roughly.
-_ENTRY, _STORED = 2e-7, 2e-6
+# Seconds of NumPy's fits an entry of X, dense and stored, and a term of a Hessian: about three times what
+# problems from 2,000 x 30 to 60,000 x 784 take on two quiet cores, for others are busy.
+_ENTRY, _STORED, _TERM = 2e-8, 3e-7, 1e-10
 _AT_LEAST = 0.02
-_CLASSES, _KINKS, _SPARSE_KINKS = (
-    8.0,
-    4.0,
-    20.0,
-)  # times as long with three classes and more, with exact zeros
+_CLASSES, _KINKS, _SPARSE_KINKS = 8.0, 4.0, 10.0  # times as long with more than two classes, with exact zeros
 _SMALL = 100_000  # entries up to which other kernels run than beyond
 _LOOKS = 256  # labels that tell two classes from more
 
@@ -52,7 +49,8 @@ class Work(NamedTuple):
         sparse, dtype = hasattr(X, "nnz"), getattr(X, "dtype", None)
         entries = float(X.nnz if sparse else shape[0] * shape[1]) * columns
         many = _more_than_two(y)
-        seconds = entries * (_STORED if sparse else _ENTRY) * (_CLASSES if many else 1.0)
+        an_entry = _STORED if sparse else _ENTRY + _TERM * min(shape)
+        seconds = entries * an_entry * (_CLASSES if many else 1.0)
         seconds *= (_SPARSE_KINKS if sparse else _KINKS) if kinks else 1.0
         narrow = getattr(dtype, "char", "") == "f"  # of NumPy's: another library's may not be compared
         kind = sparse, narrow, kinks, many, columns > 1, entries <= _SMALL

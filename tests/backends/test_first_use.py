@@ -78,7 +78,20 @@ def test_work_is_told_apart() -> None:
     assert kind(csr_matrix(X), np.arange(200) % 3) == ["sparse", "classes", "small"]
     assert kind(np.empty((100_001, 1)), np.zeros(100_001)) == []
     assert Work.of([[1.0], [2.0]], [0, 1], kinks=False) is None
-    assert Work.of(X, Y, kinks=False).seconds < 0.1 < Work.of(np.empty((100_000, 10)), Y, kinks=False).seconds  # type: ignore[union-attr]
+
+
+def test_predicted_times() -> None:
+    def seconds(X: object, y: object = Y, **how: bool) -> float:
+        work = Work.of(X, y, kinks=how.get("kinks", False))
+        assert work is not None
+        return work.seconds
+
+    tall, square = np.empty((1_000_000, 28)), np.empty((3000, 3000))  # whose pages nobody touches
+    assert seconds(X) < 0.1 < seconds(tall) < COMPILING  # 0.2 s
+    assert seconds(square) > COMPILING / 2.0  # its Hessians
+    assert seconds(X, np.arange(200) % 3) > seconds(X)
+    assert seconds(tall, kinks=True) > 2.0 * seconds(tall)
+    assert seconds(csr_matrix(X)) > seconds(X)
 
 
 @pytest.mark.slow
