@@ -97,12 +97,16 @@ def catch(results: Results) -> list[str]:
         "or to load them from the disk."
     )
     paid = [
-        f"{ceil(seconds / (slow.step_seconds - fast.step_seconds)):,} steps over {slow.engine} "
+        f"{_steps(ceil(seconds / (slow.step_seconds - fast.step_seconds)))} over {slow.engine} "
         f"({study.n_rows:,} pictures)"
         for slow, fast, study in _pairs(results)
         if fast.step_seconds < slow.step_seconds
     ]
     return [sentence + (f" That has paid after {' and after '.join(paid)}." if paid else "")]
+
+
+def _steps(n: int) -> str:
+    return "1 step" if n == 1 else f"{n:,} steps"
 
 
 def _pairs(results: Results) -> list[tuple[EngineRun, EngineRun, DescentStudy]]:
